@@ -1,0 +1,63 @@
+# Every target is safe to repeat. Only Python 3.11+, make and git are needed to start.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+DATA ?= ./gatelens-data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test test-slow lint format types imports lock golden docs clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Gatelens needs Python 3.11 or newer; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# The stamps make a second `make demo` or `make test` start at once.
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.runtime ## install what Gatelens needs to run into .venv
+setup-dev: $(VENV)/.dev ## the same, with what tests and checks need
+
+demo: $(VENV)/.runtime ## start everything with live sample traffic
+	@exec $(BIN)/gatelens demo --data $(DATA)
+
+test: $(VENV)/.dev ## run the suite
+	@$(BIN)/python -m tests.browser_check
+	@$(BIN)/python -m pytest -n 2
+
+test-slow: $(VENV)/.dev ## run the long tests and those with real peers
+	@$(BIN)/python -m pytest -m 'slow or peer' --timeout 1200
+
+lint: $(VENV)/.dev ## ruff: style and likely mistakes
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev ## let ruff put the code in shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(VENV)/.dev ## mypy, strict
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev ## imports go one way
+	@$(BIN)/lint-imports --no-logo
+
+lock: $(BIN)/uv ## make the lock files anew from pyproject.toml
+	@$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove the environment, caches and the demo's data
+	@rm -rf $(VENV) gatelens-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,387 @@
+"""The lake's tables: names, columns, types, units and how each is sorted. The one place that says so.
+
+Every table is partitioned by `tenant`, `day` (DATE) and `hour` (TINYINT), the last two derived from
+`time` in UTC by the writer; they are not listed per table. Absent is NULL, never '' or -1. Times are
+microseconds in UTC; span times are also kept in exact nanoseconds.
+
+To add a column: add it here, at the end of its table, and raise LAKE_SCHEMA_VERSION. Old files read
+as NULL in the new column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import pyarrow as pa
+
+LAKE_SCHEMA_VERSION = 1
+"""Raised with every change of columns. A lake written by a newer version is refused on opening."""
+
+PARTITION_COLUMNS = ("tenant", "day", "hour")
+
+ATTRIBUTES = pa.map_(pa.string(), pa.string())
+"""MAP(VARCHAR, VARCHAR): numbers, booleans, arrays and maps are rendered as JSON."""
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+Tier = Literal["raw", "minute", "hour", "day"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `unit` is '' where the value has none."""
+
+    name: str
+    type: pa.DataType
+    description: str
+    unit: str = ""
+
+    @property
+    def nullable(self) -> bool:
+        return self.name not in ("time", "tenant")
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """One table of the lake."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    tier: Tier
+    """Decides the retention: raw, minute, hour or day."""
+    sort: tuple[str, ...]
+    """How compaction orders rows inside an hour, for the way the table is asked."""
+    bloom: tuple[str, ...] = ()
+    """Columns that get a bloom filter when compacted."""
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """Columns as rows are handed to the writer: without `day` and `hour`, with `tenant`."""
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns)
+
+
+def _c(name: str, type_: pa.DataType, description: str, unit: str = "") -> Column:
+    return Column(name, type_, description, unit)
+
+
+_s = pa.string()
+_i64, _i32, _i16, _u64, _f64 = pa.int64(), pa.int32(), pa.int16(), pa.uint64(), pa.float64()
+
+_TENANT = _c("tenant", _s, "Who the data belongs to; 'default' unless a token says otherwise.")
+_TIME_START = _c("time", TIMESTAMP, "Start, UTC.")
+
+_SERVICE = (
+    _c("service_name", _s, "Resource attribute service.name."),
+    _c("service_namespace", _s, "Resource attribute service.namespace."),
+    _c("service_version", _s, "Resource attribute service.version."),
+    _c("service_instance_id", _s, "Resource attribute service.instance.id."),
+    _c("environment", _s, "deployment.environment.name, or what the sender's token says."),
+)
+_SCOPE = (
+    _c("scope_name", _s, "Instrumentation scope name."),
+    _c("scope_version", _s, "Instrumentation scope version."),
+)
+_ATTRIBUTES = (
+    _c("attributes", ATTRIBUTES, "Attributes of the record; values rendered as text or JSON."),
+    _c("resource_attributes", ATTRIBUTES, "Attributes of the resource."),
+)
+
+REQUESTS = TableSpec(
+    name="requests",
+    description="One row per API call seen at a gateway or sidecar, whatever it came from.",
+    tier="raw",
+    sort=("api", "route", "time"),
+    bloom=("trace_id", "request_id"),
+    columns=(
+        _c("time", TIMESTAMP, "Start of the request, UTC."),
+        _TENANT,
+        _c("environment", _s, "production, staging, ...; from the telemetry or the token."),
+        _c("gateway", _s, "Kind of gateway: kong, nginx, envoy, tyk, aws_apigw, ..."),
+        _c("gateway_instance", _s, "Which instance of the gateway."),
+        _c("api", _s, "Name of the API, by the naming order of the catalog."),
+        _c("api_version", _s, "Version of the API."),
+        _c("operation", _s, "OpenAPI operationId, where known."),
+        _c("route", _s, "Route template; never raw ids."),
+        _c("product", _s, "API product the call was made under."),
+        _c("plan", _s, "Plan of the consumer for the product."),
+        _c("consumer", _s, "Consumer application."),
+        _c("consumer_group", _s, "Group the consumer belongs to."),
+        _c("credential", _s, "Keyed hash of the credential used; never the credential."),
+        _c("method", _s, "HTTP method, upper case."),
+        _c("host", _s, "Host asked for."),
+        _c("path", _s, "Path asked for, without query."),
+        _c("protocol", _s, "HTTP/1.1, HTTP/2, ..."),
+        _c("status_code", _i16, "Status answered; 0 = the client left before an answer."),
+        _c(
+            "outcome",
+            _s,
+            "ok, redirect, client_error, server_error, rate_limited, quota_exceeded, unauthorized or aborted.",
+        ),
+        _c("duration_ms", _f64, "Whole time at the gateway.", "ms"),
+        _c("upstream_ms", _f64, "Time spent waiting for the upstream.", "ms"),
+        _c("gateway_ms", _f64, "Time spent in the gateway itself; never negative.", "ms"),
+        _c("request_bytes", _i64, "Bytes received.", "By"),
+        _c("response_bytes", _i64, "Bytes sent.", "By"),
+        _c("client_address", _s, "Address of the client, as far as the privacy policy keeps it."),
+        _c("country", _s, "ISO 3166 alpha-2 country of the address's registration."),
+        _c("user_agent", _s, "User agent as sent."),
+        _c("client_kind", _s, "browser, mobile, sdk, cli, bot, monitor or unknown."),
+        _c("upstream", _s, "Upstream address or name."),
+        _c("upstream_status", _i16, "Status the upstream answered."),
+        _c("response_flags", _s, "Gateway's own flags about the answer."),
+        _c("cache_status", _s, "hit, miss, ... as the gateway says."),
+        _c("quota_limit", _i64, "Limit the gateway reported.", "requests"),
+        _c("quota_remaining", _i64, "Remaining quota the gateway reported.", "requests"),
+        _c("trace_id", _s, "Trace the call belongs to, lower-case hex."),
+        _c("span_id", _s, "Span of the gateway, lower-case hex."),
+        _c("request_id", _s, "Request id the gateway gave."),
+        _c("source", _s, "What the row was made from: otlp_span, otlp_log, nginx, kong_http_log, ..."),
+        _c("attributes", ATTRIBUTES, "What the source had beyond the columns."),
+    ),
+)
+
+SPANS = TableSpec(
+    name="spans",
+    description="One row per OTLP span, nothing left out.",
+    tier="raw",
+    sort=("service_name", "time"),
+    bloom=("trace_id", "span_id"),
+    columns=(
+        _TIME_START,
+        _c("start_time_unix_nano", _i64, "Start, exact.", "ns"),
+        _c("duration_ns", _i64, "End minus start; negative where the sender's clock says so.", "ns"),
+        _c("trace_id", _s, "32 lower-case hex digits."),
+        _c("span_id", _s, "16 lower-case hex digits."),
+        _c("parent_span_id", _s, "16 lower-case hex digits; NULL for a root."),
+        _c("trace_state", _s, "W3C tracestate."),
+        _c("flags", pa.uint32(), "W3C trace flags and the remote-parent bits."),
+        _c("name", _s, "Span name."),
+        _c("kind", _s, "INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER or UNSPECIFIED."),
+        _c("status", _s, "UNSET, OK or ERROR."),
+        _c("status_message", _s, "Description of the status."),
+        *_SERVICE,
+        *_SCOPE,
+        _c("http_request_method", _s, "http.request.method (or the older http.method)."),
+        _c("http_route", _s, "http.route."),
+        _c("http_response_status_code", _i16, "http.response.status_code (or http.status_code)."),
+        _c("url_path", _s, "url.path (or the path of http.target, http.url), without query."),
+        _c("server_address", _s, "server.address (or http.host, net.host.name)."),
+        _c("client_address", _s, "client.address (or http.client_ip)."),
+        *_ATTRIBUTES,
+        _c(
+            "events",
+            pa.list_(
+                pa.struct(
+                    [("time_unix_nano", _i64), ("name", _s), ("attributes", ATTRIBUTES)]
+                )
+            ),
+            "Events in the span, exceptions among them.",
+        ),
+        _c(
+            "links",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("trace_id", _s),
+                        ("span_id", _s),
+                        ("trace_state", _s),
+                        ("attributes", ATTRIBUTES),
+                    ]
+                )
+            ),
+            "Links to other spans.",
+        ),
+        _c("dropped_attributes_count", pa.uint32(), "Attributes the sender dropped.", "attributes"),
+        _c("dropped_events_count", pa.uint32(), "Events the sender dropped.", "events"),
+        _c("dropped_links_count", pa.uint32(), "Links the sender dropped.", "links"),
+        _TENANT,
+    ),
+)
+
+LOGS = TableSpec(
+    name="logs",
+    description="One row per OTLP log record.",
+    tier="raw",
+    sort=("service_name", "time"),
+    bloom=("trace_id",),
+    columns=(
+        _c("time", TIMESTAMP, "When it happened; the observed time where the sender gave none."),
+        _c("observed_time", TIMESTAMP, "When it was first observed."),
+        _c("severity_number", pa.int8(), "1-24; NULL where unspecified."),
+        _c("severity_text", _s, "Severity as the source wrote it."),
+        _c("body", _s, "Text as is; anything else as JSON."),
+        _c("event_name", _s, "Name of the event, where the record is one."),
+        _c("trace_id", _s, "32 lower-case hex digits."),
+        _c("span_id", _s, "16 lower-case hex digits."),
+        _c("flags", pa.uint32(), "W3C trace flags."),
+        *_SERVICE,
+        *_SCOPE,
+        *_ATTRIBUTES,
+        _c("dropped_attributes_count", pa.uint32(), "Attributes the sender dropped.", "attributes"),
+        _TENANT,
+    ),
+)
+
+METRICS = TableSpec(
+    name="metrics",
+    description="One row per metric data point.",
+    tier="raw",
+    sort=("name", "series", "time"),
+    columns=(
+        _c("time", TIMESTAMP, "When the point was taken."),
+        _c("start_time", TIMESTAMP, "Start of the interval the point covers."),
+        _c("name", _s, "Metric name."),
+        _c("type", _s, "gauge, sum, histogram, exponential_histogram or summary."),
+        _c("unit", _s, "UCUM unit as sent."),
+        _c("description", _s, "Description as sent."),
+        _c("temporality", _s, "DELTA or CUMULATIVE; NULL where the type has none."),
+        _c("monotonic", pa.bool_(), "Whether a sum only grows."),
+        _c("value", _f64, "Value of a gauge or sum."),
+        _c("count", _u64, "Number of observations.", "observations"),
+        _c("sum", _f64, "Sum of the observations."),
+        _c("min", _f64, "Smallest observation."),
+        _c("max", _f64, "Largest observation."),
+        _c("bounds", pa.list_(_f64), "Upper bounds of the buckets of a histogram."),
+        _c("bucket_counts", pa.list_(_u64), "Observations per bucket, one more than bounds."),
+        _c("scale", _i32, "Scale of an exponential histogram."),
+        _c("zero_count", _u64, "Observations in the zero bucket."),
+        _c("zero_threshold", _f64, "Width of the zero bucket."),
+        _c("positive_offset", _i32, "Index of the first positive bucket."),
+        _c("positive_counts", pa.list_(_u64), "Observations per positive bucket."),
+        _c("negative_offset", _i32, "Index of the first negative bucket."),
+        _c("negative_counts", pa.list_(_u64), "Observations per negative bucket."),
+        _c(
+            "quantiles",
+            pa.list_(pa.struct([("quantile", _f64), ("value", _f64)])),
+            "Quantiles of a summary.",
+        ),
+        _c(
+            "exemplars",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("time_unix_nano", _i64),
+                        ("value", _f64),
+                        ("trace_id", _s),
+                        ("span_id", _s),
+                        ("attributes", ATTRIBUTES),
+                    ]
+                )
+            ),
+            "Example observations with their traces.",
+        ),
+        _c("flags", pa.uint32(), "1 = no recorded value."),
+        _c("series", _u64, "Stable hash of name, resource, scope and attributes."),
+        *_SERVICE,
+        *_SCOPE,
+        *_ATTRIBUTES,
+        _TENANT,
+    ),
+)
+
+REJECTS = TableSpec(
+    name="rejects",
+    description="Records that could not be read, with the reason; nothing is dropped silently.",
+    tier="raw",
+    sort=("source", "time"),
+    columns=(
+        _c("time", TIMESTAMP, "When the record was received or read."),
+        _TENANT,
+        _c("source", _s, "Format it was offered as: nginx, otlp_span, ..."),
+        _c("origin", _s, "File name or sender's address."),
+        _c("position", _i64, "Line number in the file, or index in the body; from 1."),
+        _c("reason", _s, "Short machine-readable reason."),
+        _c("detail", _s, "What was wrong, as a sentence."),
+        _c("record", _s, "The record, cut to 4 KiB, secrets removed."),
+    ),
+)
+
+_DIM = {c.name: c for c in REQUESTS.columns}
+_MINUTE = _c("time", TIMESTAMP, "Start of the interval, UTC.")
+_MEASURES = (
+    _c("requests", _i64, "Number of requests.", "requests"),
+    _c("errors", _i64, "Requests that failed on the server side.", "requests"),
+    _c("duration_ms_sum", _f64, "Sum of duration_ms.", "ms"),
+    _c("upstream_ms_sum", _f64, "Sum of upstream_ms.", "ms"),
+    _c("gateway_ms_sum", _f64, "Sum of gateway_ms.", "ms"),
+    _c("request_bytes", _i64, "Sum of request_bytes.", "By"),
+    _c("response_bytes", _i64, "Sum of response_bytes.", "By"),
+)
+_USAGE_DIMENSIONS = (
+    "environment", "gateway", "api", "api_version", "route", "method", "product", "plan",
+    "consumer", "status_code", "outcome", "country", "client_kind",
+)  # fmt: skip
+_LATENCY_DIMENSIONS = (
+    "environment", "gateway", "api", "api_version", "route", "method", "outcome",
+)  # fmt: skip
+
+
+def _usage(tier: Tier) -> TableSpec:
+    return TableSpec(
+        name=f"usage_{tier}",
+        description=f"Requests, errors, times and bytes per {tier}: partial sums, add them up.",
+        tier=tier,
+        sort=("api", "route", "time"),
+        columns=(_MINUTE, _TENANT, *(_DIM[d] for d in _USAGE_DIMENSIONS), *_MEASURES),
+    )
+
+
+def _latency(tier: Tier) -> TableSpec:
+    return TableSpec(
+        name=f"latency_{tier}",
+        description=(
+            f"Latency histogram per {tier}: requests per logarithmic bucket, partial sums, add them "
+            "up. A bucket b holds times in [1.02^b, 1.02^(b+1)) ms."
+        ),
+        tier=tier,
+        sort=("api", "route", "time"),
+        columns=(
+            _MINUTE,
+            _TENANT,
+            *(_DIM[d] for d in _LATENCY_DIMENSIONS),
+            _c("part", _s, "Which time: total, upstream or gateway."),
+            _c("bucket", _i16, "floor(ln(ms) / ln(1.02)); -32768 = zero."),
+            _c("requests", _i64, "Number of requests.", "requests"),
+        ),
+    )
+
+
+ALERT_EVENTS = TableSpec(
+    name="alert_events",
+    description="Every change of state of every alert.",
+    tier="day",
+    sort=("rule", "time"),
+    columns=(
+        _c("time", TIMESTAMP, "When the state changed, by the data's clock."),
+        _TENANT,
+        _c("rule", _s, "Name of the rule."),
+        _c("fingerprint", _s, "Hash of rule and labels: one alert over its life."),
+        _c("state", _s, "pending, firing, resolved, inactive or no_data."),
+        _c("severity", _s, "As the rule says."),
+        _c("labels", ATTRIBUTES, "Labels of the alert."),
+        _c("value", _f64, "Value that was compared."),
+        _c("threshold", _f64, "What it was compared with."),
+        _c("summary", _s, "One sentence."),
+    ),
+)
+
+TABLES: Mapping[str, TableSpec] = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            REQUESTS, SPANS, LOGS, METRICS, REJECTS,
+            _usage("minute"), _usage("hour"), _usage("day"),
+            _latency("minute"), _latency("hour"), _latency("day"),
+            ALERT_EVENTS,
+        )
+    }
+)  # fmt: skip
+"""Every table by name."""

@@ -1,0 +1,126 @@
+"""Small state that changes in place: job runs, leases, alert states, the outbox of notifications.
+
+SQLite by default, PostgreSQL by URL. Tables are declared here, once; rooms read and write them
+through SQLAlchemy Core. Bulk data never goes here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from storage.settings import StorageSettings
+
+metadata = MetaData()
+
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("job", String(200), nullable=False),
+    Column("started_at", Float, nullable=False),  # epoch seconds, UTC
+    Column("finished_at", Float),  # NULL while it runs
+    Column("source_version_from", BigInteger),
+    Column("source_version_to", BigInteger),
+    Column("rows_in", BigInteger, nullable=False, default=0),
+    Column("rows_out", BigInteger, nullable=False, default=0),
+    Column("lag_s", Float),  # age of the newest row that was read
+    Column("error", Text),  # NULL = it went well
+    Index("job_runs_by_job", "job", "started_at"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("expires_at", Float, nullable=False),  # epoch seconds
+    Column("token", BigInteger, nullable=False),  # fencing: grows with every holder
+)
+
+alert_instances = Table(
+    "alert_instances",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("rule", String(200), nullable=False),
+    Column("labels", Text, nullable=False),  # JSON
+    Column("annotations", Text, nullable=False, default="{}"),  # JSON
+    Column("severity", String(50), nullable=False),
+    Column("state", String(20), nullable=False),  # inactive, pending, firing, resolved, no_data
+    Column("value", Float),
+    Column("threshold", Float),
+    Column("active_since", Float),  # first breach, epoch seconds of the data's clock
+    Column("fired_at", Float),
+    Column("resolved_at", Float),
+    Column("updated_at", Float, nullable=False),
+)
+
+alert_history = Table(
+    "alert_history",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("rule", String(200), nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("severity", String(50), nullable=False),
+    Column("from_state", String(20), nullable=False),
+    Column("to_state", String(20), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("value", Float),
+    Column("threshold", Float),
+    Column("summary", Text, nullable=False, default=""),
+    Index("alert_history_by_time", "at"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),  # deduplication: same key, same notice
+    Column("channel", String(200), nullable=False),
+    Column("payload", Text, nullable=False),  # JSON
+    Column("created_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Float, nullable=False),
+    Column("delivered_at", Float),  # NULL = still to be sent
+    Column("dead_at", Float),  # given up: a dead letter
+    Column("error", Text),
+    Index("outbox_due", "delivered_at", "next_attempt_at"),
+)
+
+
+def open_state(settings: StorageSettings) -> Engine:
+    """Open (and create where missing) the state store. Safe to call from several processes."""
+    url = make_url(settings.resolved_state_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url)
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    metadata.create_all(engine)
+    return engine
+
+
+def _configure_sqlite(connection: object, _record: ConnectionPoolEntry) -> None:
+    # WAL lets the dashboards read while the jobs write; the timeout waits out the other writer.
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
