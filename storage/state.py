@@ -68,6 +68,10 @@ alert_instances = Table(
     Column("active_since", Float),  # first breach, epoch seconds of the data's clock
     Column("fired_at", Float),
     Column("resolved_at", Float),
+    Column("last_breach_at", Float),  # for keep_firing_for
+    Column("unmeasured_since", Float),  # NULL = the value is known
+    Column("acknowledged_at", Float),
+    Column("acknowledged_by", String(200)),
     Column("updated_at", Float, nullable=False),
 )
 
@@ -85,7 +89,34 @@ alert_history = Table(
     Column("value", Float),
     Column("threshold", Float),
     Column("summary", Text, nullable=False, default=""),
+    Column("evidence", Text, nullable=False, default="{}"),  # JSON: window, filters, contributors
     Index("alert_history_by_time", "at"),
+)
+
+alert_groups = Table(
+    "alert_groups",
+    metadata,
+    Column("key", String(64), primary_key=True),  # hash of route and group labels
+    Column("route", String(200), nullable=False),
+    Column("labels", Text, nullable=False),  # JSON: what the alerts of the group share
+    Column("flush_at", Float),  # when to look at it next, epoch seconds; NULL = nothing to say
+    Column("sent_at", Float),  # when it was last told; NULL = never
+    Column("sent_alerts", Text, nullable=False, default="{}"),  # JSON: fingerprint -> fired_at told
+    Column("sequence", Integer, nullable=False, default=0),  # notifications so far
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("matchers", Text, nullable=False),  # JSON: list of [label, operator, value]
+    Column("starts_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("matched", BigInteger, nullable=False, default=0),  # notifications held back so far
+    Index("silences_by_end", "ends_at"),
 )
 
 outbox = Table(
