@@ -1,0 +1,72 @@
+"""The words every question is narrowed with: the same in Python, over HTTP and in URLs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from analytics.errors import QueryRefused, UnknownDimension
+from analytics.limits import FILTER_VALUES_MAX
+
+Dimension = Literal[
+    "environment", "gateway", "api", "api_version", "route", "method", "product", "plan",
+    "consumer", "status_code", "outcome", "country", "client_kind",
+]  # fmt: skip
+"""A column one may group and filter by."""
+
+DIMENSIONS: tuple[str, ...] = Dimension.__args__  # type: ignore[attr-defined]
+
+LATENCY_DIMENSIONS = (
+    "environment", "gateway", "api", "api_version", "route", "method", "outcome",
+)  # fmt: skip
+"""What the latency tiers keep. Latency by anything else is computed from raw requests."""
+
+UNKNOWN = "(none)"
+"""Filter word that matches rows where the dimension is NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which requests count. An empty tuple = all; several values = any of them.
+
+    Values are compared as text, exactly (case, accents); `UNKNOWN` matches NULL. The `tenant` must
+    be the one the read session is opened for.
+    """
+
+    tenant: str = "default"
+    environment: tuple[str, ...] = ()
+    gateway: tuple[str, ...] = ()
+    api: tuple[str, ...] = ()
+    api_version: tuple[str, ...] = ()
+    route: tuple[str, ...] = ()
+    method: tuple[str, ...] = ()
+    product: tuple[str, ...] = ()
+    plan: tuple[str, ...] = ()
+    consumer: tuple[str, ...] = ()
+    status_code: tuple[str, ...] = ()
+    """'404' or a class such as '5xx'."""
+    outcome: tuple[str, ...] = ()
+    country: tuple[str, ...] = ()
+    client_kind: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, values in self.active():
+            if isinstance(values, str):
+                raise QueryRefused(f"filter {name} takes a tuple of values, not one text")
+            if len(values) > FILTER_VALUES_MAX:
+                raise QueryRefused(f"filter {name} has more than {FILTER_VALUES_MAX} values")
+
+    def active(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Dimensions that are narrowed, with their values."""
+        return [
+            (f.name, getattr(self, f.name))
+            for f in fields(self)
+            if f.name != "tenant" and getattr(self, f.name)
+        ]
+
+
+def check_dimensions(names: tuple[str, ...]) -> None:
+    """Raise UnknownDimension unless every name may be grouped by."""
+    for name in names:
+        if name not in DIMENSIONS:
+            raise UnknownDimension(name, DIMENSIONS)

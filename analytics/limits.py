@@ -1,0 +1,18 @@
+"""Limits of this room: what is bounded, and what happens beyond it."""
+
+from __future__ import annotations
+
+RANGE_DAYS_MAX = 366 * 6
+"""Days in one question. Beyond: refused. A little more than the day tier is kept."""
+
+GROUPS_MAX = 10_000
+"""Groups one answer returns when the caller set no limit; the rest is cut, largest first."""
+
+POINTS_MAX = 50_000
+"""Rows of a time series (groups x intervals) that are filled with explicit gaps. Beyond: sparse."""
+
+SAMPLE_ROWS_MAX = 10_000
+"""Raw requests one call returns."""
+
+FILTER_VALUES_MAX = 1_000
+"""Values in one filter. Beyond: refused."""
