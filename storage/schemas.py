@@ -314,6 +314,7 @@ _MEASURES = (
     _c("gateway_ms_sum", _f64, "Sum of gateway_ms.", "ms"),
     _c("request_bytes", _i64, "Sum of request_bytes.", "By"),
     _c("response_bytes", _i64, "Sum of response_bytes.", "By"),
+    _c("duration_requests", _i64, "Requests behind duration_ms_sum: known times.", "requests"),
 )
 _USAGE_DIMENSIONS = (
     "environment", "gateway", "api", "api_version", "route", "method", "product", "plan",

@@ -1,0 +1,54 @@
+"""The incremental jobs: which table each reads, which it fills, and in what order.
+
+The SQL of a job is `sql/<job>.sql`; job, target table and file share one name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from analytics.errors import UnknownJob
+
+Cadence = Literal["minute", "hour", "day"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One rollup: new rows of `source`, through SQL, appended to the table of the job's name."""
+
+    name: str
+    source: str
+    cadence: Cadence
+    """Which interval of the settings it runs at."""
+    description: str
+
+    @property
+    def target(self) -> str:
+        return self.name
+
+
+JOBS: Mapping[str, Job] = MappingProxyType(
+    {
+        job.name: job
+        for job in (
+            Job("usage_minute", "requests", "minute", "Requests, errors and bytes per minute."),
+            Job("latency_minute", "requests", "minute", "Latency histogram per minute."),
+            Job("usage_hour", "usage_minute", "hour", "Usage added up per hour."),
+            Job("latency_hour", "latency_minute", "hour", "Latency histogram per hour."),
+            Job("usage_day", "usage_hour", "day", "Usage added up per UTC day."),
+            Job("latency_day", "latency_hour", "day", "Latency histogram per UTC day."),
+        )
+    }
+)
+"""Every job by name, sources before what is made from them."""
+
+
+def job_named(name: str) -> Job:
+    """Raises UnknownJob."""
+    try:
+        return JOBS[name]
+    except KeyError:
+        raise UnknownJob(name, tuple(JOBS)) from None

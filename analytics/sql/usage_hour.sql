@@ -1,0 +1,31 @@
+-- usage_hour: the minute rollup of usage, added up per hour (UTC).
+-- Parameters: none; the runner shows only the files of `usage_minute` that are new.
+-- Output: as usage_minute; one partial row per group, add them up.
+-- Grain: hour x tenant x 13 dimensions (NULL is a value).
+-- Inputs: usage_minute. Cost: one pass and one hash aggregate over the new rows.
+SELECT
+    time_bucket(INTERVAL '1 hour', time) AS time,
+    tenant,
+    environment,
+    gateway,
+    api,
+    api_version,
+    route,
+    method,
+    product,
+    plan,
+    consumer,
+    status_code,
+    outcome,
+    country,
+    client_kind,
+    CAST(sum(requests) AS BIGINT) AS requests,
+    CAST(sum(errors) AS BIGINT) AS errors,
+    sum(duration_ms_sum) AS duration_ms_sum,
+    sum(upstream_ms_sum) AS upstream_ms_sum,
+    sum(gateway_ms_sum) AS gateway_ms_sum,
+    CAST(LEAST(sum(request_bytes), 9223372036854775807) AS BIGINT) AS request_bytes,
+    CAST(LEAST(sum(response_bytes), 9223372036854775807) AS BIGINT) AS response_bytes,
+    CAST(sum(duration_requests) AS BIGINT) AS duration_requests
+FROM usage_minute
+GROUP BY ALL
