@@ -54,6 +54,9 @@ types: $(VENV)/.dev ## mypy, strict
 imports: $(VENV)/.dev ## imports go one way
 	@$(BIN)/lint-imports --no-logo
 
+docs: $(VENV)/.runtime ## write the reference pages anew from the code
+	@$(BIN)/python -m gatelens.reference docs
+
 lock: $(BIN)/uv ## make the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock

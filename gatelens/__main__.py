@@ -1,0 +1,5 @@
+"""`python -m gatelens`: the same as the `gatelens` command; the supervisor starts roles this way."""
+
+from gatelens.cli import main
+
+main()

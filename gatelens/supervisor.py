@@ -1,0 +1,203 @@
+"""Keeps the roles running: starts each as its own process, restarts the dead, stops all together.
+
+Roles run in sessions of their own, so that Ctrl-C reaches only
+the supervisor, which then stops them in order. Should the supervisor itself be killed, the roles
+notice (their standard input ends) and stop themselves: no role outlives its supervisor.
+
+A role that dies is started again after RESTART_DELAYS_S; the count starts anew once it has lived
+HEALTHY_AFTER_S. A role that ends with EXIT_CANNOT_START before everything was up once (port in use,
+folder not writable) ends the whole: trying again would not help.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import httpx
+import structlog
+
+from gatelens.errors import RoleFailed
+
+log = structlog.get_logger(__name__)
+
+RESTART_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Wait before the n-th restart in a row; the last one repeats."""
+
+HEALTHY_AFTER_S = 30.0
+"""A role that lived this long has recovered: the next restart is quick again."""
+
+STOP_WITHIN_S = 4.5
+"""From the signal to the end of all roles; what still runs then is killed."""
+
+EXIT_CANNOT_START = 2
+"""A role's exit code for: the surroundings do not allow it (said in one sentence on stderr)."""
+
+SUPERVISED = "GATELENS_SUPERVISED"
+"""Set in the roles' environment: watch standard input and stop when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One process to keep alive."""
+
+    name: str
+    command: tuple[str, ...]
+    """Program and arguments; `python -m gatelens <role>` for ours."""
+    ready_url: str | None = None
+    """Answers 200 once the role serves; None = ready as soon as it runs."""
+    stop_order: int = 0
+    """Lower stops first: senders before the collector, so that nothing is refused at the end."""
+
+
+@dataclass(slots=True)
+class _Running:
+    role: Role
+    process: subprocess.Popen[bytes]
+    started_at: float
+    restarts: int = 0
+    restart_at: float | None = None
+    output: IO[bytes] | None = field(default=None, repr=False)
+
+
+class Supervisor:
+    """Runs `roles` until `stop()`; `run()` blocks and returns the exit code."""
+
+    def __init__(
+        self,
+        roles: Sequence[Role],
+        *,
+        environment: Mapping[str, str],
+        log_dir: Path | None = None,
+        on_ready: Callable[[float], None] | None = None,
+        on_restart: Callable[[str, int], None] | None = None,
+    ) -> None:
+        """`log_dir`: roles' stderr goes to `<role>.log` there; None = to ours.
+
+        `on_ready(seconds)` is called once, when every role has answered; `on_restart(role, code)`
+        whenever one died.
+        """
+        self._roles = roles
+        self._environment = {**os.environ, **environment, SUPERVISED: "1"}
+        self._log_dir = log_dir
+        self._on_ready = on_ready
+        self._on_restart = on_restart
+        self._stopping = threading.Event()
+        self._running: list[_Running] = []
+        self._was_ready = False
+
+    def stop(self, *_signal: object) -> None:
+        """Ask for the end; safe in a signal handler and from another thread."""
+        self._stopping.set()
+
+    def run(self) -> int:
+        """Start all, keep them alive, stop all. Raises RoleFailed when one cannot start at all."""
+        started = time.monotonic()
+        try:
+            for role in self._roles:
+                self._running.append(self._start(role))
+            while not self._stopping.wait(0.1):
+                self._revive_dead()
+                if not self._was_ready and all(_answers(r.role) for r in self._running):
+                    self._was_ready = True
+                    if self._on_ready:
+                        self._on_ready(time.monotonic() - started)
+        finally:
+            self._stop_all()
+        return 0
+
+    def _start(self, role: Role) -> _Running:
+        output: IO[bytes] | None = None
+        if self._log_dir:
+            self._log_dir.mkdir(parents=True, exist_ok=True)
+            output = (self._log_dir / f"{role.name}.log").open("ab")
+        process = subprocess.Popen(
+            role.command,
+            env=self._environment,
+            stdin=subprocess.PIPE,  # its end tells the role that we are gone
+            stderr=output,
+            start_new_session=True,
+        )
+        return _Running(role, process, time.monotonic(), output=output)
+
+    def _revive_dead(self) -> None:
+        for index, running in enumerate(self._running):
+            code = running.process.poll()
+            if code is None:
+                continue
+            now = time.monotonic()
+            if running.restart_at is None:
+                if code == EXIT_CANNOT_START and not self._was_ready:
+                    raise RoleFailed(running.role.name, code, self._log_of(running.role))
+                lived = now - running.started_at
+                running.restarts = 0 if lived > HEALTHY_AFTER_S else running.restarts
+                delay = RESTART_DELAYS_S[min(running.restarts, len(RESTART_DELAYS_S) - 1)]
+                running.restart_at = now + delay
+                log.warning("role_died", role_name=running.role.name, code=code, restart_in_s=delay)
+                if self._on_restart:
+                    self._on_restart(running.role.name, code)
+            elif now >= running.restart_at:
+                _close(running)
+                again = self._start(running.role)
+                again.restarts = running.restarts + 1
+                self._running[index] = again
+
+    def _stop_all(self) -> None:
+        deadline = time.monotonic() + STOP_WITHIN_S
+        for order in sorted({r.role.stop_order for r in self._running}):
+            group = [r for r in self._running if r.role.stop_order == order]
+            for running in group:
+                _signal(running.process, signal.SIGTERM)
+            for running in group:
+                try:
+                    running.process.wait(timeout=max(0.05, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    log.error("role_killed", role_name=running.role.name, after_s=STOP_WITHIN_S)
+                    _signal(running.process, signal.SIGKILL)
+                    running.process.wait()
+        for running in self._running:
+            _close(running)
+
+    def _log_of(self, role: Role) -> str | None:
+        return str(self._log_dir / f"{role.name}.log") if self._log_dir else None
+
+
+def stop_when_orphaned() -> None:
+    """In a role: when the supervisor is gone, ask ourselves to stop, as if it had."""
+    if os.environ.get(SUPERVISED) != "1":
+        return
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="orphan-watch", daemon=True).start()
+
+
+def _answers(role: Role) -> bool:
+    if role.ready_url is None:
+        return True
+    try:
+        return httpx.get(role.ready_url, timeout=1.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    if process.poll() is None:
+        process.send_signal(number)
+
+
+def _close(running: _Running) -> None:
+    if running.process.stdin:
+        running.process.stdin.close()
+    if running.output:
+        running.output.close()

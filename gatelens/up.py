@@ -1,0 +1,80 @@
+"""`gatelens up`: which roles there are, where they answer, and how they are told their settings."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from gatelens.settings import Settings
+from gatelens.supervisor import Role, Supervisor
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def server_roles(settings: Settings, config: Path | None) -> list[Role]:
+    """Collector, jobs and dashboards, in the order of starting."""
+
+    def command(name: str) -> tuple[str, ...]:
+        return role_command(name, settings, config)
+
+    return [
+        Role("collector", command("collect"), f"{collector_url(settings)}/readyz", stop_order=1),
+        Role("jobs", command("jobs"), stop_order=2),
+        Role("dashboards", command("dash"), f"{dashboard_url(settings)}/readyz", stop_order=1),
+    ]
+
+
+def role_command(name: str, settings: Settings, config: Path | None) -> tuple[str, ...]:
+    """Command line that gives a role the same settings as ours; the environment is inherited."""
+    config_flag = ("--config", str(config)) if config else ()
+    data_flag = ("--data", str(settings.data_dir))
+    return (sys.executable, "-m", "gatelens", name, *data_flag, *config_flag)
+
+
+def insecure_flag(settings: Settings) -> dict[str, str]:
+    """Environment that hands on what has no flag in every role."""
+    return {"GATELENS_INSECURE": "true"} if settings.insecure else {}
+
+
+def collector_url(settings: Settings) -> str:
+    """Where the collector's HTTP door is, seen from this machine."""
+    return f"http://{_local(settings.collector.host)}:{settings.collector.http_port}"
+
+
+def dashboard_url(settings: Settings) -> str:
+    """Where the screens are, seen from this machine."""
+    return f"http://{_local(settings.dashboard.host)}:{settings.dashboard.port}"
+
+
+def run_up(settings: Settings, config: Path | None) -> int:
+    """Run the servers until SIGTERM or Ctrl-C. Returns the exit code."""
+
+    def ready(seconds: float) -> None:
+        console.print(
+            f"gatelens is up after {seconds:.1f} s, data in {settings.data_dir}\n"
+            f"  OTLP/gRPC   {_local(settings.collector.host)}:{settings.collector.grpc_port}\n"
+            f"  OTLP/HTTP   {collector_url(settings)}\n"
+            f"  dashboards  {dashboard_url(settings)}\n"
+            "Ctrl-C stops all of it."
+        )
+
+    supervisor = Supervisor(
+        server_roles(settings, config), environment=insecure_flag(settings), on_ready=ready
+    )
+    return run_until_signal(supervisor)
+
+
+def run_until_signal(supervisor: Supervisor) -> int:
+    """Pass SIGTERM, SIGINT and SIGHUP on as an orderly stop."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, supervisor.stop)
+    return supervisor.run()
+
+
+def _local(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # listening everywhere includes here
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

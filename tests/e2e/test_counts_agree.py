@@ -1,0 +1,131 @@
+"""What was sent, counted here, against what Gatelens answers: exact, and 1 % for the quantile."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.installation import Installation, wait_until
+from tests.e2e.traffic import APIS, Sent, nginx_line, send_everything
+
+CALLS, LOGS, POINTS, LINES, BROKEN = 1_200, 300, 60, 500, 7
+
+
+def quantile(values: list[float], q: float) -> float:
+    """The smallest value with at least q of the values at or below it."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+
+
+def nginx_file(path: Path, rng: random.Random) -> tuple[int, int, int]:
+    """Write LINES good lines and BROKEN broken ones; good lines, 5xx among them, bytes."""
+    lines, errors, size_sum = [], 0, 0
+    now = time.time()
+    for number in range(LINES):
+        line, status, size = nginx_line(rng, now - 200 + number / 10)
+        lines.append(line)
+        errors += status >= 500
+        size_sum += size
+    for number in range(BROKEN):
+        lines.insert(rng.randrange(len(lines)), f"this is not an access log line {number}")
+    path.write_text("\n".join(lines) + "\n")
+    return LINES, errors, size_sum
+
+
+@pytest.mark.timeout(240)
+def test_every_answer_equals_an_independent_count_of_what_was_sent(
+    installation: Installation, tmp_path: Path
+) -> None:
+    installation.start("up")
+    installation.wait_ready(installation.collector)
+    installation.wait_ready(installation.dashboard)
+    sent = send_everything(
+        installation.collector, installation.grpc, seed=7, calls=CALLS, logs=LOGS, points=POINTS
+    )
+    good, nginx_errors, nginx_bytes = nginx_file(tmp_path / "access.log", random.Random(11))
+    imported = installation.run("import", "nginx", str(tmp_path / "access.log"))
+    assert imported.returncode == 1, imported.stderr  # there are rejects: said by the exit code
+
+    assert_raw_tables_agree(installation, sent, good, nginx_errors, nginx_bytes)
+    assert_imported_twice_stores_nothing_twice(installation, tmp_path, good)
+    assert_rollups_agree(installation, sent, good)
+
+
+def assert_raw_tables_agree(
+    installation: Installation, sent: Sent, good: int, nginx_errors: int, nginx_bytes: int
+) -> None:
+    def committed() -> bool:
+        rows = installation.sql("SELECT count(*) AS n, sum(value) AS total FROM metrics")
+        return rows == [{"n": sent.points, "total": sent.point_sum}]
+
+    wait_until(committed, 20, installation.output)
+    assert installation.sql("SELECT count(*) AS n FROM spans") == [{"n": sent.spans}]
+    assert installation.sql("SELECT count(*) AS n FROM logs") == [{"n": sent.logs}]
+    for api in APIS:
+        calls = sent.calls_of(api)
+        [row] = installation.sql(
+            "SELECT count(*) AS n, count(*) FILTER (status_code >= 500) AS errors, "
+            "sum(duration_ms) AS total_ms, count(DISTINCT route) AS routes, "
+            f"quantile_cont(duration_ms, 0.99) AS p99 FROM requests WHERE api = '{api}'"
+        )
+        durations = [call.duration_ms for call in calls]
+        assert row["n"] == len(calls)
+        assert row["errors"] == sum(call.status >= 500 for call in calls)
+        assert row["total_ms"] == pytest.approx(sum(durations), rel=1e-9)
+        assert row["routes"] == 1
+        assert row["p99"] == pytest.approx(quantile(durations, 0.99), rel=0.05)
+    [nginx] = installation.sql(
+        "SELECT count(*) AS n, count(*) FILTER (status_code >= 500) AS errors, "
+        "sum(response_bytes) AS bytes FROM requests WHERE source = 'nginx'"
+    )
+    assert nginx == {"n": good, "errors": nginx_errors, "bytes": nginx_bytes}
+    assert installation.sql(
+        "SELECT count(*) AS n, count(DISTINCT reason) AS reasons FROM rejects WHERE source = 'nginx'"
+    ) == [{"n": BROKEN, "reasons": 1}]
+
+
+def assert_imported_twice_stores_nothing_twice(
+    installation: Installation, tmp_path: Path, good: int
+) -> None:
+    again = installation.run("import", "nginx", str(tmp_path / "access.log"))
+    assert again.returncode == 0, again.stderr
+    assert installation.sql("SELECT count(*) AS n FROM requests WHERE source = 'nginx'") == [
+        {"n": good}
+    ]
+
+
+def assert_rollups_agree(installation: Installation, sent: Sent, good: int) -> None:
+    expected = len(sent.calls) + good
+
+    def rolled_up() -> bool:
+        [usage] = installation.sql("SELECT sum(requests) AS n FROM usage_minute")
+        [latency] = installation.sql(
+            "SELECT sum(requests) AS n FROM latency_minute WHERE part = 'total'"
+        )
+        return usage["n"] == expected and latency["n"] == len(sent.calls)
+
+    wait_until(rolled_up, 30, installation.output)
+    for api in APIS:
+        calls = sent.calls_of(api)
+        [usage] = installation.sql(
+            "SELECT sum(requests) AS n, sum(errors) AS errors, sum(duration_ms_sum) AS total_ms "
+            f"FROM usage_minute WHERE api = '{api}'"
+        )
+        assert usage["n"] == len(calls)
+        assert usage["errors"] == sum(call.status >= 500 for call in calls)
+        assert usage["total_ms"] == pytest.approx(sum(c.duration_ms for c in calls), rel=1e-9)
+        buckets = installation.sql(
+            "SELECT bucket, sum(requests) AS n FROM latency_minute "
+            f"WHERE api = '{api}' AND part = 'total' GROUP BY bucket ORDER BY bucket"
+        )
+        rank, p99 = 0, 0.0
+        for row in buckets:
+            rank += row["n"]
+            if rank >= math.ceil(0.99 * len(calls)):
+                p99 = 1.02 ** (row["bucket"] + 0.5)
+                break
+        assert p99 == pytest.approx(quantile([c.duration_ms for c in calls], 0.99), rel=0.0101)
