@@ -54,6 +54,9 @@ types: $(VENV)/.dev ## mypy, strict
 imports: $(VENV)/.dev ## imports go one way
 	@$(BIN)/lint-imports --no-logo
 
+bench-first-chart: $(VENV)/.dev ## time from git clone to the first chart in a browser
+	@$(BIN)/python -m benchmarks.first_chart
+
 docs: $(VENV)/.runtime ## write the reference pages anew from the code
 	@$(BIN)/python -m gatelens.reference docs
 

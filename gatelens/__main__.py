@@ -1,4 +1,4 @@
-"""`python -m gatelens`: the same as the `gatelens` command; the supervisor starts roles this way."""
+"""`python -m gatelens`: the `gatelens` command; the supervisor starts roles this way."""
 
 from gatelens.cli import main
 

@@ -1,7 +1,7 @@
-"""The `gatelens` command. Each command is thin: settings in, a room's function called, a sentence out.
+"""The `gatelens` command. Commands are thin: settings in, a room's function called, a sentence out.
 
-Exit codes: 0 done; 1 the work found something wrong (rejects above the limit, a refused query); 2 it
-could not start (a setting, a port, a folder); 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 the work found something wrong (rejects above the limit, a refused query); 2
+it could not start (a setting, a port, a folder); 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations

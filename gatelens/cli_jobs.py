@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from gatelens.cli_options import Config, Data, Insecure, console, read_settings, role_settings
+from gatelens.cli_options import Config, Data, Insecure, role_settings
 
 app = typer.Typer(help="Run the jobs role; or list, run once and look back.", rich_markup_mode=None)
 

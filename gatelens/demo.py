@@ -1,7 +1,7 @@
 """`gatelens demo`: the real servers, and a fictional API company's traffic through the front doors.
 
-The sender is a role of its own under the same supervisor. Nothing here writes to the lake except the
-history of the first start, which has to be there before anybody could have sent it.
+The sender is a role of its own under the same supervisor. Nothing here writes to the lake except
+the history of the first start, which nobody can have sent.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from gatelens.up import (
 log = structlog.get_logger(__name__)
 console = Console(highlight=False, soft_wrap=True)
 
+EXAMPLE_QUERY = "SELECT api, count(*) FROM requests GROUP BY api"
 SAMPLE_DIR = Path(__file__).resolve().parent.parent / "sample_data"
 
 
@@ -61,7 +62,7 @@ def run_demo(settings: Settings, config: Path | None, *, days: int, rate_per_s: 
 
 
 def demo_environment(settings: Settings, sink_url: str) -> dict[str, str]:
-    """What the demo sets where the user has not: catalog, rules, and our own sink as the channel."""
+    """What the demo sets where the user has not: catalog, rules, our own sink as the channel."""
     channels = settings.data_dir / "demo-channels.yaml"
     channels.parent.mkdir(parents=True, exist_ok=True)
     channels.write_text(
@@ -110,8 +111,7 @@ def _print_ready(settings: Settings, seconds: float) -> None:
         f"[bold]{dashboard_url(settings)}[/bold]\n"
         f"  collector   OTLP/gRPC {collector.host}:{collector.grpc_port}, "
         f"OTLP/HTTP {collector_url(settings)}, NGINX lines {collector_url(settings)}/ingest/nginx\n"
-        f"  analysts    gatelens sql --data {settings.data_dir} "
-        '"SELECT api, count(*) FROM requests GROUP BY api"\n'
+        f'  analysts    gatelens sql --data {settings.data_dir} "{EXAMPLE_QUERY}"\n'
         "  in about a minute one API's upstream fails for a while: watch Home and Alerts; "
         "notifications appear here\n"
         "  Ctrl-C stops everything; the data stays.\n"

@@ -28,8 +28,9 @@ class UnsafeBindError(GatelensError):
 
     def __init__(self, setting: str, host: str) -> None:
         super().__init__(
-            f"{setting} = {host!r} would be reachable from other machines and nobody is asked for a "
-            "token or password; keep 127.0.0.1, or say --insecure if the network is trusted."
+            f"{setting} = {host!r} would be reachable from other machines and nobody is "
+            "asked for a token or password; keep 127.0.0.1, or say --insecure if the network is "
+            "trusted."
         )
         self.setting = setting
         self.host = host

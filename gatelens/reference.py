@@ -1,4 +1,6 @@
-"""Reference pages made from the code: settings, tables, formats. `make docs` writes them, a test compares.
+"""Reference pages made from the code: settings, tables, formats.
+
+`make docs` writes them, a test compares.
 
 python -m gatelens.reference docs/      writes docs/settings.md, docs/tables.md, docs/formats.md
 """
@@ -33,8 +35,8 @@ def settings_page() -> str:
     """Every setting with its variable, default and meaning, section by section."""
     out = [
         "# Settings\n",
-        "Read from `gatelens.toml` (or the file given with `--config` or `GATELENS_CONFIG`), overridden",
-        "by environment variables, overridden by flags. An unknown key is an error.\n",
+        "Read from `gatelens.toml` (or the file given with `--config` or `GATELENS_CONFIG`),",
+        "overridden by environment variables, overridden by flags. An unknown key is an error.\n",
         "## Top of the file\n",
         *_setting_table(_top_rows()),
     ]
@@ -63,8 +65,8 @@ def formats_page() -> str:
 
     out = [
         "# Formats\n",
-        "What the collector takes, and what to write in the sender's configuration. Nothing else has",
-        "to change at the sender.\n",
+        "What the collector takes, and what to write in the sender's configuration. Nothing else",
+        "has to change at the sender.\n",
     ]
     for name, fmt in FORMATS.items():
         description = getattr(fmt, "description", "") or (inspect.getdoc(type(fmt)) or "")

@@ -31,12 +31,13 @@ def run_dashboards(settings: Settings) -> None:
 def run_jobs(settings: Settings) -> None:
     """Rollups, alert rules, delivery of notifications and the upkeep of the lake, on a schedule.
 
-    One process: all of it is small and reads what the collector has committed. Two such processes by
-    mistake do each job once (leases in the state store).
+    One process: all of it is small and reads what the collector has committed. Two such processes
+    by mistake do each job once (leases in the state store).
     """
     from alerting.main import build_alerting
-    from analytics.main import build_scheduler
     from storage.maintenance import Maintenance
+
+    from analytics.main import build_scheduler
 
     storage = settings.storage_settings
     scheduler = build_scheduler(storage, settings.analytics)

@@ -117,7 +117,7 @@ def load_settings(
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """Read file, environment and flags. `overrides`: flags, nested by section; None values are unset.
+    """Read file, environment and flags. `overrides`: flags, nested by section; None is unset.
 
     Raises SettingsError with the source and what to do.
     """

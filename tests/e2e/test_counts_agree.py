@@ -84,7 +84,8 @@ def assert_raw_tables_agree(
     )
     assert nginx == {"n": good, "errors": nginx_errors, "bytes": nginx_bytes}
     assert installation.sql(
-        "SELECT count(*) AS n, count(DISTINCT reason) AS reasons FROM rejects WHERE source = 'nginx'"
+        "SELECT count(*) AS n, count(DISTINCT reason) AS reasons FROM rejects "
+        "WHERE source = 'nginx'"
     ) == [{"n": BROKEN, "reasons": 1}]
 
 
