@@ -1,0 +1,149 @@
+"""Runs incremental jobs: new rows of a table, through SQL, into partial aggregates. Exactly once.
+
+    done    = transaction version of the job in the target table  (its place, kept by the lake itself)
+    changes = files that came to the source after version `done`  (bounded; never what it has seen)
+    rows    = the job's SQL over those files alone
+    append(rows, app_id=job, app_version=changes.to_version)       (rows and place in ONE commit)
+
+A crash anywhere before the commit leaves rows and place as they were, so the step is simply done
+again; after it, both are there. Late rows are new files like any other and add another partial row.
+Compaction rewrites files without changing data and is not seen. Two runners that race commit the same
+(job, version): the lake lets one through.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import structlog
+
+from analytics.jobs import JOBS, Job
+from analytics.settings import AnalyticsSettings
+from analytics.sql_files import load_sql
+from storage.changes import Changes
+from storage.errors import LakeConflict
+from storage.lake import Lake, LakeTable
+
+log = structlog.get_logger(__name__)
+
+IDLE_VERSIONS_MAX = 100
+"""Versions without new data (compactions) after which a job records that it has passed them, so that
+the log can be cleaned up to there."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one step of a job did."""
+
+    job: str
+    version_from: int | None
+    """Source version the step started after; None = from the beginning."""
+    version_to: int
+    rows_in: int
+    rows_out: int
+    committed: bool
+    """False = another runner had done the same step already."""
+    lag_s: float
+    """Age of the newest row that was read."""
+
+
+class RollupRunner:
+    """Runs jobs on one lake. Thread-safe: each step has its own connection."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        settings: AnalyticsSettings | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._lake = lake
+        self._settings = settings or AnalyticsSettings()
+        self._clock = clock
+
+    def step(
+        self, job: Job, *, before_commit: Callable[[], None] = lambda: None
+    ) -> StepResult | None:
+        """Do one bounded step. None = nothing new. `before_commit` may raise to give up the step."""
+        source = self._lake.existing(job.source)
+        if source is None:
+            return None
+        target = self._lake.table(job.target)
+        done = target.app_version(job.name)
+        changes = source.changes(done, rows_max=self._settings.step_rows_max)
+        if not changes.files:
+            if changes.to_version - changes.from_version >= IDLE_VERSIONS_MAX:
+                empty = target.spec.arrow_schema.empty_table()
+                _append(target, empty, job, changes)
+            return None
+        rows = self._aggregate(job, source, changes)
+        before_commit()
+        committed = _append(target, rows, job, changes)
+        newest_s = max(entry.time_max for entry in changes.files) / 1e6
+        return StepResult(
+            job=job.name,
+            version_from=done,
+            version_to=changes.to_version,
+            rows_in=changes.rows,
+            rows_out=rows.num_rows,
+            committed=committed,
+            lag_s=self._clock() - newest_s,
+        )
+
+    def catch_up(
+        self,
+        job: Job,
+        *,
+        before_commit: Callable[[], None] = lambda: None,
+        until: float | None = None,
+    ) -> list[StepResult]:
+        """Step until nothing is new, or until the clock passes `until` (epoch seconds)."""
+        results: list[StepResult] = []
+        while (result := self.step(job, before_commit=before_commit)) is not None:
+            results.append(result)
+            if until is not None and self._clock() >= until:
+                break
+        return results
+
+    def catch_up_all(self) -> list[StepResult]:
+        """Bring every rollup up to date, sources before what is made from them."""
+        return [result for job in JOBS.values() for result in self.catch_up(job)]
+
+    def _aggregate(self, job: Job, source: LakeTable, changes: Changes) -> pa.Table:
+        options: dict[str, str | bool | int | float | list[str]] = {
+            "threads": self._settings.duckdb_threads,
+            "memory_limit": f"{self._settings.duckdb_memory_mb}MB",
+            "preserve_insertion_order": False,
+        }
+        paths = [str(source.location / entry.path) for entry in changes.files]
+        with duckdb.connect(":memory:", config=options) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            show_files(connection, job.source, paths)
+            return connection.sql(load_sql(job.name)).to_arrow_table()
+
+
+def show_files(connection: duckdb.DuckDBPyConnection, name: str, paths: list[str]) -> None:
+    """Make data files of a lake table visible as a view of the table's name. Paths are our own."""
+    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    # the tenant is in the folder's name only; without the cast of its type '42' would be a number
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM read_parquet([{quoted}], "  # noqa: S608
+        "hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
+    )
+
+
+def _append(target: LakeTable, rows: pa.Table, job: Job, changes: Changes) -> bool:
+    """False = another runner has committed this step already."""
+    try:
+        version = target.append(rows, app_id=job.name, app_version=changes.to_version)
+    except LakeConflict:
+        if (target.app_version(job.name) or -1) < changes.to_version:
+            raise
+        version = None
+    if version is None:
+        log.info("job_step_done_elsewhere", job=job.name, source_version=changes.to_version)
+    return version is not None
