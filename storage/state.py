@@ -125,6 +125,7 @@ outbox = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("key", String(200), nullable=False, unique=True),  # deduplication: same key, same notice
     Column("channel", String(200), nullable=False),
+    Column("group_key", String(64), nullable=False, default=""),  # sent in order within a group
     Column("payload", Text, nullable=False),  # JSON
     Column("created_at", Float, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
