@@ -1,0 +1,134 @@
+"""Everything storage can raise.
+
+StorageError
+├── LakeError                 a table could not be written or read
+│   ├── UnknownTable          no such table in `schemas.TABLES`
+│   ├── InvalidRows           the rows do not fit the table; the caller's mistake
+│   ├── LakeConflict          another writer with the same app_id, or a rewrite of the same files
+│   ├── LakeTooNew            written by a newer Gatelens
+│   ├── VersionsGone          the log no longer reaches back to the asked version
+│   └── LakeDamaged           a log or data file cannot be read
+├── DiskLow                   refused before the disk is full; retry later
+├── CatalogError              catalog.yaml is wrong
+├── BackupError               a backup or restore could not be completed or verified
+└── SqlError                  an analyst's query
+    ├── SqlRefused            not allowed, or cannot be parsed; do not retry
+    ├── SqlFailed             the engine said no
+    ├── SqlTimeout            over its deadline or memory; killed
+    ├── SqlBusy               too many queries at once; retry later
+    └── SqlCancelled          the asker went away
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """Base. `hint` is one sentence that says what to do; '' where there is nothing to do."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}" if hint else message)
+        self.hint = hint
+
+
+class LakeError(StorageError):
+    """Base of everything about tables."""
+
+
+class UnknownTable(LakeError):
+    def __init__(self, table: str) -> None:
+        super().__init__(f"There is no table {table!r}.", hint="See `gatelens sql --schema`.")
+        self.table = table
+
+
+class InvalidRows(LakeError):
+    def __init__(self, table: str, reason: str) -> None:
+        super().__init__(f"Rows do not fit table {table!r}: {reason}.")
+        self.table = table
+        self.reason = reason
+
+
+class LakeConflict(LakeError):
+    """Nothing was committed. With the same app_id in two processes: stop one of them."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        super().__init__(f"Commit to {table!r} refused: {reason}.")
+        self.table = table
+        self.reason = reason
+
+
+class LakeTooNew(LakeError):
+    def __init__(self, location: str, found: int, known: int) -> None:
+        super().__init__(
+            f"The lake at {location} has schema version {found}; this Gatelens knows up to {known}.",
+            hint="Upgrade Gatelens, or point it at another data folder.",
+        )
+        self.found = found
+        self.known = known
+
+
+class VersionsGone(LakeError):
+    def __init__(self, table: str, asked: int, oldest: int) -> None:
+        super().__init__(
+            f"The log of {table!r} starts at version {oldest}; changes after {asked} are gone.",
+            hint="Recompute from the table itself instead of from its changes.",
+        )
+        self.table = table
+        self.asked = asked
+        self.oldest = oldest
+
+
+class LakeDamaged(LakeError):
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be read: {reason}.", hint="Run `gatelens doctor`.")
+        self.path = path
+        self.reason = reason
+
+
+class DiskLow(StorageError):
+    def __init__(self, path: str, free_bytes: int, needed_bytes: int) -> None:
+        super().__init__(
+            f"Only {free_bytes} bytes are free at {path}; {needed_bytes} are kept in reserve.",
+            hint="Free some space or shorten the retention; intake resumes by itself.",
+        )
+        self.free_bytes = free_bytes
+        self.needed_bytes = needed_bytes
+
+
+class CatalogError(StorageError):
+    """The message names the file and the field."""
+
+
+class BackupError(StorageError):
+    """The message names the file."""
+
+
+class SqlError(StorageError):
+    """One sentence for the analyst. `line` and `column` count from 1; None = unknown."""
+
+    def __init__(
+        self, message: str, *, line: int | None = None, column: int | None = None, hint: str = ""
+    ) -> None:
+        where = f" (line {line}, column {column})" if line is not None else ""
+        super().__init__(f"{message}{where}", hint=hint)
+        self.line = line
+        self.column = column
+
+
+class SqlRefused(SqlError):
+    """Not an allowed query; nothing was run."""
+
+
+class SqlFailed(SqlError):
+    """The engine could not run it: unknown column, type error, ..."""
+
+
+class SqlTimeout(SqlError):
+    """Over its deadline or its memory; the worker was killed."""
+
+
+class SqlBusy(SqlError):
+    """All workers are taken and the queue is full."""
+
+
+class SqlCancelled(SqlError):
+    """Cancelled by the asker; the worker was killed."""

@@ -1,0 +1,136 @@
+"""The lake: Delta tables in a folder, written exactly once, by any number of processes.
+
+An append is: conform rows -> one Parquet file per hour, fsynced -> one durable commit that names
+them together with (app_id, app_version). A crash before the commit leaves files nobody refers to,
+which `maintenance` sweeps up; a crash after it is found by `app_version` and not repeated.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from storage.changes import Changes, read_changes
+from storage.commit import add_action, commit, transaction_action
+from storage.creation import create_table, ensure_lake_version
+from storage.errors import UnknownTable
+from storage.log import FileEntry, Snapshot, TableLog
+from storage.parquet import split_by_hour, write_file
+from storage.physical import conform
+from storage.schemas import TABLES, TableSpec
+from storage.settings import StorageSettings
+
+
+class Lake:
+    """All tables of one place. Thread-safe. Opening it creates nothing until a table is written,
+    except the folder and its version mark. Raises LakeTooNew."""
+
+    def __init__(self, settings: StorageSettings) -> None:
+        self.settings = settings
+        self.root = Path(settings.resolved_lake_url)
+        ensure_lake_version(self.root)
+        self._lock = threading.Lock()
+        self._tables: dict[str, LakeTable] = {}
+
+    def table(self, name: str) -> LakeTable:
+        """The table, created (with the descriptions of its columns) when missing."""
+        found = self._open(name)
+        found.create()
+        return found
+
+    def existing(self, name: str) -> LakeTable | None:
+        """The table, or None when nothing was ever written to it. Never creates."""
+        found = self._open(name)
+        return found if found.log.exists() else None
+
+    def _open(self, name: str) -> LakeTable:
+        with self._lock:
+            if name not in self._tables:
+                if name not in TABLES:
+                    raise UnknownTable(name)
+                self._tables[name] = LakeTable(TABLES[name], self.root / name)
+            return self._tables[name]
+
+
+class LakeTable:
+    """One table. Thread-safe; open it as often as you like."""
+
+    def __init__(self, spec: TableSpec, location: Path) -> None:
+        self.spec = spec
+        self.location = location
+        self.log = TableLog(location)
+        self._created = False
+
+    def create(self) -> None:
+        """Create the table, or add columns that a newer schema brought. Cheap when there is nothing
+        to do."""
+        if not self._created:
+            create_table(self.log, self.spec)
+            self._created = True
+
+    def append(
+        self, rows: pa.Table | pa.RecordBatch, *, app_id: str, app_version: int
+    ) -> int | None:
+        """Append rows exactly once.
+
+        `rows` have the columns of `spec.arrow_schema` in any order; missing ones become NULL, `time`
+        and `tenant` are required. If the table has already seen `app_version` (or later) of `app_id`,
+        nothing is written and None is returned; else the committed version. Zero rows still record
+        the app_version. Raises InvalidRows, LakeConflict (another process uses the same app_id) and
+        OSError; after any of them nothing was committed.
+        """
+        seen = self.snapshot().transaction(app_id)
+        if seen is not None and seen >= app_version:
+            return None
+
+        def still_valid(snapshot: Snapshot) -> str | None:
+            now = snapshot.transaction(app_id)
+            return None if now == seen else f"{app_id!r} went from {seen} to {now} meanwhile"
+
+        with self._written(conform(self.spec, rows)) as entries:
+            actions = [add_action(e, data_change=True) for e in entries]
+            actions.append(transaction_action(app_id, app_version))
+            return commit(self.log, actions, operation="WRITE", still_valid=still_valid)
+
+    @contextmanager
+    def _written(self, rows: pa.Table) -> Iterator[list[FileEntry]]:
+        """Data files for the rows; deleted again if the commit does not come about."""
+        entries: list[FileEntry] = []
+        try:
+            for part in split_by_hour(self.spec, rows):
+                entries.append(write_file(self.location, self.spec, part, level=0))
+            yield entries
+        except BaseException:
+            for entry in entries:
+                (self.location / entry.path).unlink(missing_ok=True)
+            raise
+
+    def snapshot(self) -> Snapshot:
+        """The live files, freshly read from the log."""
+        return self.log.refresh()
+
+    def app_version(self, app_id: str) -> int | None:
+        """Highest committed version of an application; None = never."""
+        return self.snapshot().transaction(app_id)
+
+    def version(self) -> int:
+        """Newest version of the table, freshly read."""
+        return self.snapshot().version
+
+    def changes(
+        self,
+        after_version: int | None,
+        *,
+        rows_max: int | None = None,
+        versions_max: int | None = None,
+    ) -> Changes:
+        """Files with new rows committed after a version (None = from the beginning); compaction is
+        not a change. See `changes.read_changes`."""
+        return read_changes(
+            self.log, after_version, rows_max=rows_max, versions_max=versions_max
+        )

@@ -1,0 +1,166 @@
+"""Writing data files: rows split by hour, Parquet with the settings of their level, fsynced."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from storage.commit import fsync_file, fsync_folder
+from storage.errors import InvalidRows
+from storage.limits import PARTITIONS_PER_COMMIT_MAX, ROW_GROUP_ROWS, TENANT_CHARS_MAX
+from storage.log import FileEntry
+from storage.physical import parquet_schema, store
+from storage.schemas import LAKE_SCHEMA_VERSION, TableSpec
+
+_HOUR_US = 3_600_000_000
+_FIRST_HOUR = -70 * 8766
+_LAST_HOUR = 8029 * 8766
+"""Years 1900 to 9999: what a Delta DATE partition can name everywhere."""
+
+_TENANT = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{TENANT_CHARS_MAX - 1}}}")
+
+UNIQUE_TEXT = frozenset({"trace_id", "span_id", "parent_span_id", "request_id"})
+"""Columns where a dictionary costs time and saves nothing."""
+
+_NO_DICTIONARY_TYPES = (pa.timestamp("us", tz="UTC"), pa.float64())
+
+
+@dataclass(frozen=True, slots=True)
+class HourRows:
+    """Rows of one partition."""
+
+    tenant: str
+    day: date
+    hour: int
+    rows: pa.Table
+    time_min: int
+    time_max: int
+
+    @property
+    def folder(self) -> str:
+        return f"tenant={self.tenant}/day={self.day.isoformat()}/hour={self.hour}"
+
+
+def check_tenant(table: str, tenant: str) -> None:
+    """Tenants become folder names: letters, digits, dot, dash, underscore; no path can be formed."""
+    if not _TENANT.fullmatch(tenant):
+        raise InvalidRows(table, f"{tenant[:80]!r} is not a tenant's name")
+
+
+def split_by_hour(spec: TableSpec, rows: pa.Table) -> list[HourRows]:
+    """Partition conformed rows by tenant and UTC hour of `time`, keeping their order within each."""
+    if rows.num_rows == 0:
+        return []
+    times = rows.column("time").combine_chunks().cast(pa.int64()).to_numpy()
+    hours = np.floor_divide(times, _HOUR_US)
+    if hours.min() < _FIRST_HOUR or hours.max() > _LAST_HOUR:
+        raise InvalidRows(spec.name, "a time lies outside the years 1900 to 9999")
+    tenants = pc.dictionary_encode(rows.column("tenant").combine_chunks())
+    names = tenants.dictionary.to_pylist()
+    for name in names:
+        check_tenant(spec.name, name)
+    keys = hours if len(names) == 1 else hours * len(names) + tenants.indices.to_numpy()
+    if np.any(keys[1:] < keys[:-1]):
+        order = np.argsort(keys, kind="stable")
+        rows, keys, times = rows.take(pa.array(order)), keys[order], times[order]
+    starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+    if len(starts) > PARTITIONS_PER_COMMIT_MAX:
+        raise InvalidRows(spec.name, f"{len(starts)} hours in one append")
+    parts = []
+    for start, end in zip(starts, [*starts[1:], len(keys)], strict=True):
+        hour, owner = divmod(int(keys[start]), len(names))
+        parts.append(
+            HourRows(
+                tenant=names[owner],
+                day=date(1970, 1, 1) + timedelta(days=hour // 24),
+                hour=hour % 24,
+                rows=rows.slice(start, end - start),
+                time_min=int(times[start:end].min()),
+                time_max=int(times[start:end].max()),
+            )
+        )
+    return parts
+
+
+def write_file(location: Path, spec: TableSpec, part: HourRows, *, level: int) -> FileEntry:
+    """Write one data file durably. Until a commit names it, no reader sees it."""
+    folder = location / part.folder
+    new_folders = _make_folders(location, folder)
+    path = folder / f"l{level}-v{LAKE_SCHEMA_VERSION}-{uuid.uuid4().hex}.parquet"
+    try:
+        write_parquet(path, spec, stored_rows(spec, part.rows), level=level)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    for made in (folder, *new_folders):
+        fsync_folder(made)
+    return FileEntry(
+        path=f"{part.folder}/{path.name}",
+        size=path.stat().st_size,
+        rows=part.rows.num_rows,
+        tenant=part.tenant,
+        day=part.day,
+        hour=part.hour,
+        time_min=part.time_min,
+        time_max=part.time_max,
+        modified_ms=int(time.time() * 1000),
+    )
+
+
+def stored_rows(spec: TableSpec, rows: pa.Table) -> pa.Table:
+    """Rows with the columns and types of the files."""
+    schema = parquet_schema(spec.name)
+    return pa.Table.from_arrays([store(rows.column(n)) for n in schema.names], schema=schema)
+
+
+def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) -> None:
+    with pq.ParquetWriter(path, rows.schema, **writer_options(spec, level=level)) as writer:
+        writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+    fsync_file(path)
+
+
+def writer_options(spec: TableSpec, *, level: int) -> dict[str, object]:
+    """Options of pyarrow's ParquetWriter for a level: 0 is written once a second, so speed counts;
+    merged files are read for years, so size and pruning count."""
+    dictionary = [leaf for leaf in _leaves(spec)]
+    options: dict[str, object] = {
+        "compression": "zstd",
+        "compression_level": 1 if level == 0 else 3,
+        "use_dictionary": dictionary,
+        "write_statistics": True,
+        "store_schema": False,
+        "write_page_index": level > 0,
+    }
+    return options
+
+
+def _leaves(spec: TableSpec) -> list[str]:
+    """Parquet column paths that get a dictionary."""
+    names = []
+    for column in spec.columns:
+        if column.name in UNIQUE_TEXT or column.type in _NO_DICTIONARY_TYPES:
+            continue
+        if pa.types.is_map(column.type):
+            names += [f"{column.name}.key_value.key", f"{column.name}.key_value.value"]
+        elif not pa.types.is_nested(column.type):
+            names.append(column.name)
+    return names
+
+
+def _make_folders(location: Path, folder: Path) -> list[Path]:
+    """Create the folder; returns the parents whose entries are new and must be synced."""
+    if folder.is_dir():
+        return []
+    parents = [p for p in folder.parents if p == location or location in p.parents]
+    os.makedirs(folder, exist_ok=True)
+    return parents

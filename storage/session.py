@@ -1,0 +1,109 @@
+"""Asking the lake: DuckDB over exactly the files that can hold the answer.
+
+TRUSTED SQL only (ours); an analyst's SQL goes through `sql_worker`. Every query sees one consistent
+snapshot per table, at most as old as the start of the query.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from storage.lake import Lake
+from storage.log import FileEntry, time_to_us
+from storage.macros import create_macros
+from storage.schemas import TABLES
+from storage.views import quoted, view_sql
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Params = Mapping[str, object] | Sequence[object]
+
+
+class ReadSession:
+    """One DuckDB instance over a lake, for one tenant. Thread-safe: a cursor per call.
+
+    `tenant` None = all tenants (jobs). Tables that were never written are empty, not missing.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        tenant: str | None = "default",
+        memory_limit: str = "1GB",
+        threads: int = 2,
+    ) -> None:
+        self.lake = lake
+        self.tenant = tenant
+        self._con = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
+        self._con.execute("SET TimeZone = 'UTC'")
+        self._con.execute("SET parquet_metadata_cache = true")
+        create_macros(self._con)
+        self._closed = threading.Event()
+
+    def query(
+        self,
+        sql: str,
+        params: Params = (),
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        files: Mapping[str, Sequence[FileEntry]] | None = None,
+    ) -> pa.Table:
+        """Run a SELECT and return all rows.
+
+        Lake tables are views by name with all documented columns plus day and hour. Only files whose
+        `time` range overlaps [start, end) are opened (None = unbounded); the SQL must still filter
+        `time` itself, since a file may hold more. `params`: values for `?` (sequence) or `$name`
+        (mapping). `files` replaces a table's files by exactly those (for incremental jobs, with
+        `Changes.files`). Raises duckdb.Error.
+        """
+        cursor = self._con.cursor()
+        try:
+            self._create_views(cursor, sql, start, end, files or {})
+            given = dict(params) if isinstance(params, Mapping) else list(params)
+            return cursor.execute(sql, given).to_arrow_table()
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        self._con.close()
+
+    def __enter__(self) -> ReadSession:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _create_views(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        sql: str,
+        start: datetime | None,
+        end: datetime | None,
+        files: Mapping[str, Sequence[FileEntry]],
+    ) -> None:
+        # Temporary views belong to the cursor alone, so queries side by side see their own files.
+        for name in sorted({w.lower() for w in _WORD.findall(sql)} & TABLES.keys()):
+            chosen = files[name] if name in files else self.files(name, start, end)
+            body = view_sql(cursor, name, self.lake.root / name, chosen)
+            cursor.execute(f"CREATE TEMP VIEW {quoted(name)} AS {body}")
+
+    def files(
+        self, table: str, start: datetime | None = None, end: datetime | None = None
+    ) -> list[FileEntry]:
+        """Live files of a table that can hold rows of this tenant in [start, end)."""
+        found = self.lake.existing(table)
+        if found is None:
+            return []
+        return found.snapshot().select(
+            self.tenant,
+            None if start is None else time_to_us(start),
+            None if end is None else time_to_us(end),
+        )

@@ -1,0 +1,93 @@
+"""DuckDB views over data files: typed, tenant-bound, of exactly the files that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from storage.log import FileEntry
+from storage.schemas import LAKE_SCHEMA_VERSION, PARTITION_COLUMNS, TABLES, TableSpec
+
+_SCALARS = {
+    pa.string(): "VARCHAR",
+    pa.int64(): "BIGINT",
+    pa.int32(): "INTEGER",
+    pa.int16(): "SMALLINT",
+    pa.int8(): "TINYINT",
+    pa.uint64(): "UBIGINT",
+    pa.uint32(): "UINTEGER",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
+}
+
+_HIVE = (
+    "hive_partitioning = true, "
+    "hive_types = {'tenant': VARCHAR, 'day': DATE, 'hour': TINYINT}, union_by_name = true"
+)
+
+
+def sql_type(type_: pa.DataType) -> str:
+    """How DuckDB (and our documentation) names a column's type."""
+    if pa.types.is_map(type_):
+        return f"MAP({sql_type(type_.key_type)}, {sql_type(type_.item_type)})"
+    if pa.types.is_list(type_):
+        return f"{sql_type(type_.value_type)}[]"
+    if pa.types.is_struct(type_):
+        return f"STRUCT({', '.join(f'{quoted(f.name)} {sql_type(f.type)}' for f in type_)})"
+    return _SCALARS[type_]
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def view_sql(
+    con: duckdb.DuckDBPyConnection, table: str, location: Path, files: Sequence[FileEntry]
+) -> str:
+    """SELECT behind a table's view: every documented column plus day and hour, in order.
+
+    No files = an empty relation of the right types. Files of an older schema read as NULL in the
+    columns that came later.
+    """
+    spec = TABLES[table]
+    if not files:
+        columns = ", ".join(f"CAST(NULL AS {t}) AS {quoted(n)}" for n, t in view_columns(spec))
+        return f"SELECT {columns} WHERE false"  # noqa: S608 - names and types from schemas.py
+    paths = ", ".join(literal(str(location / f.path)) for f in files)
+    source = f"read_parquet([{paths}], {_HIVE})"
+    present: set[str] | None = None
+    if any(f.schema_version != LAKE_SCHEMA_VERSION for f in files):
+        present = {row[0] for row in con.execute(f"DESCRIBE FROM {source}").fetchall()}
+    columns = ", ".join(_column_sql(spec, n, t, present) for n, t in view_columns(spec))
+    return f"SELECT {columns} FROM {source}"  # noqa: S608 - names from schemas.py, paths quoted
+
+
+def view_columns(spec: TableSpec) -> list[tuple[str, str]]:
+    """(name, SQL type) of a view, in order."""
+    return [
+        *((c.name, sql_type(c.type)) for c in spec.columns),
+        ("day", "DATE"),
+        ("hour", "TINYINT"),
+    ]
+
+
+def _column_sql(spec: TableSpec, name: str, type_: str, present: set[str] | None) -> str:
+    column = quoted(name)
+    if present is not None and name not in present and name not in PARTITION_COLUMNS:
+        return f"CAST(NULL AS {type_}) AS {column}"
+    if type_ == "UBIGINT":
+        return f"CAST(CAST({column} AS BIT) AS UBIGINT) AS {column}"  # stored as the same 64 bits
+    if type_ == "UBIGINT[]":
+        cast = "CAST(CAST(n AS BIT) AS UBIGINT)"
+        return f"list_transform({column}, lambda n: {cast}) AS {column}"
+    if type_ == "UINTEGER":
+        return f"CAST({column} AS UINTEGER) AS {column}"
+    return column
