@@ -69,9 +69,7 @@ def remove_action(entry: FileEntry, *, at_ms: int, data_change: bool) -> Action:
 
 
 def transaction_action(app_id: str, version: int) -> Action:
-    return {
-        "txn": {"appId": app_id, "version": version, "lastUpdated": int(time.time() * 1000)}
-    }
+    return {"txn": {"appId": app_id, "version": version, "lastUpdated": int(time.time() * 1000)}}
 
 
 def commit(

@@ -1,4 +1,4 @@
-"""Creating tables and carrying them forward: version mark of the lake, first commit, new columns."""
+"""Creating tables and carrying them forward: version mark, first commit, new columns."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class LakeConflict(LakeError):
 class LakeTooNew(LakeError):
     def __init__(self, location: str, found: int, known: int) -> None:
         super().__init__(
-            f"The lake at {location} has schema version {found}; this Gatelens knows up to {known}.",
+            f"The lake at {location} has schema version {found}; this Gatelens knows {known}.",
             hint="Upgrade Gatelens, or point it at another data folder.",
         )
         self.found = found

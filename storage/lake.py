@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -78,11 +77,11 @@ class LakeTable:
     ) -> int | None:
         """Append rows exactly once.
 
-        `rows` have the columns of `spec.arrow_schema` in any order; missing ones become NULL, `time`
-        and `tenant` are required. If the table has already seen `app_version` (or later) of `app_id`,
-        nothing is written and None is returned; else the committed version. Zero rows still record
-        the app_version. Raises InvalidRows, LakeConflict (another process uses the same app_id) and
-        OSError; after any of them nothing was committed.
+        `rows` have the columns of `spec.arrow_schema` in any order; missing ones become NULL,
+        `time` and `tenant` are required. If the table has already seen `app_version` (or later) of
+        `app_id`, nothing is written and None is returned; else the committed version. Zero rows
+        still record the app_version. Raises InvalidRows, LakeConflict (another process uses the
+        same app_id) and OSError; after any of them nothing was committed.
         """
         seen = self.snapshot().transaction(app_id)
         if seen is not None and seen >= app_version:
@@ -131,6 +130,4 @@ class LakeTable:
     ) -> Changes:
         """Files with new rows committed after a version (None = from the beginning); compaction is
         not a change. See `changes.read_changes`."""
-        return read_changes(
-            self.log, after_version, rows_max=rows_max, versions_max=versions_max
-        )
+        return read_changes(self.log, after_version, rows_max=rows_max, versions_max=versions_max)

@@ -10,7 +10,7 @@ PARTITIONS_PER_COMMIT_MAX = 10_000
 Beyond: InvalidRows. A year of hours is 8,784."""
 
 COMMIT_ATTEMPTS_MAX = 200
-"""How often a commit goes on to the next version after losing one to another writer. Beyond: LakeConflict."""
+"""Versions a commit may lose to other writers before it gives up. Beyond: LakeConflict."""
 
 CHECKPOINT_INTERVAL = 100
 """Commits between two checkpoints of a table's log; bounds what opening a table must read."""

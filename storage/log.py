@@ -244,9 +244,7 @@ def partition_of_path(path: str) -> Partition | None:
         return None
 
 
-def _find(
-    partitions: Mapping[Partition, Mapping[str, FileEntry]], path: str
-) -> Partition | None:
+def _find(partitions: Mapping[Partition, Mapping[str, FileEntry]], path: str) -> Partition | None:
     return next((key for key, entries in partitions.items() if path in entries), None)
 
 

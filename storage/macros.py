@@ -33,7 +33,8 @@ MACROS = (
     Macro(
         "latency_bucket",
         "ms",
-        f"CASE WHEN ms IS NULL OR isnan(ms) THEN NULL WHEN ms <= 0 THEN CAST({ZERO_BUCKET} AS SMALLINT) "
+        "CASE WHEN ms IS NULL OR isnan(ms) THEN NULL "
+        f"WHEN ms <= 0 THEN CAST({ZERO_BUCKET} AS SMALLINT) "
         f"ELSE least(greatest(floor(ln(ms) / ln({LATENCY_BASE})), -32767), 32767)::SMALLINT END",
         "Bucket of a time in ms; NULL for NULL.",
     ),

@@ -52,13 +52,13 @@ class HourRows:
 
 
 def check_tenant(table: str, tenant: str) -> None:
-    """Tenants become folder names: letters, digits, dot, dash, underscore; no path can be formed."""
+    """Tenants become folder names: letters, digits, dot, dash, underscore, never a path."""
     if not _TENANT.fullmatch(tenant):
         raise InvalidRows(table, f"{tenant[:80]!r} is not a tenant's name")
 
 
 def split_by_hour(spec: TableSpec, rows: pa.Table) -> list[HourRows]:
-    """Partition conformed rows by tenant and UTC hour of `time`, keeping their order within each."""
+    """Partition conformed rows by tenant and UTC hour of `time`, keeping order within each."""
     if rows.num_rows == 0:
         return []
     times = rows.column("time").combine_chunks().cast(pa.int64()).to_numpy()
@@ -132,11 +132,10 @@ def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) ->
 def writer_options(spec: TableSpec, *, level: int) -> dict[str, object]:
     """Options of pyarrow's ParquetWriter for a level: 0 is written once a second, so speed counts;
     merged files are read for years, so size and pruning count."""
-    dictionary = [leaf for leaf in _leaves(spec)]
     options: dict[str, object] = {
         "compression": "zstd",
         "compression_level": 1 if level == 0 else 3,
-        "use_dictionary": dictionary,
+        "use_dictionary": _leaves(spec),
         "write_statistics": True,
         "store_schema": False,
         "write_page_index": level > 0,

@@ -1,8 +1,8 @@
-"""The lake's tables: names, columns, types, units and how each is sorted. The one place that says so.
+"""The lake's tables: names, columns, types, units, order of rows. The one place that says so.
 
-Every table is partitioned by `tenant`, `day` (DATE) and `hour` (TINYINT), the last two derived from
-`time` in UTC by the writer; they are not listed per table. Absent is NULL, never '' or -1. Times are
-microseconds in UTC; span times are also kept in exact nanoseconds.
+Every table is partitioned by `tenant`, `day` (DATE) and `hour` (TINYINT), the last two derived
+from `time` in UTC by the writer; they are not listed per table. Absent is NULL, never '' or -1.
+Times are microseconds in UTC; span times are also kept in exact nanoseconds.
 
 To add a column: add it here, at the end of its table, and raise LAKE_SCHEMA_VERSION. Old files read
 as NULL in the new column.
@@ -123,7 +123,8 @@ REQUESTS = TableSpec(
         _c(
             "outcome",
             _s,
-            "ok, redirect, client_error, server_error, rate_limited, quota_exceeded, unauthorized or aborted.",
+            "ok, redirect, client_error, server_error, rate_limited, quota_exceeded, unauthorized "
+            "or aborted.",
         ),
         _c("duration_ms", _f64, "Whole time at the gateway.", "ms"),
         _c("upstream_ms", _f64, "Time spent waiting for the upstream.", "ms"),
@@ -143,7 +144,11 @@ REQUESTS = TableSpec(
         _c("trace_id", _s, "Trace the call belongs to, lower-case hex."),
         _c("span_id", _s, "Span of the gateway, lower-case hex."),
         _c("request_id", _s, "Request id the gateway gave."),
-        _c("source", _s, "What the row was made from: otlp_span, otlp_log, nginx, kong_http_log, ..."),
+        _c(
+            "source",
+            _s,
+            "What the row was made from: otlp_span, nginx, kong_http_log, ...",
+        ),
         _c("attributes", ATTRIBUTES, "What the source had beyond the columns."),
     ),
 )
@@ -157,7 +162,7 @@ SPANS = TableSpec(
     columns=(
         _TIME_START,
         _c("start_time_unix_nano", _i64, "Start, exact.", "ns"),
-        _c("duration_ns", _i64, "End minus start; negative where the sender's clock says so.", "ns"),
+        _c("duration_ns", _i64, "End minus start; negative if the sender's clock says so.", "ns"),
         _c("trace_id", _s, "32 lower-case hex digits."),
         _c("span_id", _s, "16 lower-case hex digits."),
         _c("parent_span_id", _s, "16 lower-case hex digits; NULL for a root."),
@@ -179,9 +184,7 @@ SPANS = TableSpec(
         _c(
             "events",
             pa.list_(
-                pa.struct(
-                    [("time_unix_nano", _i64), ("name", _s), ("attributes", ATTRIBUTES)]
-                )
+                pa.struct([("time_unix_nano", _i64), ("name", _s), ("attributes", ATTRIBUTES)])
             ),
             "Events in the span, exceptions among them.",
         ),
@@ -339,8 +342,8 @@ def _latency(tier: Tier) -> TableSpec:
     return TableSpec(
         name=f"latency_{tier}",
         description=(
-            f"Latency histogram per {tier}: requests per logarithmic bucket, partial sums, add them "
-            "up. A bucket b holds times in [1.02^b, 1.02^(b+1)) ms."
+            f"Latency histogram per {tier}: requests per logarithmic bucket, partial sums, add "
+            "them up. A bucket b holds times in [1.02^b, 1.02^(b+1)) ms."
         ),
         tier=tier,
         sort=("api", "route", "time"),

@@ -60,7 +60,7 @@ def view_sql(
     spec = TABLES[table]
     if not files:
         columns = ", ".join(f"CAST(NULL AS {t}) AS {quoted(n)}" for n, t in view_columns(spec))
-        return f"SELECT {columns} WHERE false"  # noqa: S608 - names and types from schemas.py
+        return f"SELECT {columns} WHERE false"
     paths = ", ".join(literal(str(location / f.path)) for f in files)
     source = f"read_parquet([{paths}], {_HIVE})"
     present: set[str] | None = None
