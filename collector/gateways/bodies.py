@@ -54,7 +54,7 @@ def join_bodies(payloads: Sequence[Payload]) -> Iterator[JoinedBody]:
 
 
 def readable_utf8(body: bytes) -> bytes:
-    """The body with NUL and bytes that are not UTF-8 written as `\\xNN`; most bodies come back as they are.
+    """The body with NUL and bytes that are not UTF-8 written as `\\xNN`; most stay as they are.
 
     A user agent in Latin-1 must not cost a request, and a block of NULs left by a crash must not
     reach Arrow as text: escaped, the first parses and the second ends in `rejects`, readable.

@@ -69,7 +69,7 @@ class JsonFields:
 
 
 def first_text(fields: Fields, *names: str) -> pa.Array | None:
-    """The first of the named fields that exists, filled up from the next ones; None if none does."""
+    """The first named field that exists, filled up from the next ones; None if none does."""
     found: pa.Array | None = None
     for name in names:
         if fields.has(name):

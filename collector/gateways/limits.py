@@ -6,7 +6,7 @@ REJECT_RECORD_BYTES_MAX = 4096
 """Bytes of an unreadable record that are kept in `rejects`; the rest is cut off."""
 
 LINE_BYTES_MAX = 64 * 1024
-"""A longer line is no access-log record (NGINX cuts request lines at 8 KiB by default); it is rejected."""
+"""A longer line is no access-log record and is rejected (NGINX: request lines end at 8 KiB)."""
 
 TEXT_CHARS_MAX = 2048
 """Characters kept of a path, user agent or other free text a client chose; the rest is cut off."""

@@ -151,7 +151,7 @@ def split_request_lines(buffer: Bytes, starts: Offsets, ends: Offsets) -> Reques
     )
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _scan(
     buffer: Any, starts: Any, ends: Any, literal_bytes: Any, literal_offsets: Any, kinds: Any
 ) -> Any:
@@ -186,7 +186,7 @@ def _scan(
             while p + size <= stop:
                 byte = buffer[p]
                 if byte == 92 and p + 1 < stop and buffer[p + 1] != 120 and head == 34:
-                    p += 2  # a backslash protects the quote behind it (`\\"`, but `\\x22` holds none)
+                    p += 2  # a backslash protects the quote behind it; `\\x22` holds none
                     continue
                 if byte == head:
                     same = True
@@ -214,7 +214,7 @@ def _scan(
     return out_starts, out_ends, failed_at
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _gather(buffer: Any, starts: Any, ends: Any) -> Any:
     rows = starts.size
     offsets = np.empty(rows + 1, dtype=np.int32)
@@ -238,7 +238,7 @@ def _gather(buffer: Any, starts: Any, ends: Any) -> Any:
     return offsets, data, valid
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _split_requests(buffer: Any, starts: Any, ends: Any) -> Any:
     rows = starts.size
     m_end = starts.copy()

@@ -1,4 +1,4 @@
-"""NGINX access logs: combined, `main`, ingress-nginx's upstreaminfo, JSON, or a log_format of your own.
+"""NGINX access logs: combined, `main`, upstreaminfo of ingress-nginx, JSON, any log_format.
 
 `$time_local` and `$msec` are the END of the request (when the line is written): start = end minus
 `$request_time` where that is logged. Times are seconds. `-` is absent. `$upstream_*` may list
@@ -18,11 +18,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.gateways.attributes import attributes_column
 from collector.gateways.fields import Fields, first_numbers, first_text
 from collector.gateways.line_scanner import LIST, LineField, LineFormat
-from collector.gateways.lines import LineShape, LinesFormat, Read
+from collector.gateways.lines import LinesFormat, LineShape, Read
 from collector.gateways.rows import floats, whole
 from collector.gateways.scan_values import NO_TIME
+from collector.gateways.urls import origin_form, without_query
+from collector.naming.naming import GATEWAY_API_ID
 
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
@@ -57,10 +60,14 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
 """What a role may be called: NGINX's variables first, then what public JSON log formats call it."""
 
 _LISTS = frozenset(
-    "upstream_addr upstream_status upstream_response_time upstream_connect_time "
-    "upstream_header_time upstream_queue_time upstream_response_length upstream_bytes_sent "
-    "upstream_bytes_received upstream_cache_status".split()
-)
+    f"upstream_{name}"
+    for name in (
+        "addr", "status", "response_time", "connect_time", "header_time", "queue_time",
+        "response_length", "bytes_sent", "bytes_received", "cache_status",
+    )
+)  # fmt: skip
+"""Variables that list one value per try."""
+
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -89,7 +96,7 @@ def compile_log_format(text: str, *, open_end: bool = True) -> LineFormat:
 
 
 def read_nginx(fields: Fields) -> Read:
-    """Fields named after NGINX's variables (or their usual JSON aliases) as columns of `requests`."""
+    """Fields named after NGINX's variables, or their usual JSON aliases, as columns."""
     columns: dict[str, pa.Array | None] = {}
     duration_s = first_numbers(fields, *_ALIASES["request_time"])
     end_us = _end_times(fields)
@@ -119,7 +126,8 @@ def read_nginx(fields: Fields) -> Read:
     if fields.has("upstream_cache_status"):
         columns["cache_status"] = pc.utf8_lower(_last_of_list(fields.text("upstream_cache_status")))
     if fields.has("proxy_upstream_name"):
-        columns["api"] = fields.text("proxy_upstream_name")
+        names = {GATEWAY_API_ID: fields.text("proxy_upstream_name")}
+        columns["attributes"] = attributes_column(len(start_us), names)
     status = first_numbers(fields, *_ALIASES["status"])
     if status is None:
         status = np.full(len(start_us), np.nan)
@@ -166,24 +174,8 @@ def _read_request_line(fields: Fields, columns: dict[str, pa.Array | None]) -> N
         before = columns.get(name)
         if values is not None:
             columns[name] = values if before is None else pc.coalesce(before, values)
-    columns["path"] = _unescaped(origin_form(columns.get("path")))
-
-
-def without_query(targets: pa.Array) -> pa.Array:
-    """Targets cut before `?` or `#`."""
-    return pc.replace_substring_regex(targets, r"[?#].*", "")
-
-
-def origin_form(paths: pa.Array | None) -> pa.Array | None:
-    """`http://host/path` (sent to proxies, and by scanners) as `/path`; user info is lost with it."""
-    if paths is None:
-        return None
-    absolute = pc.match_substring_regex(paths, r"^[A-Za-z][A-Za-z0-9+.-]*://")
-    if not pc.any(absolute).as_py():
-        return paths
-    bare = pc.replace_substring_regex(paths, r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*", "")
-    bare = pc.if_else(pc.equal(pc.binary_length(bare), 0), "/", bare)
-    return pc.if_else(absolute, bare, paths)
+    found = columns.get("path")
+    columns["path"] = None if found is None else _unescaped(origin_form(found))
 
 
 def _named(hosts: pa.Array | None) -> pa.Array | None:

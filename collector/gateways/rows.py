@@ -1,4 +1,4 @@
-"""Rows of `requests` and `rejects` from columns, so that no format repeats how they are laid out."""
+"""Rows of `requests` and `rejects` from columns: no format repeats how they are laid out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STRINGS = frozenset(f.name for f in REQUESTS_SCHEMA if f.type == pa.string())
 
 
 def requests_batch(rows: int, columns: Mapping[str, pa.Array | None]) -> pa.RecordBatch:
-    """A batch of `requests`. Columns not given, or given as None, are NULL; `time` and `tenant` are required.
+    """A batch of `requests`. Columns not given, or None, are NULL; `time`, `tenant` are required.
 
     Text is cut to its limit; durations that are negative or absurd become NULL; `gateway_ms` is
     filled in as total minus upstream, never below zero, where the gateway did not say it.
@@ -94,7 +94,7 @@ _USERINFO = re.compile(r"://[^/\s@]+@")
 
 
 def redact(record: bytes) -> str:
-    """The record as text a person may read: bad bytes escaped, query strings and secrets removed, cut."""
+    """The record as readable text: bad bytes escaped, query strings and secrets removed, cut."""
     text = record[: 2 * REJECT_RECORD_BYTES_MAX].decode("utf-8", "backslashreplace")
     text = text.replace("\0", "\\x00")
     text = _SECRET.sub(r"\1\2[removed]", text)

@@ -1,4 +1,4 @@
-"""Numbers and times read straight from bytes, by offsets. Compiled by numba; nothing is raised for bad text."""
+"""Numbers and times straight from bytes, by offsets. Compiled by numba; bad text never raises."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def parse_sums(buffer: Any, starts: Any, ends: Any) -> npt.NDArray[np.float64]:
 
 
 def parse_clf_times(buffer: Any, starts: Any, ends: Any) -> npt.NDArray[np.int64]:
-    """`dd/Mon/yyyy:HH:MM:SS[.fff] [+hhmm]` as µs since the epoch; without a zone it is taken as UTC."""
+    """`dd/Mon/yyyy:HH:MM:SS[.fff] [+hhmm]` as µs since the epoch; no zone is taken as UTC."""
     return cast("npt.NDArray[np.int64]", _parse_clf_times(buffer, starts, ends))
 
 
 def parse_iso_times(buffer: Any, starts: Any, ends: Any) -> npt.NDArray[np.int64]:
-    """RFC 3339 and its relatives (blank for T, no colon in the zone) as µs; no zone is taken as UTC."""
+    """RFC 3339 and relatives (blank for T, no colon in the zone) as µs; no zone is UTC."""
     return cast("npt.NDArray[np.int64]", _parse_iso_times(buffer, starts, ends))
 
 
@@ -45,7 +45,7 @@ def string_spans(values: pa.Array) -> tuple[Any, Any, Any]:
     return buffer, bounds[:-1].copy(), bounds[1:].copy()
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _parse_sums(buffer: Any, starts: Any, ends: Any) -> Any:
     """Sum of the numbers of `0.012`, `0.010, 0.002 : -`; NaN if there is none or other text."""
     out = np.full(starts.size, np.nan)
@@ -88,7 +88,7 @@ def _parse_sums(buffer: Any, starts: Any, ends: Any) -> Any:
     return out
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _digits(buffer: Any, at: int, count: int) -> int:
     value = 0
     for i in range(count):
@@ -99,7 +99,7 @@ def _digits(buffer: Any, at: int, count: int) -> int:
     return value
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _days_from_civil(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01 in the proleptic Gregorian calendar (Hinnant, days_from_civil)."""
     y = year - 1 if month <= 2 else year
@@ -110,7 +110,7 @@ def _days_from_civil(year: int, month: int, day: int) -> int:
     return era * 146097 + doe - 719468
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _month(a: int, b: int, c: int) -> int:
     key = (a | 32) << 16 | (b | 32) << 8 | (c | 32)
     months = (
@@ -123,7 +123,7 @@ def _month(a: int, b: int, c: int) -> int:
     return 0
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _parse_clf_times(buffer: Any, starts: Any, ends: Any) -> Any:
     """dd/Mon/yyyy:HH:MM:SS[.fff] [+hhmm]; without a zone it is taken as UTC."""
     out = np.full(starts.size, np.iinfo(np.int64).min, dtype=np.int64)
@@ -166,7 +166,7 @@ def _parse_clf_times(buffer: Any, starts: Any, ends: Any) -> Any:
     return out
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _parse_iso_times(buffer: Any, starts: Any, ends: Any) -> Any:
     out = np.full(starts.size, np.iinfo(np.int64).min, dtype=np.int64)
     for row in range(starts.size):

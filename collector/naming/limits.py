@@ -1,0 +1,24 @@
+"""Limits that keep the number of different names bounded, whatever clients ask for."""
+
+from __future__ import annotations
+
+CHILDREN_MAX = 40
+"""Different literals after the same path prefix; beyond it those seldom used become `{id}`."""
+
+PINNED_SHARE = 0.01
+"""Share of a prefix's requests that keeps a literal as it is when its prefix overflows."""
+
+PINNED_HITS = 20
+"""Requests a literal needs, besides its share, to stay."""
+
+SEGMENTS_MAX = 12
+"""Path segments kept in a template; what follows is `{rest}`."""
+
+ROUTES_MAX = 300
+"""Automatic routes per API; the ones after that are `__overflow__`."""
+
+APIS_MAX = 200
+"""APIs named after hosts, services or path segments; the ones after that are `__overflow__`."""
+
+MEMO_MAX = 100_000
+"""Entries of a lookup kept between batches; when full it is emptied and fills anew."""
