@@ -1,4 +1,6 @@
-"""Latency buckets: logarithmic, base 1.02, mergeable by adding counts. Twin: sql/latency_minute.sql.
+"""Latency buckets: logarithmic, base 1.02, mergeable by adding counts.
+
+Twins: sql/latency_minute.sql, the macro latency_bucket in storage/macros.py.
 
 The geometric middle of a bucket is within sqrt(1.02) - 1 < 1 % of every value in it, so a quantile
 read from the counts is within 1 % of the exact one of the same rank (DDSketch's guarantee, Masson,
@@ -47,7 +49,7 @@ def quantiles_by(
     is the value of rank ceil(q * n), the smallest with at least that share at or below it.
     """
     keys = list(keys)
-    group = keys or [pl.lit(0).alias("_all")]
+    group = [pl.col(name) for name in keys] or [pl.lit(0).alias("_all")]
     merged = (
         counts.lazy()
         .group_by([*keys, "bucket"])

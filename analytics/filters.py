@@ -51,8 +51,8 @@ class Filters:
 
     def __post_init__(self) -> None:
         for name, values in self.active():
-            if isinstance(values, str):
-                raise QueryRefused(f"filter {name} takes a tuple of values, not one text")
+            if not isinstance(values, tuple):
+                raise QueryRefused(f"filter {name} takes a tuple of values")
             if len(values) > FILTER_VALUES_MAX:
                 raise QueryRefused(f"filter {name} has more than {FILTER_VALUES_MAX} values")
 

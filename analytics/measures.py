@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+import polars as pl
+
+from analytics.series import ratio
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -67,3 +71,22 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
     }
 )
 """Every measure by name."""
+
+
+_COUNTED = {"error": "errors", "client_error": "client_errors"}
+
+
+def usage_value(name: str, seconds: float) -> pl.Expr:
+    """Value of a usage measure from summed columns (`sql_build.USAGE_COLUMNS`) over `seconds`."""
+    if name == "requests_per_s":
+        return pl.col("requests") / seconds
+    if name == "bandwidth_bytes_per_s":
+        both = pl.sum_horizontal("request_bytes", "response_bytes", ignore_nulls=True)
+        known = pl.any_horizontal(pl.col("request_bytes", "response_bytes").is_not_null())
+        return pl.when(known).then(both / seconds)
+    if name == "duration_ms_avg":
+        return ratio("duration_ms_sum", "duration_requests")
+    if name.endswith("_rate"):
+        counted = name.removesuffix("_rate")
+        return ratio(_COUNTED.get(counted, counted), "requests")
+    return pl.col(name)

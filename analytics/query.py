@@ -1,17 +1,42 @@
-"""Questions to the lake: usage, latency, errors, over any range and grouping. Dashboards, alerts and
-the HTTP API all ask here, so a number is the same everywhere.
+"""Questions to the lake: usage, latency, errors, over any range and grouping. Dashboards, alerts
+and the HTTP API all ask here, so a number is the same everywhere.
+
+A question goes: range -> segments (`plan.py`) -> files (`pieces.py`) -> SQL per piece
+(`sql_build.py`) -> added up (`series.py`, `buckets.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import polars as pl
 
-from analytics.filters import DIMENSIONS, UNKNOWN, Dimension, Filters
-from analytics.measures import MEASURES, Measure
+from analytics.buckets import quantile_name, quantiles_by
+from analytics.completeness import measure_completeness
+from analytics.errors import QueryRefused, UnknownMeasure
+from analytics.filters import (
+    DIMENSIONS,
+    LATENCY_DIMENSIONS,
+    UNKNOWN,
+    Dimension,
+    Filters,
+    check_dimensions,
+)
+from analytics.frames import empty_frame, in_order, largest_groups, to_frame
+from analytics.limits import (
+    GROUPS_MAX,
+    POINTS_PER_SERIES_MAX,
+    RAW_LATENCY_ROWS_MAX,
+    SAMPLE_ROWS_MAX,
+)
+from analytics.measures import MEASURES, Measure, usage_value
+from analytics.pieces import Kind, Piece, PieceFinder
+from analytics.plan import Segment, plan_segments
 from analytics.results import Completeness, Overview
+from analytics.series import fill_series, interval_starts, ratio, sum_usage, with_rates
+from analytics.sql_build import USAGE_COLUMNS, Params, piece_sql, where_filters
 from analytics.timerange import TimeRange, fitting_interval, parse_range, parse_time
 from storage.session import ReadSession
 
@@ -33,61 +58,319 @@ __all__ = [
 
 Part = Literal["total", "upstream", "gateway"]
 
+ALL = Filters()
+"""Every request of the default tenant."""
+
+_P = (0.5, 0.95, 0.99)
+_COUNTS = ("requests", "errors", "request_bytes", "response_bytes")
+_USAGE_RESULT = ("requests", "errors", "error_rate", "request_bytes", "response_bytes")
+
 
 class Analytics:
     """Questions of one tenant. Thread-safe; holds no result between calls.
 
-    Where nothing was measured, values are NULL, never 0.
+    Where nothing was measured, values are NULL, never 0. Tables are sorted: by time, then largest
+    group first. The session decides the tenant; filters for another tenant are refused.
     """
 
-    def __init__(self, session: ReadSession) -> None:
+    def __init__(
+        self, session: ReadSession, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._session = session
+        self._clock = clock
 
-    def overview(self, time_range: TimeRange, filters: Filters = Filters()) -> Overview: ...  # type: ignore[empty-body]
+    def overview(
+        self, time_range: TimeRange, filters: Filters = ALL, *, previous: bool = True
+    ) -> Overview:
+        """Headline numbers, with the equal range just before for comparison."""
+        groups = self._usage_sums(time_range, filters, ("api", "consumer"), None)
+        quantiles = self.latency(time_range, filters)
+        row = quantiles.row(0, named=True) if quantiles.height else {}
+        requests, errors = int(groups["requests"].sum()), int(groups["errors"].sum())
+        before = None
+        if previous:
+            before = self.overview(time_range.previous(), filters, previous=False)
+        return Overview(
+            requests=requests,
+            errors=errors,
+            error_rate=errors / requests if requests else None,
+            requests_per_s=requests / time_range.seconds if requests else None,
+            p50_ms=row.get("p50_ms"),
+            p95_ms=row.get("p95_ms"),
+            p99_ms=row.get("p99_ms"),
+            consumers=groups["consumer"].drop_nulls().n_unique(),
+            apis=groups["api"].drop_nulls().n_unique(),
+            previous=before,
+        )
 
-    def usage(  # type: ignore[empty-body]
+    def usage(
         self,
         time_range: TimeRange,
-        filters: Filters = Filters(),
+        filters: Filters = ALL,
         *,
         by: Sequence[str] = (),
         interval_s: int | None = None,
         limit: int | None = None,
-    ) -> pl.DataFrame: ...
+    ) -> pl.DataFrame:
+        """Requests, errors, bytes and mean time: [time,] *by, requests, errors, error_rate,
+        request_bytes, response_bytes, duration_ms_avg.
 
-    def latency(  # type: ignore[empty-body]
+        With an interval, every interval of the range has a row per group: 0 requests where the
+        tenant was measured but the group was idle, NULL where nothing at all was measured. `limit`
+        keeps the largest groups (default GROUPS_MAX).
+        """
+        by = tuple(by)
+        keys = (*(("time",) if interval_s is not None else ()), *by)
+        frame = self._usage_sums(time_range, filters, by, interval_s)
+        frame = largest_groups(frame, by, limit or GROUPS_MAX)
+        if interval_s is not None:
+            frame = self._filled(frame, time_range, filters, by, interval_s, _COUNTS)
+        frame = with_rates(frame).select(*keys, *_USAGE_RESULT, "duration_ms_avg")
+        return in_order(frame, by, series=interval_s is not None)
+
+    def latency(
         self,
         time_range: TimeRange,
-        filters: Filters = Filters(),
+        filters: Filters = ALL,
         *,
         by: Sequence[str] = (),
         interval_s: int | None = None,
         part: Part = "total",
         quantiles: Sequence[float] = (0.5, 0.95, 0.99),
-    ) -> pl.DataFrame: ...
+    ) -> pl.DataFrame:
+        """Quantiles within 1 %: [time,] *by, p50_ms, p95_ms, p99_ms, ..., requests (with a known
+        time). Dimensions outside LATENCY_DIMENSIONS are answered from raw requests. One row without
+        grouping and with data; none without data."""
+        by = tuple(by)
+        _check_quantiles(quantiles)
+        keys = (*(("time",) if interval_s is not None else ()), *by)
+        counts = self._latency_counts(time_range, filters, by, interval_s, part)
+        frame = quantiles_by(counts, keys, quantiles)
+        if interval_s is not None:
+            frame = self._filled(frame, time_range, filters, by, interval_s, ("requests",))
+        names = [quantile_name(q) for q in quantiles]
+        return in_order(frame.select(*keys, *names, "requests"), by, series=interval_s is not None)
 
-    def breakdown(  # type: ignore[empty-body]
-        self, time_range: TimeRange, filters: Filters = Filters(), *, by: str, limit: int = 50
-    ) -> pl.DataFrame: ...
+    def latency_histogram(
+        self,
+        time_range: TimeRange,
+        filters: Filters = ALL,
+        *,
+        interval_s: int | None = None,
+        part: Part = "total",
+    ) -> pl.DataFrame:
+        """Counts per latency bucket: [time,] bucket, requests; for heat maps and exact thresholds."""
+        keys = [*(("time",) if interval_s is not None else ()), "bucket"]
+        counts = self._latency_counts(time_range, filters, (), interval_s, part)
+        return counts.group_by(keys).agg(pl.col("requests").sum()).sort(keys)
 
-    def measure(  # type: ignore[empty-body]
+    def breakdown(
+        self,
+        time_range: TimeRange,
+        filters: Filters = ALL,
+        *,
+        by: str,
+        limit: int = 50,
+        compare: TimeRange | None = None,
+    ) -> pl.DataFrame:
+        """Largest groups side by side: by, requests, errors, error_rate, share, p50_ms, p95_ms,
+        p99_ms, requests_previous, growth, last_seen.
+
+        share: of all requests that pass the filters. growth: against `compare` (default: the equal
+        range just before; `time_range.shifted(timedelta(weeks=-1))` for week over week); 0.5 =
+        half as much again, NULL where the group had none then. last_seen: to the step of the tier
+        used. Quantiles are NULL for dimensions no rollup keeps once RAW_LATENCY_ROWS_MAX is passed.
+        """
+        sums = self._usage_sums(time_range, filters, (by,), None)
+        total = int(sums["requests"].sum())
+        top = with_rates(largest_groups(sums, (by,), limit))
+        before = self._usage_sums(compare or time_range.previous(), filters, (by,), None)
+        before = before.select(by, pl.col("requests").alias("requests_previous"))
+        frame = top.join(before, on=by, how="left", nulls_equal=True)
+        frame = frame.join(self._breakdown_latency(time_range, filters, by), on=by, how="left",
+                           nulls_equal=True)  # fmt: skip
+        frame = frame.with_columns(
+            (pl.col("requests") / max(total, 1)).alias("share"),
+            pl.col("requests_previous").fill_null(0),
+        ).with_columns((ratio("requests", "requests_previous") - 1).alias("growth"))
+        columns = ("requests", "errors", "error_rate", "share", "p50_ms", "p95_ms", "p99_ms",
+                   "requests_previous", "growth", "last_seen")  # fmt: skip
+        return in_order(frame.select(by, *columns), (by,), series=False)
+
+    def measure(
         self,
         name: str,
         time_range: TimeRange,
-        filters: Filters = Filters(),
+        filters: Filters = ALL,
         *,
         by: Sequence[str] = (),
-    ) -> pl.DataFrame: ...
+    ) -> pl.DataFrame:
+        """One measure of MEASURES per group: *by, value, requests. Ungrouped: always one row.
 
-    def completeness(  # type: ignore[empty-body]
-        self, time_range: TimeRange, filters: Filters = Filters()
-    ) -> Completeness: ...
+        NULL value = not measured: no request for a rate or a time, nothing of the tenant at all for
+        a count. Raises UnknownMeasure.
+        """
+        if name not in MEASURES:
+            raise UnknownMeasure(name, tuple(MEASURES))
+        measure, by = MEASURES[name], tuple(by)
+        if measure.kind == "latency":
+            assert measure.quantile is not None
+            counts = self._latency_counts(time_range, filters, by, None, measure.part)
+            frame = quantiles_by(counts, by, (measure.quantile,))
+            value = pl.col(quantile_name(measure.quantile))
+        else:
+            frame = self._usage_sums(time_range, filters, by, None)
+            value = usage_value(name, time_range.seconds)
+        frame = frame.select(*by, value.cast(pl.Float64).alias("value"), "requests")
+        if not by and not frame.height:
+            idle = measure.zero_when_idle and self.has_data(time_range)
+            frame = pl.DataFrame(
+                {"value": [0.0 if idle else None], "requests": [0]},
+                schema={"value": pl.Float64, "requests": pl.Int64},
+            )
+        return in_order(frame, by, series=False)
 
-    def requests_sample(  # type: ignore[empty-body]
+    def has_data(self, time_range: TimeRange) -> bool:
+        """Whether the tenant has any request in the range."""
+        every = Filters(tenant=self._session.tenant or "default")
+        return self._usage_sums(time_range, every, (), None).height > 0
+
+    def completeness(self, time_range: TimeRange, filters: Filters = ALL) -> Completeness:
+        """How far the data of the range is stored and counted. Of the tenant's filters only the
+        gateway and environment matter here: what is missing has no other dimension."""
+        self._check_tenant(filters)
+        return measure_completeness(self._session, time_range, filters, now=self._clock())
+
+    def requests_sample(
         self,
         time_range: TimeRange,
-        filters: Filters = Filters(),
+        filters: Filters = ALL,
         *,
         limit: int = 100,
         newest_first: bool = True,
-    ) -> pl.DataFrame: ...
+    ) -> pl.DataFrame:
+        """Raw requests with all their columns, at most `limit` (and SAMPLE_ROWS_MAX)."""
+        self._check_tenant(filters)
+        params = Params()
+        conditions = [
+            f"time >= {params.add(time_range.start)}",
+            f"time < {params.add(time_range.end)}",
+            *where_filters(filters, params),
+        ]
+        order = "DESC" if newest_first else "ASC"
+        sql = (
+            f"SELECT * FROM requests WHERE {' AND '.join(conditions)} "  # noqa: S608 - bound values
+            f"ORDER BY time {order}, span_id LIMIT {max(0, min(int(limit), SAMPLE_ROWS_MAX))}"
+        )
+        rows = self._session.query(sql, params.values, start=time_range.start, end=time_range.end)
+        return to_frame(rows)
+
+    def _usage_sums(
+        self,
+        time_range: TimeRange,
+        filters: Filters,
+        by: tuple[str, ...],
+        interval_s: int | None,
+    ) -> pl.DataFrame:
+        """Sums per [time,] *by, unsorted; no row where there was no request."""
+        check_dimensions(by)
+        self._check_interval(time_range, interval_s)
+        pieces = self._pieces("usage", time_range, interval_s)
+        keys = (*(("time",) if interval_s is not None else ()), *by)
+        frames = self._run("usage", pieces, filters, by, interval_s)
+        frame = pl.concat(frames) if frames else empty_frame(*keys, *USAGE_COLUMNS)
+        return sum_usage(frame, keys)
+
+    def _latency_counts(
+        self,
+        time_range: TimeRange,
+        filters: Filters,
+        by: tuple[str, ...],
+        interval_s: int | None,
+        part: str,
+    ) -> pl.DataFrame:
+        """Partial counts per [time,] *by, bucket."""
+        check_dimensions(by)
+        self._check_interval(time_range, interval_s)
+        pieces = self._pieces("latency", time_range, interval_s, raw=_needs_raw(by, filters))
+        keys = (*(("time",) if interval_s is not None else ()), *by, "bucket")
+        frames = self._run("latency", pieces, filters, by, interval_s, part)
+        return pl.concat(frames) if frames else empty_frame(*keys, "requests")
+
+    def _pieces(
+        self, kind: Kind, time_range: TimeRange, interval_s: int | None, *, raw: bool = False
+    ) -> list[Piece]:
+        if raw:
+            segments = [Segment("raw", time_range.start, time_range.end)]
+        else:
+            segments = plan_segments(time_range, now=self._clock(), interval_s=interval_s)
+        return PieceFinder(self._session.lake, self._session.tenant, kind).find(segments)
+
+    def _run(
+        self,
+        kind: Kind,
+        pieces: Sequence[Piece],
+        filters: Filters,
+        by: tuple[str, ...],
+        interval_s: int | None,
+        part: str = "total",
+    ) -> list[pl.DataFrame]:
+        self._check_tenant(filters)
+        frames = []
+        for piece in pieces:
+            sql, params = piece_sql(kind, piece, filters, by=by, interval_s=interval_s, part=part)
+            # `requests` is a column of the rollups, too: show no files of the table by that name
+            files = {"requests": (), piece.table: piece.files}
+            frames.append(to_frame(self._session.query(sql, params, files=files)))
+        return [frame for frame in frames if frame.height]
+
+    def _filled(
+        self,
+        frame: pl.DataFrame,
+        time_range: TimeRange,
+        filters: Filters,
+        by: tuple[str, ...],
+        interval_s: int,
+        counts: Sequence[str],
+    ) -> pl.DataFrame:
+        every = Filters(tenant=filters.tenant)
+        measured = None
+        if filters != every or "duration_requests" not in frame.columns:
+            measured = self._usage_sums(time_range, every, (), interval_s)["time"]
+        times = interval_starts(time_range, interval_s)
+        return fill_series(frame, by, times, measured, counts)
+
+    def _breakdown_latency(self, time_range: TimeRange, filters: Filters, by: str) -> pl.DataFrame:
+        if _needs_raw((by,), filters):
+            pieces = self._pieces("latency", time_range, None, raw=True)
+            if sum(piece.rows for piece in pieces) > RAW_LATENCY_ROWS_MAX:
+                nothing = empty_frame(by, "bucket", "requests")
+                return quantiles_by(nothing, (by,), _P).drop("requests")
+        return self.latency(time_range, filters, by=(by,), quantiles=_P).drop("requests")
+
+    def _check_tenant(self, filters: Filters) -> None:
+        if self._session.tenant is not None and filters.tenant != self._session.tenant:
+            raise QueryRefused("the filters name another tenant than the session is opened for")
+
+    @staticmethod
+    def _check_interval(time_range: TimeRange, interval_s: int | None) -> None:
+        if interval_s is None:
+            return
+        if interval_s < 1 or int(interval_s) != interval_s:
+            raise QueryRefused("an interval is a whole number of seconds, at least 1")
+        if time_range.seconds / interval_s > POINTS_PER_SERIES_MAX:
+            raise QueryRefused(
+                f"the interval cuts the range into more than {POINTS_PER_SERIES_MAX} points; "
+                "use a longer interval"
+            )
+
+
+def _needs_raw(by: Sequence[str], filters: Filters) -> bool:
+    """Whether latency rollups lack a dimension the question names."""
+    named = {*by, *(name for name, _ in filters.active())}
+    return not named <= set(LATENCY_DIMENSIONS)
+
+
+def _check_quantiles(quantiles: Sequence[float]) -> None:
+    if not quantiles or any(not 0 < q <= 1 for q in quantiles):
+        raise QueryRefused("quantiles are numbers above 0 and up to 1, at least one")

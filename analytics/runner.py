@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import duckdb
 import pyarrow as pa
 import structlog
 
@@ -27,6 +26,7 @@ from analytics.sql_files import load_sql
 from storage.changes import Changes
 from storage.errors import LakeConflict
 from storage.lake import Lake, LakeTable
+from storage.session import ReadSession
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class StepResult:
 
 
 class RollupRunner:
-    """Runs jobs on one lake. Thread-safe: each step has its own connection."""
+    """Runs jobs on one lake. Thread-safe."""
 
     def __init__(
         self,
@@ -64,6 +64,12 @@ class RollupRunner:
         self._lake = lake
         self._settings = settings or AnalyticsSettings()
         self._clock = clock
+        self._session = ReadSession(
+            lake,
+            tenant=None,
+            memory_limit=f"{self._settings.duckdb_memory_mb}MB",
+            threads=self._settings.duckdb_threads,
+        )
 
     def step(
         self, job: Job, *, before_commit: Callable[[], None] = lambda: None
@@ -80,7 +86,7 @@ class RollupRunner:
                 empty = target.spec.arrow_schema.empty_table()
                 _append(target, empty, job, changes)
             return None
-        rows = self._aggregate(job, source, changes)
+        rows = self._aggregate(job, changes)
         before_commit()
         committed = _append(target, rows, job, changes)
         newest_s = max(entry.time_max for entry in changes.files) / 1e6
@@ -113,27 +119,8 @@ class RollupRunner:
         """Bring every rollup up to date, sources before what is made from them."""
         return [result for job in JOBS.values() for result in self.catch_up(job)]
 
-    def _aggregate(self, job: Job, source: LakeTable, changes: Changes) -> pa.Table:
-        options: dict[str, str | bool | int | float | list[str]] = {
-            "threads": self._settings.duckdb_threads,
-            "memory_limit": f"{self._settings.duckdb_memory_mb}MB",
-            "preserve_insertion_order": False,
-        }
-        paths = [str(source.location / entry.path) for entry in changes.files]
-        with duckdb.connect(":memory:", config=options) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            show_files(connection, job.source, paths)
-            return connection.sql(load_sql(job.name)).to_arrow_table()
-
-
-def show_files(connection: duckdb.DuckDBPyConnection, name: str, paths: list[str]) -> None:
-    """Make data files of a lake table visible as a view of the table's name. Paths are our own."""
-    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    # the tenant is in the folder's name only; without the cast of its type '42' would be a number
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM read_parquet([{quoted}], "  # noqa: S608
-        "hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
-    )
+    def _aggregate(self, job: Job, changes: Changes) -> pa.Table:
+        return self._session.query(load_sql(job.name), files={job.source: changes.files})
 
 
 def _append(target: LakeTable, rows: pa.Table, job: Job, changes: Changes) -> bool:

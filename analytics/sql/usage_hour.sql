@@ -24,8 +24,8 @@ SELECT
     sum(duration_ms_sum) AS duration_ms_sum,
     sum(upstream_ms_sum) AS upstream_ms_sum,
     sum(gateway_ms_sum) AS gateway_ms_sum,
-    CAST(LEAST(sum(request_bytes), 9223372036854775807) AS BIGINT) AS request_bytes,
-    CAST(LEAST(sum(response_bytes), 9223372036854775807) AS BIGINT) AS response_bytes,
+    TRY_CAST(sum(request_bytes) AS BIGINT) AS request_bytes,
+    TRY_CAST(sum(response_bytes) AS BIGINT) AS response_bytes,
     CAST(sum(duration_requests) AS BIGINT) AS duration_requests
 FROM usage_minute
 GROUP BY ALL

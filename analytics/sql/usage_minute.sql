@@ -27,9 +27,9 @@ SELECT
     sum(duration_ms) FILTER (WHERE isfinite(duration_ms)) AS duration_ms_sum,
     sum(upstream_ms) FILTER (WHERE isfinite(upstream_ms)) AS upstream_ms_sum,
     sum(gateway_ms) FILTER (WHERE isfinite(gateway_ms)) AS gateway_ms_sum,
-    -- sums of BIGINT are HUGEINT; clamped, so that one absurd row cannot stop the job for ever
-    CAST(LEAST(sum(request_bytes), 9223372036854775807) AS BIGINT) AS request_bytes,
-    CAST(LEAST(sum(response_bytes), 9223372036854775807) AS BIGINT) AS response_bytes,
+    -- a sum of BIGINT can pass BIGINT; then NULL, so that an absurd row cannot stop the job for ever
+    TRY_CAST(sum(request_bytes) AS BIGINT) AS request_bytes,
+    TRY_CAST(sum(response_bytes) AS BIGINT) AS response_bytes,
     count(*) FILTER (WHERE isfinite(duration_ms)) AS duration_requests
 FROM requests
 GROUP BY ALL

@@ -1,0 +1,89 @@
+"""Turns partial sums into answers: added up, rates worked out, gaps of a series made explicit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from analytics.limits import POINTS_MAX
+from analytics.timerange import TimeRange
+
+ORIGIN = datetime(2000, 1, 3, tzinfo=UTC)
+"""A Monday: intervals of any length are counted from here. Twin: DuckDB's time_bucket."""
+
+TIME = pl.Datetime("us", "UTC")
+
+
+def sum_usage(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Add up usage pieces per group. A sum over nothing known stays NULL."""
+    sums = [
+        pl.col(name).sum()
+        for name in frame.columns
+        if name not in (*keys, "last_seen", "request_bytes", "response_bytes", "duration_ms_sum")
+    ]
+    nullable = [
+        pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
+        for name in ("request_bytes", "response_bytes", "duration_ms_sum")
+    ]
+    columns = [*sums, *nullable, pl.col("last_seen").max()]
+    if keys:
+        return frame.group_by(list(keys)).agg(columns)
+    return frame.select(columns) if frame.height else frame
+
+
+def with_rates(frame: pl.DataFrame) -> pl.DataFrame:
+    """Adds error_rate and duration_ms_avg; NULL where they divide by nothing."""
+    return frame.with_columns(
+        ratio("errors", "requests").alias("error_rate"),
+        ratio("duration_ms_sum", "duration_requests").alias("duration_ms_avg"),
+        pl.col("request_bytes").round().cast(pl.Int64, strict=False),
+        pl.col("response_bytes").round().cast(pl.Int64, strict=False),
+    )
+
+
+def ratio(part: str, whole: str) -> pl.Expr:
+    return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))
+
+
+def interval_start(moment: datetime, interval_s: int) -> datetime:
+    step = timedelta(seconds=interval_s)
+    return ORIGIN + (moment - ORIGIN) // step * step
+
+
+def interval_starts(time_range: TimeRange, interval_s: int) -> pl.Series:
+    """Start of every interval that the range touches."""
+    first = interval_start(time_range.start, interval_s)
+    last = interval_start(time_range.end - timedelta(microseconds=1), interval_s)
+    return pl.datetime_range(
+        first, last, timedelta(seconds=interval_s), time_unit="us", eager=True
+    ).alias("time")
+
+
+def fill_series(
+    frame: pl.DataFrame,
+    by: Sequence[str],
+    times: pl.Series,
+    measured: pl.Series | None,
+    counts: Sequence[str],
+) -> pl.DataFrame:
+    """One row per group and interval: counts are 0 where the tenant was measured, else NULL.
+
+    `measured`: intervals with any request of the tenant; None = those in the frame. Too many rows
+    (POINTS_MAX): returned as it is, gaps missing.
+    """
+    groups = frame.select(by).unique() if by else None
+    if times.len() * (groups.height if groups is not None else 1) > POINTS_MAX:
+        return frame
+    grid = pl.DataFrame({"time": times})
+    if groups is not None:
+        grid = groups.join(grid, how="cross")
+    keys = ["time", *by]
+    known = (frame["time"] if measured is None else measured).unique().implode()
+    filled = grid.join(frame, on=keys, how="left", nulls_equal=True)
+    zero = pl.col("time").is_in(known) & pl.col("requests").is_null()
+    return filled.with_columns(
+        pl.when(zero).then(pl.col(name).fill_null(0)).otherwise(pl.col(name)).alias(name)
+        for name in counts
+    )
