@@ -42,7 +42,7 @@ class ReadSession:
         self.lake = lake
         self.tenant = tenant
         self._con = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
-        self._con.execute("SET TimeZone = 'UTC'")
+        self._con.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors do not inherit a session's own
         self._con.execute("SET parquet_metadata_cache = true")
         create_macros(self._con)
         self._closed = threading.Event()
@@ -59,8 +59,8 @@ class ReadSession:
         """Run a SELECT and return all rows.
 
         Lake tables are views by name with all documented columns plus day and hour. Only files
-        whose `time` range overlaps [start, end) are opened (None = unbounded); the SQL must still filter
-        `time` itself, since a file may hold more. `params`: values for `?` (sequence) or `$name`
+        whose `time` range overlaps [start, end) are opened (None = unbounded); the SQL must still
+        filter `time` itself, since a file may hold more. `params`: values for `?` (sequence) or `$name`
         (mapping). `files` replaces a table's files by exactly those (for incremental jobs, with
         `Changes.files`). Raises duckdb.Error.
         """
