@@ -20,7 +20,7 @@ VERSION_FILE = "_gatelens.json"
 """In the lake's root: `{"schema_version": n}`, n = the highest version that has written here."""
 
 
-def ensure_lake_version(root: Path) -> None:
+def ensure_lake_version(root: Path, *, create: bool = True) -> None:
     """Mark the lake with our schema version, or refuse one that is ahead of us.
 
     Raises LakeTooNew, LakeDamaged and OSError. Safe to race: the mark only ever grows.
@@ -29,7 +29,7 @@ def ensure_lake_version(root: Path) -> None:
     found = read_lake_version(root)
     if found is not None and found > LAKE_SCHEMA_VERSION:
         raise LakeTooNew(str(root), found, LAKE_SCHEMA_VERSION)
-    if found == LAKE_SCHEMA_VERSION:
+    if found == LAKE_SCHEMA_VERSION or not create:
         return
     root.mkdir(parents=True, exist_ok=True)
     temporary = root / f"{VERSION_FILE}.{uuid.uuid4().hex}.tmp"

@@ -29,10 +29,11 @@ class Lake:
     """All tables of one place. Thread-safe. Opening it creates nothing until a table is written,
     except the folder and its version mark. Raises LakeTooNew."""
 
-    def __init__(self, settings: StorageSettings) -> None:
+    def __init__(self, settings: StorageSettings, *, create: bool = True) -> None:
+        """`create` False = only read: a folder that is not there yet is an empty lake."""
         self.settings = settings
-        self.root = Path(settings.resolved_lake_url)
-        ensure_lake_version(self.root)
+        self.root = Path(settings.resolved_lake_url).absolute()
+        ensure_lake_version(self.root, create=create)
         self._lock = threading.Lock()
         self._tables: dict[str, LakeTable] = {}
 

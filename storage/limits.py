@@ -17,3 +17,28 @@ CHECKPOINT_INTERVAL = 100
 
 ROW_GROUP_ROWS = 128 * 1024
 """Rows per Parquet row group: small enough for pruning, large enough to scan fast."""
+
+SQL_CHARS_MAX = 64 * 1024
+"""Length of an analyst's query, against slow parsing. Beyond: SqlRefused."""
+
+SQL_ROWS_MAX = 100_000
+"""Rows a query hands back. Beyond: cut, and marked as truncated."""
+
+SQL_RESULT_BYTES_MAX = 256 * 1024 * 1024
+"""Bytes of Arrow a query hands back. Beyond: cut, and marked as truncated."""
+
+SQL_SECONDS_MAX = 30.0
+"""Time a query may take, from its start in the worker. Beyond: SIGKILL and SqlTimeout."""
+
+SQL_MEMORY_BYTES_MAX = 1024 * 1024 * 1024
+"""Memory a worker may map on top of what it needs to start. Beyond: the query fails or the worker
+dies; either way SqlTimeout or SqlFailed, and nothing else is touched."""
+
+SQL_CONCURRENCY_MAX = 2
+"""Queries of analysts that run at once. Beyond: they wait."""
+
+SQL_WAITING_MAX = 16
+"""Queries of analysts that may wait. Beyond: SqlBusy."""
+
+SQL_WAIT_SECONDS_MAX = 10.0
+"""How long a query waits for a worker. Beyond: SqlBusy."""

@@ -60,9 +60,9 @@ class ReadSession:
 
         Lake tables are views by name with all documented columns plus day and hour. Only files
         whose `time` range overlaps [start, end) are opened (None = unbounded); the SQL must still
-        filter `time` itself, since a file may hold more. `params`: values for `?` (sequence) or `$name`
-        (mapping). `files` replaces a table's files by exactly those (for incremental jobs, with
-        `Changes.files`). Raises duckdb.Error.
+        filter `time` itself, since a file may hold more. `params`: values for `?` (sequence) or
+        `$name` (mapping). `files` replaces a table's files by exactly those (for incremental jobs,
+        with `Changes.files`). Raises duckdb.Error.
         """
         cursor = self._con.cursor()
         try:

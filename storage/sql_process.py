@@ -1,0 +1,157 @@
+"""The process that runs analysts' SQL. Started by `sql_worker`, killed by it without ceremony.
+
+Reads one request after the other on stdin and answers on stdout (`wire.py` has the framing). Each
+query gets a DuckDB instance of its own that can open only the files of its tenant, has no network,
+no extensions, no spill folder, a memory limit and a locked configuration. The process itself is
+limited in address space, may not create or extend files, and starts with an empty environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import duckdb
+import pyarrow as pa
+
+from storage.errors import LakeError, SqlError, SqlFailed, SqlRefused, SqlTimeout
+from storage.lake import Lake
+from storage.macros import create_macros
+from storage.schemas import TABLES
+from storage.settings import StorageSettings
+from storage.sql_guard import check_tree, position_of
+from storage.views import literal, quoted, view_sql
+from storage.wire import Answer, Request, read_request, write_answer
+
+
+def main() -> None:
+    """Serve until stdin closes. Argument: the lake's location."""
+    lake = Lake(StorageSettings(lake_url=sys.argv[1]), create=False)
+    incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a stray print must not end up between two answers
+    _limit_process(int(sys.argv[2]))
+    write_answer(outgoing, Answer(ready=True))
+    while (request := read_request(incoming)) is not None:
+        _answer(lake, request, outgoing)
+
+
+def _limit_process(memory_bytes: int) -> None:
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    ceiling = mapped + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _answer(lake: Lake, request: Request, outgoing: BinaryIO) -> None:
+    started = time.monotonic()
+    try:
+        table, truncated = execute(lake, request)
+    except (SqlError, LakeError) as err:
+        answer = Answer(error=type(err).__name__, message=str(err))
+        if isinstance(err, SqlError):
+            answer.line, answer.column = err.line, err.column
+        write_answer(outgoing, answer)
+        return
+    except MemoryError:
+        write_answer(outgoing, Answer(error=SqlTimeout.__name__, message=OUT_OF_MEMORY))
+        return
+    elapsed_ms = (time.monotonic() - started) * 1000
+    write_answer(outgoing, Answer(truncated=truncated, elapsed_ms=elapsed_ms), table)
+
+
+OUT_OF_MEMORY = "The query needs more memory than it may have."
+
+
+def execute(lake: Lake, request: Request) -> tuple[pa.Table, bool]:
+    """Run a request; (rows, whether rows were left out). Raises SqlError."""
+    con = duckdb.connect(
+        config={
+            "threads": 2,
+            "memory_limit": f"{request.memory_bytes * 6 // 10 // 1_000_000}MB",
+            "temp_directory": "",
+        }
+    )
+    try:
+        check_tree(_parse(con, request.sql), sql=request.sql)
+        _prepare(con, lake, request)
+        return _run(con, request)
+    except duckdb.Error as err:
+        raise _explain(err, request.sql, lake.root) from err
+    finally:
+        con.close()
+
+
+def _parse(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, object]:
+    row = con.execute(
+        "SELECT json_serialize_sql($1, skip_null := true, skip_empty := true)", [sql]
+    ).fetchone()
+    return cast("dict[str, object]", json.loads(row[0] if row else "{}"))
+
+
+def _prepare(con: duckdb.DuckDBPyConnection, lake: Lake, request: Request) -> None:
+    """Views over the tenant's files, then no way back."""
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET errors_as_json = true")
+    create_macros(con)
+    words = request.sql.lower()
+    chosen = {}
+    for name in TABLES:
+        table = lake.existing(name) if name in words else None
+        chosen[name] = [] if table is None else table.snapshot().select(request.tenant)
+    paths = ", ".join(
+        literal(str(lake.root / name / f.path)) for name, files in chosen.items() for f in files
+    )
+    con.execute(f"SET allowed_paths = [{paths}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET autoload_known_extensions = false")
+    con.execute("SET autoinstall_known_extensions = false")
+    con.execute("SET python_enable_replacements = false")
+    for name, files in chosen.items():
+        if name in words:
+            con.execute(
+                f"CREATE VIEW {quoted(name)} AS {view_sql(con, name, lake.root / name, files)}"
+            )
+    con.execute("SET lock_configuration = true")
+
+
+def _run(con: duckdb.DuckDBPyConnection, request: Request) -> tuple[pa.Table, bool]:
+    cursor = con.execute(request.sql, cast("object", request.params))
+    reader = cursor.to_arrow_reader(10_000)
+    batches: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in reader:
+        room = request.rows_max - rows
+        if batch.num_rows > room or size + batch.nbytes > request.bytes_max:
+            batches.append(batch.slice(0, room) if batch.num_rows > room else batch.slice(0, 0))
+            return pa.Table.from_batches(batches, schema=reader.schema), True
+        batches.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+    return pa.Table.from_batches(batches, schema=reader.schema), False
+
+
+def _explain(err: duckdb.Error, sql: str, root: Path) -> SqlError:
+    """One sentence with a position, without our folder names."""
+    text = str(err)
+    brace = text.find("{")
+    try:
+        found = cast("Mapping[str, object]", json.loads(text[brace:])) if brace >= 0 else {}
+    except ValueError:
+        found = {}
+    message = str(found.get("exception_message", text)).split("\n")[0].replace(str(root), "")
+    if isinstance(err, duckdb.OutOfMemoryException):
+        return SqlTimeout(OUT_OF_MEMORY, hint="Narrow the time range or select less.")
+    line, column = position_of(sql, found.get("position"))
+    kind = SqlRefused if isinstance(err, duckdb.PermissionException) else SqlFailed
+    return kind(message.rstrip(".!") + ".", line=line, column=column)
+
+
+if __name__ == "__main__":
+    main()
