@@ -3,8 +3,8 @@
 Two parsers look at every query. `check_text` (sqlglot, in the server) refuses early, with a line
 and column. `check_tree` (DuckDB's own parse, in the worker) is the authority: it sees exactly what
 DuckDB is going to run, so nothing can hide in a difference between two parsers. Both are
-allow-lists. Behind them stand a locked configuration, a list of readable files and a killable process
-(`sql_worker.py`, `sql_process.py`).
+allow-lists. Behind them stand a locked configuration, a list of readable files and a killable
+process (`sql_worker.py`, `sql_process.py`).
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Running analysts' SQL: a few killable worker processes, a queue in front, a deadline on each.
 
 `run_sql` is the whole interface for a command line; a server keeps one `SqlPool` and may cancel.
-Heavy queries cannot stop anything else: they run elsewhere, two at a time, and die at their deadline.
+Heavy queries cannot stop anything else: they run elsewhere, two at a time, and die at their
+deadline.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import selectors
 import subprocess
@@ -123,10 +125,8 @@ class _Worker:
         self._process.wait()
         self._selector.close()
         self._stdout.close()
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self._stdin.close()
-        except BrokenPipeError:
-            pass
 
 
 def _environment() -> dict[str, str]:
