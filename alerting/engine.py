@@ -1,0 +1,321 @@
+"""One round of alerting: look at every rule, step every alert, write states and notifications.
+
+Evaluation is anchored at the data, not at the wall clock: windows end shortly before the newest
+stored request, so rows that are still on their way neither fire nor resolve anything. When the data
+stops, alerts keep their state and are marked unmeasured; only rules about absence go on, by the
+wall clock. New states, history and outbox rows are one transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import sqlalchemy as sa
+import structlog
+
+from alerting.channels import Delivery
+from alerting.checks import Reading, look
+from alerting.dispatch import Dispatched, dispatch
+from alerting.errors import RuleFailed
+from alerting.instances import (
+    Alert,
+    AlertChange,
+    append_history,
+    clear_acknowledgements,
+    fingerprint_of,
+    forget_alerts,
+    load_alerts,
+    save_alerts,
+)
+from alerting.limits import RESOLVED_KEPT_S, SERIES_PER_RULE_MAX
+from alerting.outbox import Outbox
+from alerting.rule import Absence, Rule
+from alerting.settings import AlertingSettings
+from alerting.silences import count_match, load_silences
+from alerting.source import CachedSource, Labels, Source
+from alerting.state_machine import Change, Instance, Observation, State, advance
+from alerting.wording import labels_of, word_alert
+
+log = structlog.get_logger(__name__)
+
+Explain = Callable[[Rule, Labels, float], Mapping[str, object]]
+"""Evidence for an alert that just fired: what explains most of the breach. May raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What one round found. Times are epoch seconds."""
+
+    at: float | None
+    """End of the windows that were judged; None = no fresh data."""
+    changes: tuple[AlertChange, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Rules that could not be evaluated, with the reason; their alerts keep their state."""
+    notices: int = 0
+    suppressed: int = 0
+    series: int = 0
+    series_dropped: int = 0
+    took_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one round gathers before it writes."""
+
+    now: float
+    at: float | None
+    before: Mapping[str, Alert]
+    after: dict[str, Alert]
+    written: set[str] = field(default_factory=set)
+    changes: list[AlertChange] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    series: int = 0
+    series_dropped: int = 0
+
+
+class AlertEngine:
+    """Rules, state and delivery together. One instance runs at a time (the jobs' lease sees to it).
+
+    A crash at any point is safe: the next round starts from what the state store says.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        state: sa.Engine,
+        rules: Sequence[Rule],
+        delivery: Delivery,
+        settings: AlertingSettings,
+        *,
+        outbox: Outbox | None = None,
+        explain: Explain | None = None,
+        on_changes: Callable[[Sequence[AlertChange]], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.rules = tuple(rules)
+        self.delivery = delivery
+        self.outbox = outbox or Outbox(
+            state, delivery.channels, clock=clock, external_url=settings.external_url
+        )
+        self._source = source
+        self._state = state
+        self._settings = settings
+        self._explain = explain
+        self._on_changes = on_changes
+        self._clock = clock
+
+    def tick(self, now: float | None = None) -> Evaluation:
+        """Evaluate, then hand what is due to the channels' threads; does not wait for them."""
+        done = self.evaluate_once(now)
+        self.outbox.deliver_due()
+        return done
+
+    def deliver_due(self, now: float | None = None) -> None:
+        """Let every idle channel send what is due."""
+        self.outbox.deliver_due(now)
+
+    def close(self) -> None:
+        """Wait for what is being sent; what is not stays in the outbox."""
+        self.outbox.close()
+
+    def evaluate_once(self, now: float | None = None) -> Evaluation:
+        """One round. A rule that fails is reported in the result and does not stop the others.
+
+        Raises only what the state store raises; then nothing of the round was written.
+        """
+        started = time.monotonic()
+        now = self._clock() if now is None else now
+        with self._state.connect() as connection:
+            before = {alert.fingerprint: alert for alert in load_alerts(connection)}
+        run = _Round(now, self._anchor(now), before, dict(before))
+        self._look_at_rules(run)
+        self._close_orphans(run)
+        self._let_go(run)
+        dispatched = self._write(run)
+        if self._on_changes is not None and run.changes:
+            self._on_changes(run.changes)
+        return Evaluation(
+            run.at,
+            tuple(run.changes),
+            run.failed,
+            dispatched.notices,
+            dispatched.suppressed,
+            run.series,
+            run.series_dropped,
+            time.monotonic() - started,
+        )
+
+    def _anchor(self, now: float) -> float | None:
+        until = self._source.data_until(now)
+        if until is None or now - until > self._settings.stale_after_s:
+            return None
+        return min(now, until) - self._settings.settle_s
+
+    def _look_at_rules(self, run: _Round) -> None:
+        source = CachedSource(self._source)
+        by_rule: dict[str, list[Alert]] = {}
+        for alert in run.before.values():
+            by_rule.setdefault(alert.rule, []).append(alert)
+        for rule in self.rules:
+            known = _known_series(rule, by_rule.get(rule.name, ()))
+            try:
+                if run.at is not None:
+                    self._look(run, rule, source, run.at, known)
+                elif isinstance(rule.check, Absence):
+                    self._look(run, rule, source, run.now - self._settings.settle_s, known)
+                else:
+                    self._unmeasured(run, rule, known)
+            except Exception as err:
+                failure = err if isinstance(err, RuleFailed) else RuleFailed(rule.name, str(err))
+                run.failed[rule.name] = failure.message
+                log.error("rule_failed", rule=rule.name, error=str(err), kind=type(err).__name__)
+
+    def _look(
+        self, run: _Round, rule: Rule, source: Source, at: float, known: Mapping[Labels, Alert]
+    ) -> None:
+        readings = look(rule, source, at, known)
+        run.series += len(readings)
+        if len(readings) > SERIES_PER_RULE_MAX:
+            dropped = len(readings) - SERIES_PER_RULE_MAX
+            readings.sort(key=lambda r: (r.labels not in known, -r.requests))
+            del readings[SERIES_PER_RULE_MAX:]
+            run.series_dropped += dropped
+            log.warning("rule_series_dropped", rule=rule.name, series=dropped)
+        for reading in readings:
+            self._step(run, rule, reading, at, known.get(reading.labels))
+
+    def _unmeasured(self, run: _Round, rule: Rule, known: Mapping[Labels, Alert]) -> None:
+        """No fresh data at all. `keep` keeps; the other policies judge by the wall clock."""
+        if rule.timing.no_data == "keep":
+            for alert in known.values():
+                if alert.instance.unmeasured_since is None and alert.state is State.FIRING:
+                    marked = replace(alert.instance, unmeasured_since=run.now)
+                    run.after[alert.fingerprint] = replace(alert, instance=marked)
+                    run.written.add(alert.fingerprint)
+            return
+        series: Iterable[Labels] = known or (() if rule.group_by else ((),))
+        for labels in series:
+            reading = Reading(labels, None, None, None, evidence="No data arrives at all.")
+            self._step(run, rule, reading, run.now, known.get(labels))
+
+    def _step(
+        self, run: _Round, rule: Rule, reading: Reading, at: float, alert: Alert | None
+    ) -> None:
+        watched = rule.timing.no_data == "alert"  # a quiet series must be remembered to be missed
+        if alert is None:
+            if reading.breached is False and not watched:
+                return
+            alert = Alert(
+                fingerprint=fingerprint_of(rule.name, reading.labels),
+                rule=rule.name,
+                labels=labels_of(rule, reading.labels),
+                annotations={},
+                severity=rule.severity,
+                instance=_UNSEEN,
+            )
+        seen = Observation(at, reading.breached, reading.value, reading.threshold)
+        instance, change = advance(alert.instance, seen, rule.timing)
+        is_new = alert.fingerprint not in run.before
+        moves = change is not None or instance.state in (State.PENDING, State.FIRING)
+        if not moves and not (is_new and watched):
+            return
+        stepped = replace(
+            alert, instance=instance, severity=rule.severity, labels=labels_of(rule, reading.labels)
+        )
+        if change is not None or instance.state is State.FIRING:
+            stepped = replace(stepped, annotations=word_alert(rule, stepped, reading))
+        if instance.state is State.INACTIVE and not watched:
+            run.after.pop(alert.fingerprint, None)
+        else:
+            run.after[alert.fingerprint] = stepped
+        run.written.add(alert.fingerprint)
+        if change is not None:
+            run.changes.append(self._change(rule, stepped, change, at, reading))
+
+    def _change(
+        self, rule: Rule, alert: Alert, change: Change, at: float, reading: Reading
+    ) -> AlertChange:
+        evidence: dict[str, object] = {
+            "window_s": rule.window_s,
+            "until": at,
+            "requests": reading.requests,
+            "text": reading.evidence,
+        }
+        if change.opens and self._explain is not None:
+            try:
+                evidence.update(self._explain(rule, reading.labels, at))
+            except Exception as err:
+                evidence["explain_error"] = type(err).__name__
+                log.warning("explain_failed", rule=rule.name, error=str(err))
+        return AlertChange(alert, change, at, alert.annotations.get("summary", ""), evidence)
+
+    def _close_orphans(self, run: _Round) -> None:
+        """Alerts whose rule is gone, or groups differently now: open ones are resolved."""
+        rules = {rule.name: rule for rule in self.rules}
+        for alert in run.before.values():
+            rule = rules.get(alert.rule)
+            if rule is not None and alert.fingerprint == _fingerprint_now(rule, alert):
+                continue
+            run.after.pop(alert.fingerprint, None)
+            run.written.add(alert.fingerprint)
+            if alert.state is not State.FIRING:
+                continue
+            resolved = replace(
+                alert.instance, state=State.RESOLVED, resolved_at=run.now, updated_at=run.now
+            )
+            closed = replace(alert, instance=resolved)
+            change = Change(State.FIRING, State.RESOLVED)
+            run.changes.append(
+                AlertChange(closed, change, run.now, f"Rule {alert.rule} was removed or regrouped.")
+            )
+
+    def _let_go(self, run: _Round) -> None:
+        for alert in list(run.after.values()):
+            updated = alert.instance.updated_at or 0.0
+            old = alert.state in (State.RESOLVED, State.NO_DATA)
+            if old and run.now - updated > RESOLVED_KEPT_S:
+                del run.after[alert.fingerprint]
+                run.written.add(alert.fingerprint)
+
+    def _write(self, run: _Round) -> Dispatched:
+        kept = [run.after[f] for f in run.written if f in run.after]
+        gone = [f for f in run.written if f not in run.after and f in run.before]
+        opened = [c.alert for c in run.changes if c.change.opens]
+        with self._state.begin() as connection:
+            save_alerts(connection, kept, run.before)
+            clear_acknowledgements(connection, (a.fingerprint for a in opened))
+            forget_alerts(connection, gone)
+            append_history(connection, run.changes)
+            silences = load_silences(connection, run.now)
+            for silence in silences:
+                if hit := sum(1 for a in opened if silence.covers(a.labels, run.now)):
+                    count_match(connection, silence.id, hit)
+            return dispatch(
+                connection,
+                self.delivery,
+                run.after,
+                silences,
+                now=run.now,
+                external_url=self._settings.external_url,
+            )
+
+
+_UNSEEN = Instance()
+
+
+def _known_series(rule: Rule, alerts: Iterable[Alert]) -> dict[Labels, Alert]:
+    return {
+        _series_of(rule, alert): alert
+        for alert in alerts
+        if alert.fingerprint == _fingerprint_now(rule, alert)
+    }
+
+
+def _series_of(rule: Rule, alert: Alert) -> Labels:
+    return tuple((name, alert.labels.get(name, "")) for name in rule.group_by)
+
+
+def _fingerprint_now(rule: Rule, alert: Alert) -> str:
+    return fingerprint_of(rule.name, _series_of(rule, alert))

@@ -1,0 +1,56 @@
+"""Every limit of the alerting room: value, unit, what is bounded, what happens beyond it."""
+
+from __future__ import annotations
+
+CONFIG_FILE_BYTES_MAX = 1_000_000
+"""A rules or channels file. Larger ones are refused before parsing."""
+
+RULES_MAX = 5_000
+"""Rules in one engine. More are refused when loading."""
+
+SERIES_PER_RULE_MAX = 10_000
+"""Series one rule may track. Beyond it the ones with most requests are kept; the rest are counted
+in `Evaluation.series_dropped` and logged, never silently."""
+
+ALERTS_PER_NOTICE_MAX = 100
+"""Alerts listed in one notification. Beyond it `truncatedAlerts` says how many are left out."""
+
+TEXT_CHARS_MAX = 2_000
+"""One rendered annotation. Longer ones are cut and end in an ellipsis."""
+
+LABEL_CHARS_MAX = 500
+"""One label value. Longer ones are cut; the fingerprint is taken from the whole value."""
+
+NO_DATA_KEEP_S = 3_600.0
+"""How long `no_data: keep` holds a firing alert whose series is gone while other data arrives.
+Then it is resolved, saying so: an API that was switched off must not fire for ever."""
+
+EVALUATION_GAP_S = 120.0
+"""Time between two evaluations that may count towards `for`. More (a restart, a pause) does not
+count: two breaches an hour apart do not prove an hour of breach."""
+
+RESOLVED_KEPT_S = 86_400.0
+"""How long a resolved, inactive or no-data alert stays in the table of instances. The history
+keeps it for good."""
+
+DELIVERY_TIMEOUT_S = 5.0
+"""One notification to one channel, connect to last byte. Then it is retried later."""
+
+DELIVERY_ATTEMPTS_MAX = 30
+"""Attempts before a notification becomes a dead letter; with the backoff about 5 hours."""
+
+BACKOFF_BASE_S = 2.0
+BACKOFF_MAX_S = 900.0
+"""Wait before attempt n: min(max, base * 2^(n-1)), of which a random half is taken off."""
+
+RETRY_AFTER_MAX_S = 3_600.0
+"""The longest wait a receiver may ask for; more is cut."""
+
+CHANNEL_BATCH_MAX = 50
+"""Notifications one channel sends per round, so that stopping never waits for a long queue."""
+
+RESPONSE_BYTES_MAX = 4_096
+"""Of a receiver's answer, read for the error message; the rest is discarded."""
+
+SILENCE_S_MAX = 90 * 86_400.0
+"""The longest silence. A longer one is a rule to delete."""

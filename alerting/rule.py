@@ -1,0 +1,193 @@
+"""What a rule is, once read: values only. Written as in `rules.py`, judged by `checks.py`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from alerting.state_machine import NoData, Timing
+from analytics.query import MEASURES, Filters
+
+Operator = Literal[">", ">=", "<", "<=", "==", "!="]
+
+_OPERATORS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
+    {
+        ">": operator.gt, ">=": operator.ge, "<": operator.lt,
+        "<=": operator.le, "==": operator.eq, "!=": operator.ne,
+    }
+)  # fmt: skip
+_CONDITION = re.compile(r"(>=|<=|==|!=|>|<)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(%|ms|s|/s)?")
+
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A comparison. `threshold` is in the measure's unit (a ratio as 0..1, times in ms)."""
+
+    operator: Operator
+    threshold: float
+
+    def breached_by(self, value: float) -> bool:
+        return _OPERATORS[self.operator](value, self.threshold)
+
+
+def parse_condition(text: str) -> Condition | None:
+    """Read '> 5%', '>= 800ms', '< 0.5', '> 2s'. None when it is no condition."""
+    match = _CONDITION.fullmatch(text.strip())
+    if match is None:
+        return None
+    sign, number, unit = match.groups()
+    scale = {"%": 0.01, "s": 1000.0}.get(unit, 1.0)
+    return Condition(sign, float(number) * scale)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """`measure` over the last `window_s` compared with a number."""
+
+    measure: str
+    window_s: float
+    condition: Condition
+    min_requests: int = 0
+    """With fewer requests in the window the value counts as fine: too little to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Relative change of `measure` against the same window `offset_s` earlier: 0.5 = half more."""
+
+    measure: str
+    window_s: float
+    offset_s: float
+    condition: Condition
+    min_requests: int = 0
+    """Needed in the earlier window; with fewer there is nothing to compare with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """No request in the last `window_s` from a series that had some in `seen_within_s`."""
+
+    window_s: float
+    seen_within_s: float
+    min_requests: int = 1
+    """Requests in `seen_within_s` that make a series one to be missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BurnWindow:
+    """Both the long and the short window must burn faster than `factor`."""
+
+    long_s: float
+    short_s: float
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class BurnRate:
+    """How fast an error budget is used. Burn 1 = exactly used up at the end of the period.
+
+    Multi-window, multi-burn-rate: Google SRE Workbook, chapter 5, section 6.
+    """
+
+    measure: str
+    """A ratio of bad requests."""
+    objective: float
+    """Share of good requests, 0..1."""
+    period_s: float
+    windows: tuple[BurnWindow, ...]
+    min_requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Share of the plan's quota a consumer has used in the running calendar period."""
+
+    period: Literal["month", "week", "day"]
+    condition: Condition
+
+
+Check = Threshold | Change | Absence | BurnRate | Quota
+KINDS: Mapping[str, type] = MappingProxyType(
+    {
+        "threshold": Threshold,
+        "change": Change,
+        "absence": Absence,
+        "burn_rate": BurnRate,
+        "quota": Quota,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule; every series it finds is an alert of its own."""
+
+    name: str
+    check: Check
+    filters: Filters = Filters()
+    group_by: tuple[str, ...] = ()
+    timing: Timing = Timing()
+    severity: Severity = "warning"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    runbook_url: str = ""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def kind(self) -> str:
+        return next(name for name, type_ in KINDS.items() if isinstance(self.check, type_))
+
+    @property
+    def window_s(self) -> float:
+        """Longest span of data one look needs, in seconds."""
+        match self.check:
+            case Threshold(window_s=window):
+                return window
+            case Change(window_s=window, offset_s=offset):
+                return window + offset
+            case Absence(seen_within_s=seen):
+                return seen
+            case BurnRate(windows=windows):
+                return max(w.long_s for w in windows)
+            case Quota(period=period):
+                return {"month": 31, "week": 7, "day": 1}[period] * 86_400.0
+
+    @property
+    def unit(self) -> str:
+        """UCUM unit of the value that is compared; '1' = a ratio."""
+        match self.check:
+            case Threshold(measure=measure):
+                return MEASURES[measure].unit
+            case Absence():
+                return "requests"
+            case BurnRate():
+                return "x"
+            case _:
+                return "1"
+
+
+def say_value(value: float | None, unit: str) -> str:
+    """A value as people say it: 0.0731 of unit '1' is '7.3 %'. None is 'no data'."""
+    if value is None:
+        return "no data"
+    if unit == "1":
+        percent = value * 100
+        return f"{percent:.1f} %" if abs(percent) < 1000 else f"{percent:,.0f} %"
+    if unit == "ms":
+        return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms"
+    if unit == "x":
+        return f"{value:.1f}x"
+    number = f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
+    return f"{number} {unit}".strip()
+
+
+NO_DATA_POLICIES: tuple[NoData, ...] = ("keep", "alert", "ok")

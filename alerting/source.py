@@ -1,0 +1,109 @@
+"""Where rules get their numbers: a small protocol, and the one that asks analytics.
+
+Rule tests and backtests give their own source, so that the same checks, state machine and routing
+run on written-down series and on the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from analytics.query import UNKNOWN, Analytics, Filters, TimeRange
+from storage.catalog import Catalog
+
+Labels = tuple[tuple[str, str], ...]
+"""Label names and values, in the order of the rule's group_by."""
+
+Period = Literal["month", "week", "day"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One series over one window. value None = unmeasured."""
+
+    labels: Labels
+    value: float | None
+    requests: int
+
+
+class Source(Protocol):
+    """Times are epoch seconds, UTC; ranges are half-open."""
+
+    def data_until(self, now: float) -> float | None:
+        """Time of the newest request that is stored, at most `now`; None = none lately."""
+        ...
+
+    def measure(
+        self, name: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    ) -> Sequence[Point]:
+        """One point per series that has data. Raises analytics' and storage's errors."""
+        ...
+
+    def quotas(self, period: Period) -> Mapping[str, int]:
+        """Requests a consumer may make in the period, by consumer; only those with a quota."""
+        ...
+
+
+class AnalyticsSource:
+    """The lake's numbers, by way of analytics."""
+
+    def __init__(self, analytics: Analytics, catalog: Catalog, *, tenant: str, lookback_s: float):
+        self._analytics = analytics
+        self._catalog = catalog
+        self._filters = Filters(tenant=tenant)
+        self._lookback_s = lookback_s
+
+    def data_until(self, now: float) -> float | None:
+        found = self._analytics.completeness(_range(now - self._lookback_s, now), self._filters)
+        return None if found.data_until is None else min(now, found.data_until.timestamp())
+
+    def measure(
+        self, name: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    ) -> Sequence[Point]:
+        frame = self._analytics.measure(name, _range(start, end), filters, by=by)
+        return [
+            Point(
+                labels=tuple((d, UNKNOWN if row[d] is None else str(row[d])) for d in by),
+                value=None if row["value"] is None else float(row["value"]),
+                requests=int(row["requests"] or 0),
+            )
+            for row in frame.iter_rows(named=True)
+        ]
+
+    def quotas(self, period: Period) -> Mapping[str, int]:
+        found = {}
+        for consumer in self._catalog.consumers:
+            plan = self._catalog.plan(consumer.plan)
+            limit = getattr(plan, f"quota_per_{period}") if plan else None
+            if limit:
+                found[consumer.name] = int(limit)
+        return found
+
+
+class CachedSource:
+    """Asks every question once: for one round, in which many rules ask the same."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._answers: dict[object, Sequence[Point]] = {}
+
+    def data_until(self, now: float) -> float | None:
+        return self._source.data_until(now)
+
+    def measure(
+        self, name: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    ) -> Sequence[Point]:
+        question = (name, start, end, filters, by)
+        if question not in self._answers:
+            self._answers[question] = self._source.measure(name, start, end, filters, by)
+        return self._answers[question]
+
+    def quotas(self, period: Period) -> Mapping[str, int]:
+        return self._source.quotas(period)
+
+
+def _range(start: float, end: float) -> TimeRange:
+    return TimeRange(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))

@@ -1,0 +1,248 @@
+"""Reading alert state, for dashboards and the command line, and what people do to alerts.
+
+Reads see only what was committed; nothing here waits for a round of evaluation.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from alerting.instances import load_alerts
+from alerting.silences import Silence, add_silence, end_silence, load_silences
+from alerting.state_machine import State
+from storage.state import alert_history, alert_instances, outbox
+
+_GRAVITY = {"critical": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveAlert:
+    """An alert that fires, waits to fire, or is unmeasured. Epoch seconds of the data's clock."""
+
+    fingerprint: str
+    rule: str
+    state: State
+    severity: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    value: float | None
+    threshold: float | None
+    active_since: float | None
+    fired_at: float | None
+    unmeasured_since: float | None
+    acknowledged_at: float | None
+    acknowledged_by: str | None
+    silenced_by: tuple[int, ...]
+    """Ids of the silences that keep it quiet now."""
+
+    @property
+    def summary(self) -> str:
+        return self.annotations.get("summary", self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One change of state."""
+
+    id: int
+    at: float
+    fingerprint: str
+    rule: str
+    labels: Mapping[str, str]
+    severity: str
+    from_state: State
+    to_state: State
+    value: float | None
+    threshold: float | None
+    summary: str
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertCounts:
+    """How many alerts are in which state, and how delivery stands."""
+
+    firing: int
+    pending: int
+    no_data: int
+    resolved: int
+    """In the last day."""
+    firing_by_severity: Mapping[str, int]
+    undelivered: int
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One notification on its way, delivered, or given up."""
+
+    id: int
+    key: str
+    channel: str
+    created_at: float
+    attempts: int
+    next_attempt_at: float
+    delivered_at: float | None
+    dead_at: float | None
+    error: str | None
+
+
+class AlertStore:
+    """All reads of alert state. `state` as from storage.state.open_state; thread-safe."""
+
+    def __init__(self, state: sa.Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self._state = state
+        self._clock = clock
+
+    def active(self) -> list[ActiveAlert]:
+        """Firing first, then pending, then no data; gravest first, newest first."""
+        shown = ("firing", "pending", "no_data")
+        now = self._clock()
+        with self._state.connect() as connection:
+            alerts = load_alerts(connection, alert_instances.c.state.in_(shown))
+            silences = load_silences(connection, now)
+        found = [
+            ActiveAlert(
+                fingerprint=a.fingerprint,
+                rule=a.rule,
+                state=a.state,
+                severity=a.severity,
+                labels=a.labels,
+                annotations=a.annotations,
+                value=a.instance.value,
+                threshold=a.instance.threshold,
+                active_since=a.instance.active_since,
+                fired_at=a.instance.fired_at,
+                unmeasured_since=a.instance.unmeasured_since,
+                acknowledged_at=a.acknowledged_at,
+                acknowledged_by=a.acknowledged_by,
+                silenced_by=tuple(s.id for s in silences if s.covers(a.labels, now)),
+            )
+            for a in alerts
+        ]
+        return sorted(
+            found,
+            key=lambda a: (
+                shown.index(a.state.value),
+                _GRAVITY.get(a.severity, 3),
+                -(a.fired_at or a.active_since or 0.0),
+                a.fingerprint,
+            ),
+        )
+
+    def history(
+        self,
+        limit: int = 100,
+        *,
+        rule: str | None = None,
+        fingerprint: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> list[HistoryEntry]:
+        """Changes of state, newest first; since and until are epoch seconds, half-open."""
+        query = sa.select(alert_history).order_by(
+            alert_history.c.at.desc(), alert_history.c.id.desc()
+        )
+        if rule is not None:
+            query = query.where(alert_history.c.rule == rule)
+        if fingerprint is not None:
+            query = query.where(alert_history.c.fingerprint == fingerprint)
+        if since is not None:
+            query = query.where(alert_history.c.at >= since)
+        if until is not None:
+            query = query.where(alert_history.c.at < until)
+        with self._state.connect() as connection:
+            rows = connection.execute(query.limit(limit)).mappings().all()
+        return [
+            HistoryEntry(
+                id=row["id"],
+                at=row["at"],
+                fingerprint=row["fingerprint"],
+                rule=row["rule"],
+                labels=json.loads(row["labels"]),
+                severity=row["severity"],
+                from_state=State(row["from_state"]),
+                to_state=State(row["to_state"]),
+                value=row["value"],
+                threshold=row["threshold"],
+                summary=row["summary"],
+                evidence=json.loads(row["evidence"] or "{}"),
+            )
+            for row in rows
+        ]
+
+    def counts(self) -> AlertCounts:
+        """Zeros when nothing was ever evaluated."""
+        state, severity = alert_instances.c.state, alert_instances.c.severity
+        by_state: dict[str, int] = {}
+        firing: dict[str, int] = {}
+        with self._state.connect() as connection:
+            rows = connection.execute(
+                sa.select(state, severity, sa.func.count()).group_by(state, severity)
+            )
+            for name, grade, count in rows:
+                by_state[name] = by_state.get(name, 0) + count
+                if name == "firing":
+                    firing[grade] = count
+            waiting = sa.select(sa.func.count()).select_from(outbox)
+            undelivered = connection.execute(
+                waiting.where(outbox.c.delivered_at.is_(None), outbox.c.dead_at.is_(None))
+            ).scalar_one()
+            dead = connection.execute(waiting.where(outbox.c.dead_at.is_not(None))).scalar_one()
+        return AlertCounts(
+            firing=by_state.get("firing", 0),
+            pending=by_state.get("pending", 0),
+            no_data=by_state.get("no_data", 0),
+            resolved=by_state.get("resolved", 0),
+            firing_by_severity=firing,
+            undelivered=undelivered,
+            dead_letters=dead,
+        )
+
+    def notifications(self, limit: int = 100, *, dead_only: bool = False) -> list[OutboxEntry]:
+        """What was sent, waits, or was given up; newest first."""
+        query = sa.select(*(c for c in outbox.c if c.name not in ("payload", "group_key")))
+        if dead_only:
+            query = query.where(outbox.c.dead_at.is_not(None))
+        with self._state.connect() as connection:
+            rows = connection.execute(query.order_by(outbox.c.id.desc()).limit(limit)).mappings()
+            return [OutboxEntry(**cast(dict[str, Any], dict(row))) for row in rows]
+
+    def acknowledge(self, fingerprint: str, *, by: str) -> bool:
+        """Someone looks after a firing alert: it is not repeated. False when it does not fire."""
+        update = sa.update(alert_instances).where(
+            alert_instances.c.fingerprint == fingerprint, alert_instances.c.state == "firing"
+        )
+        values = {"acknowledged_at": self._clock(), "acknowledged_by": by}
+        with self._state.begin() as connection:
+            return connection.execute(update.values(values)).rowcount > 0
+
+    def silences(self) -> list[Silence]:
+        """Those that run now or will."""
+        with self._state.connect() as connection:
+            return load_silences(connection, self._clock())
+
+    def silence(
+        self, matchers: Sequence[str], *, author: str, reason: str, duration_s: float
+    ) -> int:
+        """Silence from now on; matchers as text (`api=orders`). Raises SilenceInvalid."""
+        now = self._clock()
+        return add_silence(
+            self._state,
+            matchers,
+            author=author,
+            reason=reason,
+            starts_at=now,
+            ends_at=now + duration_s,
+            now=now,
+        )
+
+    def end_silence(self, silence_id: int) -> bool:
+        """End a silence now. False when none of that id runs."""
+        return end_silence(self._state, silence_id, self._clock())
