@@ -1,0 +1,102 @@
+"""Makes the Dash app: frame, pages, routing by path. Everything blocking is behind `Data`."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+from urllib.parse import unquote
+
+from dash import Dash, Input, Output, html
+from dash.backends._fastapi import FastAPIDashServer
+
+from dashboards import ids, shell, theme
+from dashboards.components import page_head
+from dashboards.data import Data
+from dashboards.guard import guarded
+from dashboards.pages import alerts, api_detail, apis, home
+
+PAGES: dict[str, ModuleType] = {
+    "": home,
+    "apis": apis,
+    "alerts": alerts,
+}
+"""First part of the path -> page with `layout(data)` and `register(app, data)`."""
+
+DETAILS: dict[str, ModuleType] = {"apis": api_detail}
+"""The same for `/<first>/<name>`: pages about one thing, `layout(data, name)`."""
+
+_INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{%title%}</title>
+{%favicon%}
+<style>__TOKENS__</style>
+{%css%}
+<script src="/assets/boot.js"></script>
+</head>
+<body>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>"""
+
+
+class HttpOnlyBackend(FastAPIDashServer):
+    """Dash on FastAPI without its WebSocket: no callback uses it, so it need not be guarded."""
+
+    websocket_capability = False
+
+
+def create_app(data: Data) -> Dash:
+    """The Dash app, with every page's callbacks registered. `app.server` is the ASGI application."""
+    app = Dash(
+        "dashboards",
+        backend=HttpOnlyBackend,
+        title=data.settings.title,
+        update_title="",
+        suppress_callback_exceptions=True,
+        assets_ignore="boot.js",
+        index_string=_INDEX.replace("__TOKENS__", theme.css()),
+        compress=True,
+        add_log_handler=False,
+        enable_mcp=False,
+    )
+    app.layout = shell.layout(data.settings)
+    shell.register(app, data)
+    for page in {*PAGES.values(), *DETAILS.values()}:
+        page.register(app, data)
+
+    @app.callback(Output(ids.PAGE, "children"), Input(ids.URL, "pathname"))
+    @guarded(show_in=0)
+    async def route(path: object) -> Any:
+        return page_for(path if isinstance(path, str) else "/", data)
+
+    return app
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """'/apis/orders%20v2' -> ('apis', 'orders v2'); a slash inside the name stays part of it."""
+    first, _, rest = path.strip("/").partition("/")
+    return first, unquote(rest)
+
+
+def known_path(path: str) -> bool:
+    """Whether a screen lives there; anything else answers 404."""
+    first, rest = split_path(path)
+    return first in (DETAILS if rest else PAGES)
+
+
+def page_for(path: str, data: Data) -> Any:
+    first, rest = split_path(path)
+    if not known_path(path):
+        return html.Div(
+            [
+                page_head("Nothing here"),
+                html.P("This address belongs to no screen; start from Home."),
+            ]
+        )
+    if rest:
+        return DETAILS[first].layout(data, rest)
+    return PAGES[first].layout(data)

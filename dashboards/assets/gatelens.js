@@ -1,0 +1,196 @@
+// What the browser does alone: the URL, theme, refresh, hotkeys. Nothing here asks the server for data.
+(function () {
+  "use strict";
+  const gl = (window.gatelens = { inflight: 0 });
+  const none = () => window.dash_clientside.no_update;
+
+  // Screen updates that are still running; auto-refresh waits for them instead of piling up.
+  const realFetch = window.fetch;
+  window.fetch = function (resource, options) {
+    const url = typeof resource === "string" ? resource : resource.url;
+    if (!url.includes("_dash-update-component")) return realFetch.apply(this, arguments);
+    gl.inflight += 1;
+    return realFetch.apply(this, arguments).finally(() => { gl.inflight -= 1; });
+  };
+
+  // --- the URL is the state --------------------------------------------------------------------
+  gl.navigate = function (changes, push) {
+    const params = new URLSearchParams(location.search);
+    for (const [name, value] of Object.entries(changes)) {
+      if (value === null || value === "") params.delete(name); else params.set(name, value);
+    }
+    const search = params.toString().replaceAll("%3A", ":");
+    const target = location.pathname + (search ? "?" + search : "");
+    if (target === location.pathname + location.search) return;
+    history[push === false ? "replaceState" : "pushState"]({}, "", target);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+  };
+
+  const settable = (target) => target.closest && target.closest("[data-gl-set]");
+  document.addEventListener("click", (event) => {
+    const item = settable(event.target);
+    if (item) {
+      event.preventDefault();
+      gl.navigate(Object.fromEntries(new URLSearchParams(item.dataset.glSet)));
+    }
+    const theme = event.target.closest && event.target.closest("[data-gl-theme]");
+    if (theme) setTheme(theme.dataset.glTheme);
+    if (event.target.closest && event.target.closest("[data-gl-apply-range]")) applyRange();
+    if (event.target.closest && event.target.closest("[data-gl-refresh-now]")) gl.refreshNow = true;
+    // Menus close after a choice and when something else is clicked.
+    for (const menu of document.querySelectorAll("details.gl-pop[open]")) {
+      const chosen = item || theme || (event.target.closest && event.target.closest("[data-gl-apply-range]"));
+      if (chosen || !menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  function applyRange() {
+    const from = document.getElementById("range-from").value.trim();
+    const to = document.getElementById("range-to").value.trim();
+    if (from) gl.navigate({ from: from.replace(" ", "T"), to: (to || "now").replace(" ", "T") });
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.target.isContentEditable;
+    if (event.key === "Escape") {
+      for (const menu of document.querySelectorAll("details.gl-pop[open]")) menu.open = false;
+      return;
+    }
+    if (event.key === "Enter" && event.target.id && event.target.id.startsWith("range-")) {
+      applyRange();
+      for (const menu of document.querySelectorAll("details.gl-pop[open]")) menu.open = false;
+      return;
+    }
+    if (event.key === "Enter" && event.target.dataset && event.target.dataset.glParam) {
+      gl.navigate({ [event.target.dataset.glParam]: event.target.value.trim() });
+      return;
+    }
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/") {
+      const field = document.querySelector("[data-gl-param]");
+      if (field) { event.preventDefault(); field.focus(); }
+    } else if (event.key === "t") {
+      setTheme(document.documentElement.dataset.mantineColorScheme === "dark" ? "light" : "dark");
+    } else if (event.key === "r") {
+      gl.refreshNow = true;
+    }
+  });
+
+  // --- theme -----------------------------------------------------------------------------------
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  function choice() {
+    const asked = new URLSearchParams(location.search).get("theme");
+    if (asked === "dark" || asked === "light") return asked;
+    try { return localStorage.getItem("gl-theme") || "system"; } catch (e) { return "system"; }
+  }
+  function resolved() {
+    const wanted = choice();
+    return wanted === "dark" || wanted === "light" ? wanted : system.matches ? "dark" : "light";
+  }
+  function applyTheme() {
+    document.documentElement.setAttribute("data-mantine-color-scheme", resolved());
+    if (window.dash_clientside && dash_clientside.set_props) dash_clientside.set_props("scheme", { data: resolved() });
+  }
+  function setTheme(name) {
+    try { localStorage.setItem("gl-theme", name); } catch (e) { /* private mode: for this page only */ }
+    if (new URLSearchParams(location.search).has("theme")) gl.navigate({ theme: null }, false);
+    applyTheme();
+  }
+  system.addEventListener("change", applyTheme);
+
+  // --- clientside callbacks ---------------------------------------------------------------------
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    gatelens: {
+      // URL, refresh and theme -> what every panel listens to.
+      view: (search, pathname, tick, scheme) => ({
+        search: search || "", tick: tick || 0, mode: scheme || resolved(),
+      }),
+
+      // The timer: skip while the previous round still runs, or nobody looks.
+      tick: (n, previous) => {
+        if (gl.refreshNow) { gl.refreshNow = false; return (previous || 0) + 1; }
+        if (!n || gl.inflight > 0 || document.hidden) return none();
+        const every = gl.refreshSeconds;
+        if (!every) return none();
+        const now = Date.now();
+        if (gl.lastTick && now - gl.lastTick < every * 1000 - 250) return none();
+        gl.lastTick = now;
+        return (previous || 0) + 1;
+      },
+
+      scheme: () => resolved(),
+
+      // Labels of the header's controls, and links of the navigation, from the URL.
+      header: (search, pathname, links, options) => {
+        const params = new URLSearchParams(search || "");
+        const from = params.get("from") || options.from, to = params.get("to") || "now";
+        const known = options.ranges.find((r) => r[0] === from && to === "now");
+        const pretty = (t) => t.startsWith("now") ? t : t.replace("T", " ").slice(0, 16);
+        const refresh = params.get("refresh") || options.refresh;
+        gl.refreshSeconds = options.refreshes[refresh] ?? options.refreshes[options.refresh];
+        const keep = new URLSearchParams();
+        for (const name of ["from", "to", "refresh", "env"]) if (params.get(name)) keep.set(name, params.get(name));
+        const tail = keep.toString() ? "?" + keep.toString().replaceAll("%3A", ":") : "";
+        const first = (pathname || "/").split("/")[1];
+        return [
+          known ? known[1] : pretty(from) + " – " + pretty(to),
+          refresh === "off" ? "Off" : refresh,
+          params.get("env") || "All environments",
+          links.map((l) => "/" + l.key + tail),
+          links.map((l) => "gl-nav-link" + (l.key === first ? " active" : "")),
+        ];
+      },
+
+      // Dragging over a chart sets the range of the page.
+      zoom: (events) => {
+        const moved = dash_clientside.callback_context.triggered[0];
+        const range = moved && moved.value;
+        if (!range || !range["xaxis.range[0]"]) return none();
+        const iso = (t) => String(t).replace(" ", "T").slice(0, 19);
+        gl.navigate({ from: iso(range["xaxis.range[0]"]), to: iso(range["xaxis.range[1]"]) });
+        return none();
+      },
+    },
+  });
+
+  // --- cells of AG Grid -------------------------------------------------------------------------
+  const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+  const el = (...args) => React.createElement(...args);
+
+  cells.Spark = (props) => {
+    const values = props.value || [];
+    const top = Math.max(...values.filter((v) => v !== null), 0) || 1;
+    const w = 120, h = 24, step = w / Math.max(1, values.length - 1);
+    const points = values.map((v, i) => `${(i * step).toFixed(1)},${(h - 2 - (h - 4) * (v || 0) / top).toFixed(1)}`);
+    const colour = props.data.colour;
+    return el("svg", { viewBox: `0 0 ${w} ${h}`, preserveAspectRatio: "none", className: "ag-spark" },
+      el("polygon", { points: `0,${h} ${points.join(" ")} ${w},${h}`, fill: colour, opacity: 0.13 }),
+      el("polyline", { points: points.join(" "), fill: "none", stroke: colour, strokeWidth: 1.3, vectorEffect: "non-scaling-stroke" }));
+  };
+
+  // A link inside the app: no page load, back button works.
+  const go = (href) => (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    history.pushState({}, "", href);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    window.scrollTo(0, 0);
+  };
+  const inside = (href) => typeof href === "string" && href.startsWith("/") && !href.startsWith("//");
+
+  cells.NameLink = (props) => {
+    const href = inside(props.data.href) ? props.data.href : "/";
+    return el("span", { className: "gl-api" },
+      props.data.colour ? el("i", { className: "gl-dot", style: { background: props.data.colour } }) : null,
+      el("a", { href, onClick: go(href), className: "gl-name", title: props.value }, props.value),
+      props.data.mark ? el("span", { className: "gl-badge warn", title: props.data.mark_why || "" }, props.data.mark) : null);
+  };
+
+  // Exact number in `data-value`, people's text inside: the row carries `<field>_text`.
+  cells.Number = (props) => {
+    const field = props.colDef.field, tone = props.data[field + "_tone"] || "";
+    const exact = props.value === null || props.value === undefined ? "" : String(props.value);
+    return el("span", { className: "gl-num " + tone, "data-value": exact, "data-field": field, "data-row": props.data.id },
+      props.data[field + "_text"]);
+  };
+})();

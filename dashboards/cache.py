@@ -1,0 +1,67 @@
+"""One question, one run: results shared by everybody who asks the same at the same time.
+
+Twenty people refreshing one screen cost what one does. A question that is being answered is joined
+(single flight); an answer is kept `ttl_s`, failures are not kept. Bounded by number of entries,
+least recently used first out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Executor
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+
+class SingleFlightCache:
+    """To be used from one event loop; the work itself runs on `executor`."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        ttl_s: float,
+        entries_max: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._executor = executor
+        self._ttl_s = ttl_s
+        self._entries_max = entries_max
+        self._clock = clock
+        self._done: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        self._flying: dict[Hashable, asyncio.Future[Any]] = {}
+        self.hits = 0
+        self.joined = 0
+        self.runs = 0
+
+    async def get(self, key: Hashable, work: Callable[[], T], *, ttl_s: float | None = None) -> T:
+        """The answer to `key`: kept, joined, or made by running `work` on the executor."""
+        kept = self._done.get(key)
+        if kept is not None and kept[0] > self._clock():
+            self._done.move_to_end(key)
+            self.hits += 1
+            return cast(T, kept[1])
+        flying = self._flying.get(key)
+        if flying is None:
+            self.runs += 1
+            flying = asyncio.get_running_loop().run_in_executor(self._executor, work)
+            self._flying[key] = flying
+            flying.add_done_callback(lambda f: self._land(key, f, ttl_s))
+        else:
+            self.joined += 1
+        # Shielded: one impatient browser must not cancel the run the others wait for.
+        return cast(T, await asyncio.shield(flying))
+
+    def _land(self, key: Hashable, flight: asyncio.Future[Any], ttl_s: float | None) -> None:
+        self._flying.pop(key, None)
+        if flight.cancelled() or flight.exception() is not None or self._entries_max == 0:
+            return
+        keep_s = self._ttl_s if ttl_s is None else ttl_s
+        self._done[key] = (self._clock() + keep_s, flight.result())
+        self._done.move_to_end(key)
+        while len(self._done) > self._entries_max:
+            self._done.popitem(last=False)

@@ -1,0 +1,110 @@
+"""What every chart over time shares: its time grid, rates of unfinished intervals, axes, empty state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import plotly.graph_objects as go
+
+from dashboards.format import Formatter, for_plotly
+from dashboards.theme import Mode, template, tokens
+
+LEAST_COVERED = 0.2
+"""An interval of which less than this share was measured yet is not drawn: too few to mean much."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAxis:
+    """The span a chart covers. `measured_until`: later is unknown, not zero; None = up to `end`."""
+
+    start: datetime
+    end: datetime
+    interval_s: int
+    mode: Mode = "dark"
+    measured_until: datetime | None = None
+
+    def times(self) -> list[datetime]:
+        """Starts of the intervals, aligned to the epoch, the first may begin before `start`."""
+        first = int(self.start.timestamp() // self.interval_s) * self.interval_s
+        last = math.ceil(self.end.timestamp())
+        return [datetime.fromtimestamp(t, UTC) for t in range(first, last, self.interval_s)]
+
+    def covered_s(self, time: datetime) -> float:
+        """Seconds of the interval starting at `time` that lie in the range and were measured."""
+        until = min(self.end, self.measured_until or self.end)
+        begin = max(time, self.start)
+        finish = min(time + timedelta(seconds=self.interval_s), until)
+        return max(0.0, (finish - begin).total_seconds())
+
+    def measured(self, time: datetime) -> bool:
+        return self.covered_s(time) >= self.interval_s * LEAST_COVERED
+
+
+def figure(mode: Mode, **layout: object) -> go.Figure:
+    """An empty figure in our look. `uirevision` keeps zoom and hidden series over refreshes."""
+    return go.Figure(layout={"template": template(mode), "uirevision": "keep", **layout})
+
+
+def message(text: str, mode: Mode) -> go.Figure:
+    """A sentence in place of a chart; never an empty frame."""
+    return figure(
+        mode,
+        xaxis={"visible": False, "fixedrange": True},
+        yaxis={"visible": False, "fixedrange": True},
+        annotations=[
+            {
+                "text": for_plotly(text, 200),
+                "showarrow": False,
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0.5,
+                "y": 0.5,
+                "font": {"size": 12.5, "color": tokens(mode).faint},
+            }
+        ],
+    )
+
+
+def nice_ticks(top: float, wanted: int = 4) -> list[float]:
+    """Round tick values from 0 to at least `top`. A top of 0 gives [0, 1]."""
+    if top <= 0 or not math.isfinite(top):
+        return [0.0, 1.0]
+    raw = top / wanted
+    magnitude = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * magnitude for m in (1, 2, 2.5, 5, 10) if m * magnitude >= raw * 0.999)
+    return [round(step * i, 12) for i in range(math.ceil(top / step - 1e-9) + 1)]
+
+
+def value_axis(fig: go.Figure, top: float, formatter: Formatter) -> None:
+    """Label the y axis with our own number formats, and end it at a tick."""
+    ticks = nice_ticks(top)
+    fig.update_yaxes(
+        tickmode="array",
+        tickvals=ticks,
+        ticktext=[formatter(t) for t in ticks],
+        range=[0, ticks[-1]],
+        fixedrange=True,
+    )
+
+
+def time_axis(fig: go.Figure, axis: TimeAxis) -> None:
+    """The whole asked range, data or not, so that charts under each other line up."""
+    fig.update_xaxes(
+        type="date",
+        range=[axis.start, axis.end],
+        hoverformat="%d %b %H:%M:%S" if axis.interval_s < 60 else "%d %b %H:%M",
+        nticks=7,
+        tickformatstops=[
+            {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
+            {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b"},
+            {"dtickrange": [86_400_000, None], "value": "%d %b"},
+        ],
+    )
+
+
+def finite_max(*series: Sequence[float | None]) -> float:
+    """Largest number in all series; 0 when there is none."""
+    return max((v for values in series for v in values if v is not None), default=0.0)

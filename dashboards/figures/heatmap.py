@@ -1,0 +1,78 @@
+"""Latency heat-map: how many requests took how long, over time."""
+
+from __future__ import annotations
+
+import math
+
+import plotly.graph_objects as go
+import polars as pl
+
+from dashboards import format as fmt
+from dashboards.figures.base import TimeAxis, figure, message, time_axis
+from dashboards.theme import heat_scale
+
+BUCKETS_PER_ROW = 12
+"""Buckets of base 1.02 drawn as one row: 1.02^12 = 1.27, about ten rows per factor of ten."""
+
+_ROW_LN = BUCKETS_PER_ROW * math.log(1.02)
+
+
+def row_of(bucket: int) -> int:
+    """Row of a latency bucket; the zero bucket goes to the row of 0.01 ms."""
+    return max(math.floor(bucket / BUCKETS_PER_ROW), math.floor(math.log(0.01) / _ROW_LN))
+
+
+def row_ms(row: float) -> float:
+    """Lower edge of a row, ms."""
+    return math.exp(row * _ROW_LN)
+
+
+def latency_heatmap(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> go.Figure:
+    """frame: time (start of interval), bucket, requests; partial sums may repeat a cell."""
+    if frame.is_empty():
+        return message(empty, axis.mode)
+    times = axis.times()
+    cells: dict[tuple[int, object], int] = {}
+    for time, bucket, requests in frame.select("time", "bucket", "requests").iter_rows():
+        key = (row_of(bucket), time)
+        cells[key] = cells.get(key, 0) + requests
+    rows = range(min(r for r, _ in cells), max(r for r, _ in cells) + 1)
+    counts = [[cells.get((row, t)) for t in times] for row in rows]
+    fig = figure(axis.mode, hovermode="closest")
+    fig.add_heatmap(
+        x=times,
+        y=list(rows),
+        z=[[None if c is None else math.sqrt(c) for c in line] for line in counts],
+        customdata=[
+            [
+                f"{fmt.milliseconds(row_ms(row))} – {fmt.milliseconds(row_ms(row + 1))}: "
+                f"{fmt.whole(c)} requests"
+                for c in line
+            ]
+            for row, line in zip(rows, counts, strict=True)
+        ],
+        hovertemplate="%{customdata}<br>%{x|%d %b %H:%M}<extra></extra>",
+        colorscale=heat_scale(axis.mode),
+        zmin=0,
+        showscale=False,
+        xgap=1 if len(times) < 90 else 0,
+        ygap=1,
+        hoverongaps=False,
+    )
+    time_axis(fig, axis)
+    low, high = row_ms(rows[0]), row_ms(rows[-1] + 1)
+    ticks = [
+        10.0**e * m
+        for e in range(-2, 7)
+        for m in ((1, 3) if high / low < 3000 else (1,))
+        if low <= 10.0**e * m <= high
+    ]
+    fig.update_yaxes(
+        tickmode="array",
+        tickvals=[math.log(t) / _ROW_LN - 0.5 for t in ticks],
+        ticktext=[fmt.milliseconds(t) for t in ticks],
+        range=[rows[0] - 0.5, rows[-1] + 0.5],
+        fixedrange=True,
+        showgrid=False,
+    )
+    return fig

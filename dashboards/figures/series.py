@@ -1,0 +1,168 @@
+"""Lines and stacked areas over time, one per name: traffic, errors and latency per API or route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import plotly.graph_objects as go
+import polars as pl
+
+from dashboards import format as fmt
+from dashboards.figures.base import (
+    TimeAxis,
+    figure,
+    finite_max,
+    message,
+    time_axis,
+    value_axis,
+)
+from dashboards.limits import SERIES_MAX
+from dashboards.theme import OTHERS, rgba
+
+Colour = Callable[[str | None], str]
+
+OTHERS_NAME = "others"
+UNNAMED = "(no name)"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series on the grid of a TimeAxis. None = not measured there: a gap, not a zero."""
+
+    name: str
+    values: list[float | None]
+    colour: str
+
+
+def largest(frame: pl.DataFrame, by: str, count: int = SERIES_MAX) -> list[str | None]:
+    """Names with the most requests, largest first; ties by name, so that the order is stable."""
+    if frame.is_empty():
+        return []
+    ranked = (
+        frame.group_by(by)
+        .agg(pl.col("requests").sum())
+        .sort(["requests", by], descending=[True, False], nulls_last=True)
+    )
+    names: list[str | None] = ranked[by].head(count).to_list()
+    return names
+
+
+def rates(
+    frame: pl.DataFrame, axis: TimeAxis, *, by: str, names: Sequence[str | None], colour: Colour
+) -> list[Line]:
+    """Requests per second per name; the rest summed up as 'others'.
+
+    frame: time, `by`, requests. An interval without a row is zero where it was measured. The first
+    and the last interval are divided by the seconds they cover, so that they do not dip.
+    """
+    times = axis.times()
+    cells: dict[tuple[str | None, datetime], float] = {}
+    wanted = set(names)
+    for name, time, requests in frame.select(by, "time", "requests").iter_rows():
+        key = (name if name in wanted else OTHERS_NAME, time)
+        cells[key] = cells.get(key, 0.0) + (requests or 0)
+    shown: list[str | None] = list(names)
+    if any(name == OTHERS_NAME and name not in wanted for name, _ in cells):
+        shown.append(OTHERS_NAME)
+    return [
+        Line(
+            name or UNNAMED,
+            [
+                cells.get((name, t), 0.0) / axis.covered_s(t) if axis.measured(t) else None
+                for t in times
+            ],
+            OTHERS if name == OTHERS_NAME and name not in wanted else colour(name),
+        )
+        for name in shown
+    ]
+
+
+def measured_lines(
+    frame: pl.DataFrame,
+    axis: TimeAxis,
+    *,
+    by: str,
+    value: str,
+    names: Sequence[str | None],
+    colour: Colour,
+) -> list[Line]:
+    """One measured value per name (a rate, a quantile): intervals without a row are gaps."""
+    cells = {
+        (name, time): number
+        for name, time, number in frame.select(by, "time", value).iter_rows()
+        if number is not None
+    }
+    times = axis.times()
+    return [
+        Line(
+            name or UNNAMED,
+            [cells.get((name, t)) if axis.measured(t) else None for t in times],
+            colour(name),
+        )
+        for name in names
+    ]
+
+
+def stacked(
+    lines: Sequence[Line], axis: TimeAxis, formatter: fmt.Formatter, *, empty: str
+) -> go.Figure:
+    """Areas on top of each other, the first at the bottom."""
+    if not any(v for line in lines for v in line.values):
+        return message(empty, axis.mode)
+    fig = figure(axis.mode)
+    times = axis.times()
+    for line in lines:
+        fig.add_scatter(
+            x=times,
+            y=line.values,
+            name=fmt.for_plotly(line.name),
+            stackgroup="all",
+            mode="lines",
+            line={"width": 1, "color": line.colour},
+            fillcolor=rgba(line.colour, 0.42 if axis.mode == "dark" else 0.5),
+            customdata=[formatter(v) for v in line.values],
+            hovertemplate="%{customdata}",
+        )
+    top = max(sum(line.values[i] or 0.0 for line in lines) for i in range(len(times)))
+    time_axis(fig, axis)
+    value_axis(fig, top, formatter)
+    return fig
+
+
+def overlaid(
+    lines: Sequence[Line],
+    axis: TimeAxis,
+    formatter: fmt.Formatter,
+    *,
+    empty: str,
+    legend: bool = True,
+) -> go.Figure:
+    """Thin lines over each other; single measured points between gaps show as dots."""
+    if not any(v is not None for line in lines for v in line.values):
+        return message(empty, axis.mode)
+    fig = figure(axis.mode, showlegend=legend)
+    times = axis.times()
+    for line in lines:
+        lonely = [_alone(line.values, i) for i in range(len(times))]
+        fig.add_scatter(
+            x=times,
+            y=line.values,
+            name=fmt.for_plotly(line.name),
+            mode="lines+markers" if any(lonely) else "lines",
+            connectgaps=False,
+            line={"width": 1.5, "color": line.colour},
+            marker={"size": [4 if alone else 0 for alone in lonely], "color": line.colour},
+            customdata=[formatter(v) for v in line.values],
+            hovertemplate="%{customdata}",
+        )
+    time_axis(fig, axis)
+    value_axis(fig, finite_max(*(line.values for line in lines)), formatter)
+    return fig
+
+
+def _alone(values: Sequence[float | None], index: int) -> bool:
+    before = values[index - 1] if index else None
+    after = values[index + 1] if index + 1 < len(values) else None
+    return values[index] is not None and before is None and after is None

@@ -1,0 +1,161 @@
+"""Numbers as people read them. One number, one look, everywhere.
+
+None and NaN are '–': not measured, which is not zero. The exact value travels beside the text in
+`data-value` attributes (see `exact`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+MISSING = "–"
+THIN = "\u202f"
+"""Narrow no-break space between number and unit, so that a value never breaks over two lines."""
+
+Formatter = Callable[[float | None], str]
+
+_SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def exact(value: float | int | None) -> str:
+    """The number itself, for `data-value`: '' where nothing was measured."""
+    if is_missing(value):
+        return ""
+    return repr(value)
+
+
+def is_missing(value: float | None) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _significant(value: float, digits: int = 3) -> str:
+    """Three significant digits, no exponent, no trailing zeros: 1.234 -> 1.23, 12.30 -> 12.3."""
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
+    decimals = max(0, digits - 1 - magnitude)
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def count(value: float | None) -> str:
+    """999 -> '999', 1234 -> '1.23k', 5_600_000 -> '5.6M'."""
+    if value is None or is_missing(value):
+        return MISSING
+    for factor, suffix in _SI:
+        # 999.5 of the smaller unit would print as 1000 of it: give it to the larger one.
+        if abs(value) >= factor * 0.9995:
+            return _significant(value / factor) + suffix
+    return _significant(value) if value != int(value) else str(int(value))
+
+
+def whole(value: float | None) -> str:
+    """Every digit, grouped: 1234567 -> '1 234 567' (narrow spaces)."""
+    if value is None or is_missing(value):
+        return MISSING
+    return f"{round(value):,}".replace(",", THIN)
+
+
+def milliseconds(value: float | None) -> str:
+    """0.4213 -> '0.42 ms', 12.34 -> '12.3 ms', 1234 -> '1.23 s', 90_000 -> '1.5 min'."""
+    if value is None or is_missing(value):
+        return MISSING
+    if value == 0:
+        return f"0{THIN}ms"
+    size = abs(value)
+    if size < 0.001:
+        return f"{_significant(value * 1e6, 2)}{THIN}ns"
+    if size < 1:
+        return f"{_significant(value, 2)}{THIN}ms"
+    if size < 999.5:
+        return f"{_significant(value)}{THIN}ms"
+    if size < 59_950:
+        return f"{_significant(value / 1000)}{THIN}s"
+    if size < 3_597_000:
+        return f"{_significant(value / 60_000)}{THIN}min"
+    return f"{_significant(value / 3_600_000)}{THIN}h"
+
+
+def percent(value: float | None) -> str:
+    """A share from 0 to 1: 0.045 -> '4.5 %'. What is above 0 never shows as 0."""
+    if value is None or is_missing(value):
+        return MISSING
+    points = value * 100
+    if points == 0:
+        return f"0{THIN}%"
+    if 0 < abs(points) < 0.01:
+        return f"{'<' if points > 0 else '>-'}0.01{THIN}%"
+    if 99.995 <= points < 100:
+        return f">99.99{THIN}%"
+    return f"{_significant(points, 2 if abs(points) < 10 else 3)}{THIN}%"
+
+
+def rate(value: float | None) -> str:
+    """Events per second: 12.34 -> '12.3 /s'."""
+    return MISSING if is_missing(value) else f"{count(value)}{THIN}/s"
+
+
+def bytes_size(value: float | None) -> str:
+    """Decimal units: 1500 -> '1.5 kB'."""
+    if value is None or is_missing(value):
+        return MISSING
+    for factor, suffix in _SI:
+        if abs(value) >= factor * 0.9995:
+            return f"{_significant(value / factor)}{THIN}{suffix}B"
+    return f"{int(value)}{THIN}B"
+
+
+def change(value: float | None) -> str:
+    """Growth as a share: 0.12 -> '+12 %'; from 10x up as a factor: 11.0 -> '×12'."""
+    if value is None or is_missing(value):
+        return MISSING
+    if math.isinf(value):
+        return "new"
+    if value >= 9.95:
+        return f"×{count(value + 1)}"
+    points = value * 100
+    if abs(points) < 0.5:
+        return f"±0{THIN}%"
+    return f"{points:+.0f}{THIN}%".replace("-", "−")
+
+
+def ago(then: datetime | None, now: datetime) -> str:
+    """'12 s ago', '4 min ago', '3 h ago', '2 d ago'; 'just now' under two seconds or ahead."""
+    if then is None:
+        return "never"
+    seconds = (now - then).total_seconds()
+    if seconds < 2:
+        return "just now"
+    return f"{span(seconds)} ago"
+
+
+def span(seconds: float | None) -> str:
+    """A length of time in its largest unit: 12 -> '12 s', 3600 -> '1 h'."""
+    if seconds is None or is_missing(seconds):
+        return MISSING
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{THIN}{unit}"
+    return f"{int(seconds)}{THIN}s"
+
+
+def clock(when: datetime | None) -> str:
+    """'21 Nov 10:42:05', UTC."""
+    if when is None:
+        return MISSING
+    return when.astimezone(UTC).strftime("%d %b %H:%M:%S").lstrip("0")
+
+
+def plain(text: str | None, length: int = 80) -> str:
+    """A telemetry string for a label: control characters removed, cut with an ellipsis."""
+    if text is None:
+        return MISSING
+    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return clean if len(clean) <= length else clean[: length - 1] + "…"
+
+
+def for_plotly(text: str | None, length: int = 60) -> str:
+    """The same, for text inside a chart: Plotly reads pseudo-HTML, so `&` and `<` are escaped."""
+    return plain(text, length).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,36 @@
+"""Every bound of this room: value, unit, what is bounded, what happens beyond it."""
+
+from __future__ import annotations
+
+CALLBACK_BODY_BYTES_MAX = 1 << 20
+"""Body of one screen update. Real ones have 1-20 KB. Beyond: 413."""
+
+SQL_BODY_BYTES_MAX = 128 << 10
+"""Body of one SQL request; the statement itself is capped at 64 KiB by the guard. Beyond: 413."""
+
+URL_SEARCH_CHARS_MAX = 4096
+"""Query string a screen reads. Beyond: ignored, the defaults are shown and a note says so."""
+
+FILTER_CHARS_MAX = 300
+"""One filter value from the URL. Beyond: that filter is ignored with a note."""
+
+RANGE_DAYS_MAX = 1830
+"""Longest time range of a screen (five years: the longest tier). Beyond: cut at its start."""
+
+SERIES_MAX = 8
+"""Lines in one chart; the rest is summed up as 'others'."""
+
+POINTS_PER_SERIES_TARGET = 120
+"""The interval of a chart is the smallest nice one that gives no more points than this."""
+
+TABLE_ROWS_MAX = 1_000
+"""Rows of one table on a screen; the largest are shown, a note says that there are more."""
+
+SHUTDOWN_GRACE_S = 2
+"""Seconds open requests get on SIGTERM before they are cut off."""
+
+WATERFALL_SPANS_MAX = 12_000
+"""Spans of one trace that are loaded; beyond, the earliest are shown and a note says so."""
+
+LOG_ROWS_MAX = 500
+"""Log records on one page of the logs screen."""

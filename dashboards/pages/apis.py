@@ -1,0 +1,161 @@
+"""APIs: every API that was called, with its numbers side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_ag_grid as dag
+import polars as pl
+from dash import Dash, Input, Output, html
+
+from dashboards import format as fmt
+from dashboards import ids
+from dashboards.components import page_head, panel
+from dashboards.data import Data
+from dashboards.guard import guarded
+from dashboards.limits import TABLE_ROWS_MAX
+from dashboards.pages.home import axis_of, column_on, error_tone
+from dashboards.view import View, api_path
+
+Component = Any
+
+
+def number_column(field: str, title: str, **more: object) -> dict[str, object]:
+    """A right-aligned column whose cells carry the exact number (assets/gatelens.js: Number)."""
+    return {
+        "field": field,
+        "headerName": title,
+        "cellRenderer": "Number",
+        "type": "rightAligned",
+        "sortingOrder": ["desc", "asc", None],
+        "width": 108,
+        **more,
+    }
+
+
+COLUMNS: list[dict[str, object]] = [
+    {"field": "api", "headerName": "API", "cellRenderer": "NameLink", "flex": 2, "minWidth": 210, "pinned": "left"},
+    {"field": "spark", "headerName": "Requests over time", "cellRenderer": "Spark", "sortable": False, "flex": 1, "minWidth": 140},
+    number_column("requests", "Requests", sort="desc"),
+    number_column("growth", "Change", width=96),
+    number_column("error_rate", "Errors", width=92),
+    number_column("p50_ms", "p50", width=96),
+    number_column("p95_ms", "p95", width=96),
+    number_column("p99_ms", "p99", width=96),
+    number_column("consumers", "Consumers", width=112),
+    {"field": "owner", "headerName": "Owner", "width": 150},
+    number_column("last_seen", "Last seen", width=120),
+]  # fmt: skip
+
+
+def grid(id: str, columns: list[dict[str, object]], *, height: int = 620) -> Component:
+    """AG Grid in our look. Rows are told apart by their `id`, so that a refresh keeps the scroll."""
+    return html.Div(
+        dag.AgGrid(
+            id=id,
+            columnDefs=columns,
+            rowData=[],
+            getRowId="params.data.id",
+            defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True},
+            dashGridOptions={
+                "rowHeight": 38,
+                "headerHeight": 34,
+                "suppressCellFocus": False,
+                "animateRows": False,
+                "overlayNoRowsTemplate": ids.NO_DATA_IN_RANGE,
+                "domLayout": "autoHeight",
+            },
+            style={"width": "100%"},
+        ),
+        className="gl-ag",
+    )
+
+
+def layout(_data: Data) -> Component:
+    return html.Div(
+        [
+            page_head("APIs", html.Span(id="apis-sub")),
+            panel(
+                "Every API",
+                grid("apis-grid", COLUMNS),
+                note="click a name for its own page",
+                className="flush",
+            ),
+        ]
+    )
+
+
+def register(app: Dash, data: Data) -> None:
+    @app.callback(
+        Output("apis-grid", "rowData"), Output("apis-sub", "children"), Input(ids.VIEW, "data")
+    )
+    @guarded(outputs=2, show_in=1)
+    async def rows(stored: object) -> tuple[Component, ...]:
+        view = data.view(stored)
+        table, usage, consumers = await data.ask("apis", view, lambda: load(data, view))
+        shown = api_rows(table, usage, consumers, view, data)
+        unknown = sum(1 for row in shown if row["mark"])
+        sub = f"{view.label} · {len(shown)} APIs"
+        return shown, sub + (f" · {unknown} uncatalogued" if unknown else "")
+
+
+def load(data: Data, view: View) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    where, filters = view.time_range, view.analytics_filters
+    return (
+        data.analytics.breakdown(where, filters, by="api", limit=TABLE_ROWS_MAX),
+        data.analytics.usage(where, filters, by=("api",), interval_s=view.interval_s),
+        data.analytics.usage(where, filters, by=("api", "consumer"), limit=10_000),
+    )
+
+
+def api_rows(
+    table: pl.DataFrame, usage: pl.DataFrame, consumers: pl.DataFrame, view: View, data: Data
+) -> list[dict[str, Any]]:
+    """Rows of the grid: exact numbers, and people's text beside each in `<field>_text`."""
+    axis = axis_of(view, None)
+    now = data.clock()
+    sparks = {
+        part["api"][0]: column_on(axis, part, "requests", zero=True)
+        for part in usage.partition_by("api")
+    }
+    named = consumers.filter(pl.col("consumer").is_not_null())
+    distinct = dict(named.group_by("api").agg(pl.col("consumer").n_unique()).iter_rows())
+    data.colours.learn(n for n in table["api"].to_list() if n)
+    rows = []
+    for row in table.iter_rows(named=True):
+        name = row["api"]
+        known = data.catalog.api(name) if name else None
+        seen = row["last_seen"]
+        rows.append(
+            {
+                "id": name or "(none)",
+                "api": name or "(no name)",
+                "href": api_path(name or "(none)") + view.query(),
+                "colour": data.colours.colour(name),
+                "mark": "" if known else "uncatalogued",
+                "mark_why": "Not in catalog.yaml; add it to give it an owner, a product and SLOs.",
+                "spark": sparks.get(name, []),
+                "owner": known.owner if known else "",
+                "consumers": distinct.get(name, 0),
+                "consumers_text": fmt.count(distinct.get(name, 0)),
+                "requests": row["requests"],
+                "requests_text": fmt.count(row["requests"]),
+                "growth": _finite(row["growth"]),
+                "growth_text": fmt.change(row["growth"]),
+                "error_rate": row["error_rate"],
+                "error_rate_text": fmt.percent(row["error_rate"]),
+                "error_rate_tone": error_tone(row["error_rate"]),
+                **{
+                    key: value
+                    for q in ("p50_ms", "p95_ms", "p99_ms")
+                    for key, value in ((q, row[q]), (f"{q}_text", fmt.milliseconds(row[q])))
+                },
+                "last_seen": seen.timestamp() if seen else None,
+                "last_seen_text": fmt.ago(seen, now),
+            }
+        )
+    return rows
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or value in (float("inf"), float("-inf")) else value

@@ -1,0 +1,294 @@
+"""The HTTP server of the query side: one ASGI dispatcher by path, on uvicorn.
+
+/healthz, /readyz, /metrics        answered here, never behind a query
+/api/...                           the query API (FastAPI); unknown paths there are 404, never a page
+everything else                    the Dash app; an address of no screen is a page with status 404
+
+Dash never sees /api or the health paths: its catch-all answers any GET with the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import structlog
+import uvicorn
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from dashboards.api import create_api
+from dashboards.app import create_app, known_path
+from dashboards.cache import SingleFlightCache
+from dashboards.data import Data
+from dashboards.errors import DashboardStartError
+from dashboards.guards import (
+    SECURITY_HEADERS,
+    App,
+    BodyTooLarge,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    capped,
+    content_policy,
+    host_allowed,
+    refuse,
+    respond_json,
+    same_origin,
+    with_headers,
+)
+from dashboards.limits import CALLBACK_BODY_BYTES_MAX, SHUTDOWN_GRACE_S, SQL_BODY_BYTES_MAX
+from dashboards.settings import DashboardSettings
+from storage.errors import StorageError
+from storage.settings import StorageSettings
+
+log = structlog.get_logger(__name__)
+
+_UPDATES = "/_dash-update-component"
+
+
+class Dispatcher:
+    """The ASGI application. `screens` and `api` are ASGI applications of their own."""
+
+    def __init__(self, data: Data, screens: App, api: App, policy: str) -> None:
+        self._data = data
+        self._screens = screens
+        self._api = api
+        self._page_headers = [
+            (b"content-security-policy", policy.encode("latin-1")),
+            *SECURITY_HEADERS,
+        ]
+        names = data.settings.allowed_hosts.lower().split(",")
+        self._hosts = frozenset(
+            name for name in (*(n.strip() for n in names), data.settings.host) if name
+        )
+        self._metrics = Metrics(data.cache)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._screens(scope, receive, send)
+        elif scope["type"] == "http":
+            with self._metrics.watch(scope["path"]):
+                await self._http(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path == "/healthz":
+            return await respond_json(send, 200, {"status": "ok"})
+        if path == "/readyz":
+            return await self._ready(send)
+        if path == "/metrics":
+            return await _plain(send, self._metrics.render())
+        host = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), None)
+        if not host_allowed(host, self._hosts):
+            return await refuse(
+                send, 400, "This host name is not known here; add it to dashboards.allowed_hosts."
+            )
+        is_api = path == "/api" or path.startswith("/api/")
+        if scope["method"] not in ("GET", "HEAD") and not same_origin(scope):
+            return await refuse(send, 403, "Requests from other sites are refused.")
+        try:
+            limit = SQL_BODY_BYTES_MAX if is_api else CALLBACK_BODY_BYTES_MAX
+            reader = capped(scope, receive, limit)
+            if is_api:
+                await self._api(scope, reader, with_headers(send, SECURITY_HEADERS))
+            else:
+                await self._screen(scope, reader, send)
+        except BodyTooLarge:
+            await refuse(send, 413, f"The body is larger than {limit} bytes.")
+
+    async def _screen(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path.startswith(("/_dash-", "/assets/", "/_reload-hash", "/_favicon")):
+            if path == _UPDATES and scope["method"] == "POST":
+                return await self._update(scope, receive, send)
+            return await self._screens(scope, receive, with_headers(send, self._page_headers))
+        if scope["method"] not in ("GET", "HEAD"):
+            return await refuse(send, 405, "Screens are read with GET.")
+        status = None if known_path(path) else 404
+        return await self._screens(
+            scope, receive, with_headers(send, self._page_headers, status=status)
+        )
+
+    async def _update(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A screen's update. What Dash cannot make sense of is the sender's mistake: 400."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                if message["status"] == 500:
+                    # Our own callbacks never raise (guard.py): what is left is a forged body.
+                    message = {**message, "status": 400}
+            await send(message)
+
+        try:
+            await self._screens(scope, receive, with_headers(watched, self._page_headers))
+        except BodyTooLarge:
+            raise
+        except Exception as err:
+            log.warning("update_refused", reason=type(err).__name__)
+            if not started:
+                await refuse(send, 400, "This update does not fit any screen.")
+
+    async def _ready(self, send: Send) -> None:
+        """Ready = the lake and the state store answer within a second."""
+        try:
+            loop = asyncio.get_running_loop()
+            await asyncio.wait_for(loop.run_in_executor(None, self._data.probe), timeout=1.0)
+        except Exception as err:
+            log.warning("not_ready", reason=str(err))
+            return await refuse(send, 503, "The lake or the state store does not answer.")
+        return await respond_json(send, 200, {"status": "ready"})
+
+
+async def _plain(send: Send, body: bytes) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", CONTENT_TYPE_LATEST.encode())],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+class Metrics:
+    """Own numbers of the server, in Prometheus text at /metrics."""
+
+    def __init__(self, cache: SingleFlightCache) -> None:
+        self.registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "gatelens_dashboards_request_seconds",
+            "Time to answer a request.",
+            ["kind"],
+            registry=self.registry,
+            buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30),
+        )
+        self._open = Gauge(
+            "gatelens_dashboards_requests_open", "Requests being answered.", registry=self.registry
+        )
+        self._failed = Counter(
+            "gatelens_dashboards_request_failures_total",
+            "Requests that ended in an error of ours.",
+            registry=self.registry,
+        )
+        self.registry.register(_CacheMetrics(cache))
+
+    @contextlib.contextmanager
+    def watch(self, path: str) -> Iterable[None]:  # type: ignore[misc]
+        kind = (
+            "update"
+            if path == _UPDATES
+            else "api"
+            if path.startswith("/api")
+            else "file"
+            if "." in path
+            else "page"
+        )
+        begun = time.perf_counter()
+        self._open.inc()
+        try:
+            yield
+        except Exception:
+            self._failed.inc()
+            raise
+        finally:
+            self._open.dec()
+            self._seconds.labels(kind).observe(time.perf_counter() - begun)
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+class _CacheMetrics(Collector):
+    def __init__(self, cache: SingleFlightCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(
+            "gatelens_dashboards_queries",
+            "Questions of screens by how they were answered.",
+            labels=["how"],
+        )
+        family.add_metric(["run"], self._cache.runs)
+        family.add_metric(["joined"], self._cache.joined)
+        family.add_metric(["cached"], self._cache.hits)
+        yield family
+
+
+def create_server(data: Data) -> Dispatcher:
+    """The whole ASGI application, without a socket."""
+    screens = create_app(data)
+    api = create_api(data)
+    policy = content_policy(f"'{h.strip(chr(39))}'" for h in screens.csp_hashes())
+    return Dispatcher(data, screens.server, api, policy)
+
+
+def bind(settings: DashboardSettings) -> socket.socket:
+    """Take the port before anything else starts. Raises DashboardStartError with what to do."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((settings.host, settings.port))
+    except OSError as err:
+        taken.close()
+        raise DashboardStartError(
+            f"The dashboards cannot listen on {settings.host}:{settings.port} ({err.strerror}); "
+            "stop what uses it or choose another with GATELENS_DASHBOARD_PORT."
+        ) from err
+    taken.set_inheritable(True)
+    return taken
+
+
+def run(
+    settings: DashboardSettings, storage: StorageSettings, catalog_path: Path | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then end within SHUTDOWN_GRACE_S and a little.
+
+    Blocks. Raises DashboardStartError when the port is taken or the data folder cannot be used.
+    """
+    listener = bind(settings)
+    try:
+        data = Data(settings, storage, catalog_path)
+    except (OSError, StorageError) as err:
+        listener.close()
+        raise DashboardStartError(f"The dashboards cannot open their data: {err}") from err
+    config = uvicorn.Config(
+        create_server(data),  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=64 << 10,
+        lifespan="on",
+        ws="none",
+    )
+    host, port = listener.getsockname()[:2]
+    log.info("dashboards_listening", url=f"http://{host}:{port}")
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        data.close()
+        listener.close()
+        log.info("dashboards_stopped")

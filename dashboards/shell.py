@@ -1,0 +1,266 @@
+"""The frame around every page: navigation, header with time range, refresh, environment and theme.
+
+The frame never asks the server for more than the list of environments and the freshness of data;
+everything else in it runs in the browser (assets/gatelens.js).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
+
+from analytics.query import TimeRange
+from dashboards import format as fmt
+from dashboards import ids
+from dashboards.data import Data, refresh_name
+from dashboards.guard import guarded
+from dashboards.settings import DashboardSettings
+from dashboards.view import RANGES, REFRESHES
+
+Component = Any
+
+_ICONS = {"": "home"}
+_TIMER_MS = 1000
+"""How often the browser looks whether a refresh is due; the refresh itself comes at its own pace."""
+
+
+def layout(settings: DashboardSettings) -> Component:
+    return dmc.MantineProvider(
+        id=ids.PROVIDER,
+        defaultColorScheme="auto",
+        theme={"fontFamily": "var(--gl-font)", "primaryColor": "blue", "defaultRadius": "sm"},
+        children=[
+            dcc.Location(id=ids.URL, refresh=False),
+            dcc.Store(id=ids.SCHEME),
+            dcc.Store(id=ids.VIEW),
+            dcc.Store(id=ids.TICK, data=0),
+            dcc.Store(id="zoomed"),
+            dcc.Store(id="header-options", data=_options(settings)),
+            dcc.Store(id="nav-links", data=[{"key": item.key} for item in ids.NAV]),
+            dcc.Interval(id=ids.TIMER, interval=_TIMER_MS),
+            html.Div(
+                [_navigation(settings), html.Div([_header(), _content()], className="gl-main")],
+                className="gl-shell",
+            ),
+        ],
+    )
+
+
+def _options(settings: DashboardSettings) -> dict[str, object]:
+    return {
+        "from": settings.default_range,
+        "refresh": refresh_name(settings.default_refresh_s),
+        "ranges": [list(pair) for pair in RANGES],
+        "refreshes": dict(REFRESHES),
+    }
+
+
+def _navigation(settings: DashboardSettings) -> Component:
+    links: list[Component] = []
+    group = ""
+    for item in ids.NAV:
+        if item.group != group:
+            group = item.group
+            links.append(html.Div(group, className="gl-nav-group"))
+        links.append(
+            dcc.Link(
+                [icon(_ICONS.get(item.key, item.key)), html.Span(item.label)],
+                href=item.path,
+                id=ids.nav(item.key),
+                className="gl-nav-link",
+            )
+        )
+    return html.Nav(
+        [
+            html.Div(
+                [html.I(className="gl-brand-mark"), html.Span(settings.title)],
+                className="gl-brand",
+            ),
+            *links,
+            html.Div("Press / to search, t for theme, r to refresh", className="gl-nav-foot"),
+        ],
+        className="gl-nav",
+        **{"aria-label": "Main"},
+    )
+
+
+def _header() -> Component:
+    return html.Header(
+        [
+            html.Div(id=ids.FRESHNESS, className="gl-fresh"),
+            html.Div(className="gl-header-space"),
+            _environment_menu(),
+            _range_menu(),
+            _refresh_menu(),
+            _theme_menu(),
+        ],
+        className="gl-header",
+    )
+
+
+def _content() -> Component:
+    return html.Main(
+        [html.Div(id=ids.NOTES, className="gl-notes"), html.Div(id=ids.PAGE)],
+        className="gl-content",
+    )
+
+
+def _menu(label: Component, body: Component, name: str) -> Component:
+    return html.Details(
+        [
+            html.Summary(label, className="gl-button", **{"aria-label": name}),
+            html.Div(body, className="gl-pop-body"),
+        ],
+        className="gl-pop",
+    )
+
+
+def _item(text: str, **attributes: str) -> Component:
+    return html.Button(text, className="gl-menu-item", type="button", **attributes)
+
+
+def _range_menu() -> Component:
+    quick = [_item(text, **{"data-gl-set": f"from={start}&to=now"}) for start, text in RANGES]
+    form = [
+        html.Label(
+            [
+                "From",
+                dcc.Input(
+                    id=ids.RANGE_FROM,
+                    className="gl-input",
+                    type="text",
+                    placeholder="now-3h or 2026-11-21 10:00",
+                ),
+            ]
+        ),
+        html.Label(
+            ["To", dcc.Input(id=ids.RANGE_TO, className="gl-input", type="text", placeholder="now")]
+        ),
+        html.Div("Times are UTC. Dragging on a chart zooms.", className="gl-menu-help"),
+        html.Button(
+            "Apply", className="gl-button primary", type="button", **{"data-gl-apply-range": "1"}
+        ),
+    ]
+    return _menu(
+        [icon("clock"), html.Span(id=ids.RANGE_LABEL)],
+        html.Div(
+            [html.Div(quick, className="gl-menu-quick"), html.Div(form, className="gl-menu-form")],
+            className="gl-menu",
+        ),
+        "Time range",
+    )
+
+
+def _refresh_menu() -> Component:
+    items = [
+        _item("Refresh now", **{"data-gl-refresh-now": "1"}),
+        *(
+            _item("Off" if name == "off" else f"Every {name}", **{"data-gl-set": f"refresh={name}"})
+            for name in REFRESHES
+        ),
+    ]
+    return _menu(
+        [icon("refresh"), html.Span(id=ids.REFRESH_LABEL)],
+        html.Div(items, className="gl-pop-list"),
+        "Auto-refresh",
+    )
+
+
+def _environment_menu() -> Component:
+    return _menu(
+        [icon("env"), html.Span("All environments", id=ids.ENVIRONMENT)],
+        html.Div(id="environment-list", className="gl-pop-list"),
+        "Environment",
+    )
+
+
+def _theme_menu() -> Component:
+    items = [
+        _item(name.capitalize(), **{"data-gl-theme": name}) for name in ("dark", "light", "system")
+    ]
+    return html.Details(
+        [
+            html.Summary(icon("theme"), className="gl-button icon", **{"aria-label": "Theme"}),
+            html.Div(html.Div(items, className="gl-pop-list"), className="gl-pop-body"),
+        ],
+        className="gl-pop",
+    )
+
+
+def icon(name: str) -> Component:
+    return html.I(className=f"gl-icon gl-i-{name}", **{"aria-hidden": "true"})
+
+
+def register(app: Dash, data: Data) -> None:
+    """The frame's callbacks: five in the browser, one on the server."""
+    client = "gatelens"
+    app.clientside_callback(
+        ClientsideFunction(client, "scheme"),
+        Output(ids.SCHEME, "data"),
+        Input(ids.PROVIDER, "id"),
+    )
+    app.clientside_callback(
+        ClientsideFunction(client, "tick"),
+        Output(ids.TICK, "data"),
+        Input(ids.TIMER, "n_intervals"),
+        State(ids.TICK, "data"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction(client, "view"),
+        Output(ids.VIEW, "data"),
+        Input(ids.URL, "search"),
+        Input(ids.URL, "pathname"),
+        Input(ids.TICK, "data"),
+        Input(ids.SCHEME, "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction(client, "header"),
+        Output(ids.RANGE_LABEL, "children"),
+        Output(ids.REFRESH_LABEL, "children"),
+        Output(ids.ENVIRONMENT, "children"),
+        Output({"type": "nav", "key": ALL}, "href"),
+        Output({"type": "nav", "key": ALL}, "className"),
+        Input(ids.URL, "search"),
+        Input(ids.URL, "pathname"),
+        State("nav-links", "data"),
+        State("header-options", "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction(client, "zoom"),
+        Output("zoomed", "data"),
+        Input({"type": ids.TIME_GRAPH, "name": ALL}, "relayoutData"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        Output(ids.FRESHNESS, "children"),
+        Output(ids.FRESHNESS, "className"),
+        Output("environment-list", "children"),
+        Output(ids.NOTES, "children"),
+        Input(ids.VIEW, "data"),
+    )
+    @guarded(outputs=4)
+    async def frame(stored: object) -> tuple[Component, str, Component, Component]:
+        view = data.view(stored)
+        newest, environments = await data.ask(
+            "frame", view, lambda: _newest_and_environments(data, view.time_range)
+        )
+        age_s = None if newest is None else (data.clock() - newest).total_seconds()
+        tone = "" if age_s is None else "good" if age_s < 60 else "warn"
+        text = "No data in range" if newest is None else f"Data until {fmt.clock(newest)} UTC"
+        menu = [
+            _item("All environments", **{"data-gl-set": "env="}),
+            *(_item(fmt.plain(name), **{"data-gl-set": f"env={name}"}) for name in environments),
+        ]
+        notes = [html.Div(note, className="gl-note", role="status") for note in view.notes]
+        return [html.I(), html.Span(text)], f"gl-fresh {tone}", menu, notes
+
+
+def _newest_and_environments(data: Data, time_range: TimeRange) -> tuple[Any, list[str]]:
+    """Time of the newest request in the range (None = none), and every environment seen in it."""
+    newest = data.analytics.completeness(time_range).data_until
+    rows = data.analytics.usage(time_range, by=("environment",), limit=50)
+    return newest, sorted(name for name in rows["environment"].to_list() if name)

@@ -1,0 +1,267 @@
+"""All design tokens, for dark and light: the only place where a colour, size or font is written.
+
+Turned into CSS variables (`css()`), Plotly templates (`template(mode)`) and colours for data
+(`api_colour`, `SEVERITY`, `STATUS_CLASS`). Data colours are readable on both grounds, keep apart for
+the common kinds of colour blindness (Okabe-Ito and Tol hues, spread in lightness), and leave red and
+amber to what is wrong.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from threading import Lock
+from typing import Literal
+
+import plotly.graph_objects as go
+
+Mode = Literal["dark", "light"]
+
+FONT = (
+    'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", '
+    '"Noto Sans", "Liberation Sans", Arial, sans-serif'
+)
+MONO = (
+    'ui-monospace, "SF Mono", "JetBrains Mono", "Cascadia Code", Menlo, Consolas, '
+    '"Liberation Mono", monospace'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Colours of one mode, by role."""
+
+    bg: str
+    surface: str
+    raised: str
+    hover: str
+    border: str
+    border_strong: str
+    text: str
+    muted: str
+    faint: str
+    accent: str
+    accent_soft: str
+    grid: str
+    shadow: str
+    good: str
+    warn: str
+    bad: str
+    bad_soft: str
+    warn_soft: str
+    good_soft: str
+
+
+DARK = Tokens(
+    bg="#0d1015",
+    surface="#14181f",
+    raised="#1a1f28",
+    hover="#1f2530",
+    border="#232a35",
+    border_strong="#343d4c",
+    text="#e7eaf0",
+    muted="#9aa5b5",
+    faint="#6f7b8d",
+    accent="#6ba4ff",
+    accent_soft="rgba(107,164,255,0.14)",
+    grid="rgba(148,163,184,0.11)",
+    shadow="0 8px 28px rgba(0,0,0,0.45)",
+    good="#45c08b",
+    warn="#f0b23e",
+    bad="#f26d6d",
+    bad_soft="rgba(242,109,109,0.14)",
+    warn_soft="rgba(240,178,62,0.14)",
+    good_soft="rgba(69,192,139,0.14)",
+)
+
+LIGHT = Tokens(
+    bg="#f5f6f8",
+    surface="#ffffff",
+    raised="#ffffff",
+    hover="#f0f2f6",
+    border="#e3e7ed",
+    border_strong="#c9d0da",
+    text="#151b26",
+    muted="#556074",
+    faint="#7c8799",
+    accent="#2463d6",
+    accent_soft="rgba(36,99,214,0.09)",
+    grid="rgba(30,41,59,0.08)",
+    shadow="0 8px 28px rgba(16,24,40,0.14)",
+    good="#15803d",
+    warn="#b26a00",
+    bad="#cf3535",
+    bad_soft="rgba(207,53,53,0.09)",
+    warn_soft="rgba(178,106,0,0.10)",
+    good_soft="rgba(21,128,61,0.09)",
+)
+
+MODES: dict[Mode, Tokens] = {"dark": DARK, "light": LIGHT}
+
+SIZES = {
+    "nav-width": "208px",
+    "header-height": "52px",
+    "radius": "8px",
+    "gap": "12px",
+    "font": FONT,
+    "mono": MONO,
+}
+
+SERIES = (
+    "#4a90f5", "#e8a13a", "#35b597", "#d4679f", "#8f7df0", "#7aa93c",
+    "#3db2d6", "#d9773f", "#b35fd0", "#a8923a", "#5b7fc4", "#c0788a",
+    "#2a9d8f", "#9c8fb8", "#6d9b7c", "#b8865a",
+)  # fmt: skip
+"""Colours of APIs, consumers and other names. Sixteen, so that a dozen APIs rarely have to share."""
+
+OTHERS = "#7d8798"
+"""Everything that is summed up as 'others', and what has no name."""
+
+SEVERITY: dict[str, str] = {
+    "critical": "bad",
+    "error": "bad",
+    "high": "bad",
+    "warning": "warn",
+    "medium": "warn",
+    "info": "accent",
+    "low": "accent",
+}
+"""Severity -> token that colours it."""
+
+STATUS_CLASS: dict[str, str] = {
+    "2xx": "#3d9f7c",
+    "3xx": "#6f8fb3",
+    "4xx": "#e3a63c",
+    "5xx": "#e2605f",
+    "none": "#8a7fa8",
+}
+"""Bars by class of status; 'none' = the client left before an answer."""
+
+PARTS: dict[str, str] = {"total": "#4a90f5", "upstream": "#8f7df0", "gateway": "#35b597"}
+"""Where the time went, everywhere the split is drawn."""
+
+QUANTILES: dict[str, str] = {"p50_ms": "#35b597", "p95_ms": "#4a90f5", "p99_ms": "#b35fd0"}
+"""p50, p95 and p99 wherever they share a chart."""
+
+
+class ColourBook:
+    """Gives every name one colour for as long as the process lives.
+
+    The colour comes from a stable hash of the name, so that a restart, another page and another
+    person's screen show the same. Where two names would share one while others are free, the later
+    takes the next free one; names of the catalog are entered first, in order.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._lock = Lock()
+        self._taken: dict[str, int] = {}
+        self.learn(names)
+
+    def learn(self, names: Iterable[str]) -> None:
+        """Enter names; ordered, so that a set of names gives the same colours on every start."""
+        for name in sorted(set(names)):
+            self.colour(name)
+
+    def colour(self, name: str | None) -> str:
+        if not name:
+            return OTHERS
+        with self._lock:
+            if name not in self._taken:
+                self._taken[name] = self._slot_locked(name)
+            return SERIES[self._taken[name]]
+
+    def _slot_locked(self, name: str) -> int:
+        start = zlib.crc32(name.encode()) % len(SERIES)
+        used = set(self._taken.values())
+        for step in range(len(SERIES)):
+            slot = (start + step) % len(SERIES)
+            if slot not in used:
+                return slot
+        return start
+
+
+def rgba(colour: str, alpha: float) -> str:
+    """'#rrggbb' with an opacity from 0 to 1."""
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{alpha:g})"
+
+
+def tokens(mode: Mode) -> Tokens:
+    return MODES[mode]
+
+
+def status_class(status_code: int | None) -> str:
+    """204 -> '2xx'; 0 and None (no answer) -> 'none'; what is outside 100-599 -> 'none'."""
+    if not status_code or not 100 <= status_code <= 599:
+        return "none"
+    return f"{max(2, status_code // 100)}xx"
+
+
+def heat_scale(mode: Mode) -> list[list[float | str]]:
+    """Colours of a heat-map from nothing to most: sequential, even in lightness."""
+    if mode == "dark":
+        stops = ("#14181f", "#173355", "#1d5a8f", "#2f8fb3", "#6cc5a8", "#f2e38c")
+    else:
+        stops = ("#ffffff", "#dbe9f6", "#a6cbe8", "#5a9fd0", "#2768ac", "#122f66")
+    at = (0.0, 0.04, 0.2, 0.45, 0.75, 1.0)
+    return [[p, c] for p, c in zip(at, stops, strict=True)]
+
+
+def template(mode: Mode) -> go.layout.Template:
+    """The look of every chart: transparent ground, hairline grid, small type, one hover box."""
+    t = tokens(mode)
+    axis = {
+        "gridcolor": t.grid,
+        "gridwidth": 1,
+        "linecolor": t.border,
+        "zeroline": False,
+        "ticks": "",
+        "tickfont": {"size": 11, "color": t.faint},
+        "title": {"font": {"size": 11, "color": t.muted}},
+        "automargin": True,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 12, "color": t.muted},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(SERIES),
+            "margin": {"l": 8, "r": 10, "t": 8, "b": 8},
+            "hovermode": "x unified",
+            "hoverlabel": {
+                "bgcolor": t.raised,
+                "bordercolor": t.border_strong,
+                "font": {"family": FONT, "size": 12, "color": t.text},
+                "namelength": 36,
+            },
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "y": -0.16,
+                "yanchor": "top",
+                "font": {"size": 11, "color": t.muted},
+                "itemwidth": 30,
+                "tracegroupgap": 0,
+                "bgcolor": "rgba(0,0,0,0)",
+            },
+            "xaxis": {**axis, "showgrid": False, "showspikes": False},
+            "yaxis": {**axis, "rangemode": "tozero", "nticks": 5},
+            "dragmode": "zoom",
+            "selectdirection": "h",
+            "bargap": 0.18,
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": t.faint, "activecolor": t.text},
+        }
+    )
+
+
+def css() -> str:
+    """The tokens as CSS variables; `data-mantine-color-scheme` on <html> picks the mode."""
+    shared = "".join(f"--gl-{name}:{value};" for name, value in SIZES.items())
+    blocks = [f":root{{{shared}}}"]
+    for mode, values in MODES.items():
+        body = "".join(
+            f"--gl-{f.name.replace('_', '-')}:{getattr(values, f.name)};" for f in fields(values)
+        )
+        blocks.append(f':root[data-mantine-color-scheme="{mode}"]{{color-scheme:{mode};{body}}}')
+    return "\n".join(blocks)
