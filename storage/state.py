@@ -136,6 +136,17 @@ outbox = Table(
     Index("outbox_due", "delivered_at", "next_attempt_at"),
 )
 
+import_positions = Table(
+    "import_positions",
+    metadata,
+    Column("app_id", String(200), primary_key=True),  # of the file, as the lake knows it
+    Column("position", BigInteger, primary_key=True),  # bytes read, uncompressed
+    Column("identity", String(200), nullable=False),  # digest of the file's first bytes
+    Column("digest", String(64), nullable=False),  # of all bytes before the position
+    Column("lines", BigInteger, nullable=False),  # before the position
+    Index("import_positions_by_identity", "identity"),
+)
+
 
 def open_state(settings: StorageSettings) -> Engine:
     """Open (and create where missing) the state store. Safe to call from several processes."""
