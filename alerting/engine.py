@@ -258,14 +258,16 @@ class AlertEngine:
             rule = rules.get(alert.rule)
             if rule is not None and alert.fingerprint == _fingerprint_now(rule, alert):
                 continue
-            run.after.pop(alert.fingerprint, None)
+            if alert.state is State.RESOLVED:
+                continue  # its labels are needed until everybody was told
             run.written.add(alert.fingerprint)
             if alert.state is not State.FIRING:
+                run.after.pop(alert.fingerprint, None)
                 continue
             resolved = replace(
                 alert.instance, state=State.RESOLVED, resolved_at=run.now, updated_at=run.now
             )
-            closed = replace(alert, instance=resolved)
+            closed = run.after[alert.fingerprint] = replace(alert, instance=resolved)
             change = Change(State.FIRING, State.RESOLVED)
             run.changes.append(
                 AlertChange(closed, change, run.now, f"Rule {alert.rule} was removed or regrouped.")

@@ -167,7 +167,8 @@ def _unmeasured(instance: Instance, seen: Observation, timing: Timing) -> Instan
     if instance.state is State.PENDING:
         # Unmeasured time does not prove a breach: it is taken out of what counts towards `for`.
         passed = seen.at - (instance.updated_at if instance.updated_at is not None else seen.at)
-        return replace(marked, active_since=(instance.active_since or seen.at) + passed)
+        began = instance.active_since if instance.active_since is not None else seen.at
+        return replace(marked, active_since=began + passed)
     return replace(marked, state=State.NO_DATA)
 
 
