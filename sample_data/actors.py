@@ -86,7 +86,7 @@ def quota_story(
 
 
 def used_quota(story: QuotaStory, time_us: NDArray[np.int64], quota: int) -> NDArray[np.int64]:
-    """Calls used before each of these; before the story's start (a past month) half of the quota."""
+    """Calls used before each of these; before the story (a past month) half of the quota."""
     used = story.used_at_start + (time_us - story.start_us) // story.interval_us
     if story.reset_us is not None:
         fresh = (time_us - story.reset_us) // story.interval_us
@@ -146,7 +146,7 @@ def health_checks(
 def apply_incidents(
     company: Company, rng: np.random.Generator, requests: Requests, incidents: tuple[Incident, ...]
 ) -> Requests:
-    """Make the calls of an incident's API slow, and a share of them 502 (reset) or 504 (timeout)."""
+    """Make the calls of an incident's API slow, and a share of them 502 (reset) or 504 (late)."""
     luck = rng.random(len(requests), np.float32)  # drawn always: the rest must not depend on it
     for incident in incidents:
         hit = _in_incident(company, requests, incident)
@@ -173,13 +173,14 @@ def apply_incidents(
 def _in_incident(company: Company, requests: Requests, incident: Incident) -> NDArray[np.bool_]:
     api = [a.name for a in company.apis].index(incident.api)
     calls = np.array([op.kind == "call" for op in company.operations])
-    return (
+    hit: NDArray[np.bool_] = (
         (requests.time_us >= incident.start_us)
         & (requests.time_us < incident.end_us)
         & (operation_arrays(company).api[requests.operation] == api)
         & calls[requests.operation]
         & (requests.upstream_status > 0)
     )
+    return hit
 
 
 def _operations_of(company: Company, api: str, method: str) -> list[int]:

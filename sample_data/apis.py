@@ -15,6 +15,11 @@ API_HOST = "api.waypost.example"
 LEGACY_HOST = "legacy.waypost.example"
 
 
+DATABASE_PORTS = {
+    "postgresql": 5432, "redis": 6379, "elasticsearch": 9200, "mysql": 3306, "oracle": 1521,
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation of an API, without version prefix."""

@@ -1,8 +1,8 @@
 """Waypost, the fictional logistics platform: its plans, consumers, clients and operations.
 
 `build_company(seed)` is pure: the same seed gives the same company. Hosts end in `.example`
-(RFC 2606) and addresses come from ranges that are never routed (RFC 2544, RFC 5737), so nothing here
-points at anyone.
+(RFC 2606) and addresses come from ranges that are never routed (RFC 2544, RFC 5737), so nothing
+here points at anyone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REGIONS: tuple[Region, ...] = ("americas", "europe", "apac")
 
 CONSUMERS = 300
 ZIPF_EXPONENT = 1.2
-"""Use of the n-th consumer is proportional to n^-1.2: the first makes about a quarter of all calls."""
+"""Use of the n-th consumer is proportional to n^-1.2: the first makes a quarter of all calls."""
 
 ADDRESSES_PER_CONSUMER = 8
 INCIDENT_API = "payments"
@@ -68,7 +68,7 @@ class Agent:
 AGENTS: tuple[Agent, ...] = (
     Agent("waypost-python/2.8.1 (python 3.13.1; linux)", "sdk"),
     Agent("waypost-node/4.2.0 (node 24.3.0)", "sdk"),
-    Agent("waypost-java/3.1.4 (okhttp 4.12.0; jdk 25)", "sdk"),
+    Agent("waypost-java/3.1.4 (jdk 25)", "sdk"),
     Agent("python-requests/2.34.2", "sdk"),
     Agent("Go-http-client/2.0", "sdk"),
     Agent("axios/1.11.0", "sdk"),
@@ -86,7 +86,7 @@ AGENTS: tuple[Agent, ...] = (
     ),
     Agent("curl/8.16.0", "cli"),
     Agent("PostmanRuntime/7.49.1", "cli"),
-    Agent("Waypost-Synthetics/1.4", "monitor"),
+    Agent("Waypost-Synthetics/1.4 (uptime check)", "monitor"),
     Agent("Mozilla/5.0 zgrab/0.x", "bot"),
 )
 MONITOR_AGENT = next(i for i, agent in enumerate(AGENTS) if agent.kind == "monitor")
@@ -97,7 +97,13 @@ _COUNTRIES: dict[Region, tuple[str, ...]] = {
     "europe": ("DE", "GB", "FR", "NL", "PL", "ES", "SE"),
     "apac": ("IN", "JP", "AU", "SG"),
 }
-_BRANDS = ["alder", "brightloom", "cobalt", "driftwood", "emberly", "fernhill", "gladewell", "harborline", "inkstone", "juniper", "kestrel", "larkfield", "mossgate", "northfield", "oakbridge", "pinecrest", "quillon", "rivermark", "saltbox", "thornbury", "umberline", "violetbay", "wrenfield", "yarrow", "zephyria", "bluefinch", "copperleaf", "dovetail", "elmsworth", "foxglove"]
+_BRANDS = (
+    "alder", "brightloom", "cobalt", "driftwood", "emberly", "fernhill",
+    "gladewell", "harborline", "inkstone", "juniper", "kestrel", "larkfield",
+    "mossgate", "northfield", "oakbridge", "pinecrest", "quillon", "rivermark",
+    "saltbox", "thornbury", "umberline", "violetbay", "wrenfield", "yarrow",
+    "zephyria", "bluefinch", "copperleaf", "dovetail", "elmsworth", "foxglove",
+)  # fmt: skip
 _APPS = (
     ("checkout", "retailers", "sdk"), ("storefront", "retailers", "browser"),
     ("returns", "retailers", "sdk"), ("marketplace", "marketplaces", "sdk"),

@@ -8,15 +8,31 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from sample_data.company import Company, build_company
+from sample_data.company import DEFAULT_SEED, Company, build_company
 from sample_data.log_rows import logs_table
 from sample_data.rows import requests_table
-from sample_data.scenario import DAY_US, HOUR_US, SECOND_US, Scenario, history_scenario
+from sample_data.scenario import (
+    DAY_US,
+    HOUR_US,
+    SECOND_US,
+    Growth,
+    Scenario,
+    history_scenario,
+    month_start_us,
+)
 from sample_data.span_rows import spans_table
-from sample_data.traffic import iterate
+from sample_data.traffic import iterate, region_rates
 from storage.lake import Lake
+from storage.session import ReadSession
+from storage.settings import StorageSettings
 
 APP_ID = "sample_data.history"
+
+DEMO_FLOOR_PER_S = 3.0
+"""Rate of the older past of the demonstration: a week stays under four million rows."""
+DEMO_RISE_US = DAY_US // 2
+DEMO_SPANS_HOURS = 0.5
+"""How far back the demonstration has traces and logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,7 @@ class HistoryReport:
 def request_tables(
     company: Company, scenario: Scenario, start_us: int, end_us: int
 ) -> Iterator[tuple[int, pa.Table]]:
-    """(start of the hour, rows of `requests` in it) from start to end, both microseconds."""
+    """(start, rows of `requests`) hour by hour from start to end, both microseconds."""
     for begin, requests in iterate(company, scenario, start_us, end_us, HOUR_US):
         yield begin, requests_table(company, requests)
 
@@ -43,8 +59,9 @@ def write_history(
     days: float,
     until: dt.datetime,
     requests_per_day: int = 200_000,
-    seed: int | None = None,
+    seed: int = DEFAULT_SEED,
     spans_hours: float = 0.0,
+    growth: Growth | None = None,
     app_id: str = APP_ID,
     progress: Callable[[int, int], None] | None = None,
 ) -> HistoryReport:
@@ -52,33 +69,88 @@ def write_history(
 
     The last `spans_hours` also get spans and logs. `progress(done, all)` counts hours. Each hour is
     recorded as a transaction of `app_id`, so running again writes only hours after the last one
-    written. Raises what `LakeTable.append` raises; hours before the failure stay.
+    written; an hour begun by an earlier run is not completed. Raises what `LakeTable.append`
+    raises; hours written before stay.
     """
-    company = build_company() if seed is None else build_company(seed)
+    company = build_company(seed)
     end_us = int(until.timestamp() * SECOND_US)
     start_us = (end_us - int(days * DAY_US)) // HOUR_US * HOUR_US
-    scenario = history_scenario(start_us, end_us, rate_per_s=requests_per_day / 86_400)
+    scenario = history_scenario(
+        start_us, end_us, rate_per_s=requests_per_day / 86_400, growth=growth
+    )
     spans_from_us = end_us - int(spans_hours * HOUR_US)
-    hours = -(-(end_us - start_us) // HOUR_US)
+    seen = lake.table("requests").app_version(app_id)
+    if seen is not None:
+        start_us = max(start_us, (seen + 1) * HOUR_US)
+    hours = max(0, -(-(end_us - start_us) // HOUR_US))
     counts = {"requests": 0, "spans": 0, "logs": 0}
 
     def append(table: str, rows: pa.Table, hour: int) -> None:
         if lake.table(table).append(rows, app_id=app_id, app_version=hour) is not None:
             counts[table] += rows.num_rows
 
-    written = 0
-    seen = lake.table("requests").app_version(app_id)
-    if seen is not None and not spans_hours:
-        start_us = max(start_us, (seen + 1) * HOUR_US)
-    for begin, requests in iterate(company, scenario, start_us, end_us, HOUR_US):
+    pieces = iterate(company, scenario, start_us, end_us, HOUR_US)
+    for done, (begin, requests) in enumerate(pieces, start=1):
         hour = begin // HOUR_US
         recent = requests.take(requests.time_us >= spans_from_us)
-        # Requests last: their version stands for the whole hour.
+        # Requests last: a crash in between leaves an hour that the next run takes up again.
         if len(recent):
             append("spans", spans_table(company, recent), hour)
             append("logs", logs_table(company, recent), hour)
         append("requests", requests_table(company, requests), hour)
-        written += 1
         if progress is not None:
-            progress(written, hours)
-    return HistoryReport(counts["requests"], counts["spans"], counts["logs"], written)
+            progress(done, hours)
+    return HistoryReport(counts["requests"], counts["spans"], counts["logs"], hours)
+
+
+def write_demo_history(
+    storage: StorageSettings,
+    *,
+    days: float,
+    until: dt.datetime | None = None,
+    rate_per_s: float = 40.0,
+) -> int:
+    """The past of the demonstration: it grows into the rate of live traffic. Rows written in all.
+
+    Writes only once per data folder: a later start finds history there and writes none, since the
+    time in between had no traffic. `until`: where live traffic begins; None = now.
+    """
+    lake = Lake(storage)
+    if lake.table("requests").app_version(APP_ID) is not None:
+        return 0
+    end = until or dt.datetime.now(dt.UTC)
+    end_us = int(end.timestamp() * SECOND_US)
+    company = build_company()
+    # The weekly shape at `until` decides how high the mean must be to meet the live rate there.
+    now_share = sum(region_rates(Scenario(rate_per_s=1.0), company, end_us))
+    mean_per_s = rate_per_s / now_share
+    report = write_history(
+        lake,
+        days=days,
+        until=end,
+        requests_per_day=int(mean_per_s * 86_400),
+        spans_hours=DEMO_SPANS_HOURS,
+        growth=Growth(end_us, DEMO_RISE_US, min(1.0, DEMO_FLOOR_PER_S / mean_per_s)),
+    )
+    return report.requests + report.spans + report.logs
+
+
+def quota_used_so_far(storage: StorageSettings, now: dt.datetime) -> int | None:
+    """Calls this month of the consumer that runs out, as the lake has them; None without history.
+
+    For `LiveTraffic(quota_used=...)`, so that what the gateway reports agrees with what was stored.
+    """
+    lake = Lake(storage)
+    if lake.table("requests").app_version(APP_ID) is None:
+        return None
+    company = build_company()
+    start = dt.datetime.fromtimestamp(
+        month_start_us(int(now.timestamp() * SECOND_US)) / SECOND_US, tz=dt.UTC
+    )
+    counted = ReadSession(lake).query(
+        "SELECT count(*) AS calls FROM requests WHERE consumer = ? AND time >= ? "
+        "AND outcome <> 'quota_exceeded'",
+        (company.consumers[company.almost_out].name, start),
+        start=start,
+    )
+    return int(counted.column("calls")[0].as_py())

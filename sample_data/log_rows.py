@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from sample_data.columns import hex_text, map_column, null_where, pick, timestamps
+from sample_data.columns import hex_text, map_column, pick, timestamps
 from sample_data.company import Company, Operation
 from sample_data.requests import CLIENT_ERROR, SERVER_ERROR, Requests
 from sample_data.rows import ENVIRONMENT, TENANT
@@ -99,6 +98,3 @@ def _logged(company: Company, requests: Requests) -> Requests:
     failed = (requests.outcome == SERVER_ERROR) | (requests.outcome == CLIENT_ERROR)
     sampled = requests.ids[:, 1] % INFO_EVERY == 0
     return requests.take(reached & (failed | sampled))
-
-
-__all__ = ["EXCEPTIONS", "SEVERITIES", "body_of", "logs_table", "null_where", "pc", "severity_of"]

@@ -1,4 +1,4 @@
-"""A block of API calls as numpy columns, and how the calls of given consumers and operations turn out.
+"""A block of API calls as numpy columns, and how calls of given consumers and operations turn out.
 
 This is the form all generators share: `rows.py` turns it into lake rows, `live.py` into spans and
 log lines.
@@ -30,7 +30,7 @@ _FATES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Calls in order of time; all arrays have one length. Indexes point into the company's tuples."""
+    """Calls in order of time; arrays have one length. Indexes point into the company's tuples."""
 
     time_us: NDArray[np.int64]
     """Start at the gateway, microseconds since the epoch."""
@@ -192,7 +192,6 @@ def settle(requests: Requests) -> Requests:
 def _outcome_by_status() -> NDArray[np.int8]:
     table = np.zeros(600, np.int8)
     table[300:400] = REDIRECT
-    table[304] = OK  # not modified: the client has what it asked for
     table[400:500] = CLIENT_ERROR
     table[[401, 403]] = UNAUTHORIZED
     table[429] = RATE_LIMITED

@@ -17,10 +17,12 @@ from storage.schemas import ATTRIBUTES, REQUESTS
 SOURCES = {"kong": "otlp_span", "envoy": "otlp_span", "nginx": "nginx"}
 ENVIRONMENT = "production"
 TENANT = "default"
+NO_API, NO_ROUTE = "__overflow__", "__unmatched__"
+"""What the collector's naming calls the API and the route of a probe that nothing answers."""
 
 
 def requests_table(company: Company, requests: Requests) -> pa.Table:
-    """Rows in the order of `storage.schemas.REQUESTS`. NGINX rows have only what a combined line says."""
+    """Rows with the columns of REQUESTS. NGINX rows have only what a combined line says."""
     n = len(requests)
     op, consumer = requests.operation, requests.consumer
     ops, people = company.operations, company.consumers
@@ -36,10 +38,10 @@ def requests_table(company: Company, requests: Requests) -> pa.Table:
         "gateway_instance": null_where(
             pick([f"{o.gateway}-{i}" for o in ops for i in (1, 2)], instance), lines
         ),
-        "api": pick([o.api.name if o.api else None for o in ops], op),
+        "api": pick([o.api.name if o.api else NO_API for o in ops], op),
         "api_version": pick([o.version for o in ops], op),
         "operation": pa.nulls(n, pa.string()),
-        "route": pick([o.template for o in ops], op),
+        "route": pick([o.template or NO_ROUTE for o in ops], op),
         "product": pick([o.api.product if o.api else None for o in ops], op),
         "plan": pick([c.plan.name for c in people], consumer),
         "consumer": pick([c.name for c in people], consumer),

@@ -6,6 +6,7 @@ Values only. All times are microseconds since the epoch, UTC.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,7 +36,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Evenly spaced events, in repeating windows: from `anchor_us` on, `length_us` in every `period_us`."""
+    """Evenly spaced events in windows: from `anchor_us` on, `length_us` in every `period_us`."""
 
     anchor_us: int
     period_us: int
@@ -58,8 +59,22 @@ class QuotaStory:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """The rate rises from `floor` (a share) to the full rate at `until_us`, e-fold in `rise_us`."""
+
+    until_us: int
+    rise_us: int
+    floor: float
+
+    def factor(self, time_us: int) -> float:
+        """Share of the full rate at a moment; 1 from `until_us` on."""
+        age = max(0, self.until_us - time_us) / self.rise_us
+        return self.floor + (1.0 - self.floor) * math.exp(-age)
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
-    """Everything about the traffic that is not the company itself. None or () = that does not happen."""
+    """Everything about the traffic but the company itself. None or () = does not happen."""
 
     rate_per_s: float = 40.0
     """Mean rate of usual calls; bursts, health checks and scans come on top."""
@@ -68,6 +83,7 @@ class Scenario:
     retry_storm: Burst | None = None
     scan: Burst | None = None
     quota: QuotaStory | None = None
+    growth: Growth | None = None
     health_check_period_us: int | None = 15 * SECOND_US
 
 
@@ -96,14 +112,19 @@ def live_scenario(
 
 
 def history_scenario(
-    start_us: int, end_us: int, *, rate_per_s: float, quota: int = 50_000
+    start_us: int,
+    end_us: int,
+    *,
+    rate_per_s: float,
+    growth: Growth | None = None,
+    quota: int = 50_000,
 ) -> Scenario:
-    """The past: a weekly incident, two storms and three scans a day, a quota filling up until the end.
+    """The past: a weekly incident, two storms and three scans a day, a quota filling up.
 
     The quota counts from `start_us` (or from the start of the last month in the window) and is all
     but used at `end_us`, so that live traffic can go on from there.
     """
-    month_us = max(start_us, _month_start_us(end_us))
+    month_us = max(start_us, month_start_us(end_us))
     left = LIVE_QUOTA_LEFT
     interval_us = max(1, (end_us - month_us) // max(1, quota - left))
     # Never more than a tenth of all traffic: a short history leaves the quota half empty instead.
@@ -115,6 +136,7 @@ def history_scenario(
         retry_storm=Burst(9 * HOUR_US, 12 * HOUR_US, 300 * SECOND_US, 12.0),
         scan=Burst(2 * HOUR_US, 8 * HOUR_US, 120 * SECOND_US, 3.0),
         quota=QuotaStory(month_us, 0, interval_us),
+        growth=growth,
         health_check_period_us=60 * SECOND_US,
     )
 
@@ -130,7 +152,8 @@ def _weekly_incidents(start_us: int, end_us: int) -> list[Incident]:
     return incidents
 
 
-def _month_start_us(time_us: int) -> int:
+def month_start_us(time_us: int) -> int:
+    """Start of the month of a moment, UTC."""
     moment = dt.datetime.fromtimestamp(time_us / SECOND_US, tz=dt.UTC)
     first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return int(first.timestamp()) * SECOND_US

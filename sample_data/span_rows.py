@@ -1,21 +1,21 @@
 """Generated calls as rows of the lake's `spans` table: gateway, client, service and database span.
 
-The same four spans `live_spans.py` sends through OTLP; keep the two alike. Calls at the legacy NGINX gateway
-have no spans. A call the gateway answered itself has only the gateway's span.
+The same four spans `live_otlp.py` sends through OTLP; keep the two alike. Calls at the legacy NGINX
+gateway have no spans. A call the gateway answered itself has only the gateway's span.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from sample_data.apis import DATABASE_PORTS
 from sample_data.columns import hex_text, map_column, null_where, pick, timestamps
 from sample_data.company import AGENTS, Company
-from sample_data.requests import OUTCOMES, SERVER_ERROR, Requests
+from sample_data.requests import SERVER_ERROR, Requests
 from sample_data.rows import ENVIRONMENT, TENANT, paths
 from storage.schemas import SPANS
 
@@ -49,14 +49,8 @@ def spans_table(company: Company, requests: Requests) -> pa.Table:
     return pa.concat_tables(blocks)
 
 
-@dataclass(frozen=True, slots=True)
-class _Timing:
-    start_ns: NDArray[np.int64]
-    duration_ns: NDArray[np.int64]
-
-
 def span_timing(requests: Requests, depth: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(start, duration) in ns of the span at a depth: 0 gateway, 1 client, 2 service, 3 database."""
+    """(start, duration) in ns of the span at a depth: 0 gateway, 1 client, 2 service, 3 db."""
     total = (requests.duration_ms * 1e6).astype(np.int64)
     upstream = (np.nan_to_num(requests.upstream_ms) * 1e6).astype(np.int64)
     start = requests.time_us * 1_000
@@ -72,7 +66,8 @@ def span_timing(requests: Requests, depth: int) -> tuple[NDArray[np.int64], NDAr
     return start, duration
 
 
-def _span_ids(requests: Requests, depth: int) -> NDArray[np.uint64]:
+def span_ids(requests: Requests, depth: int) -> NDArray[np.uint64]:
+    """Ids of the spans at a depth."""
     # One random number per call gives the four ids: odd multipliers keep them distinct.
     odd = np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):
@@ -89,13 +84,13 @@ def _block(
 ) -> pa.Table:
     n = len(requests)
     start_ns, duration_ns = span_timing(requests, depth)
-    parent = pa.nulls(n, pa.string()) if depth == 0 else hex_text(_span_ids(requests, depth - 1))
+    parent = pa.nulls(n, pa.string()) if depth == 0 else hex_text(span_ids(requests, depth - 1))
     filled: dict[str, pa.Array] = {
         "time": timestamps(start_ns // 1_000),
         "start_time_unix_nano": pa.array(start_ns),
         "duration_ns": pa.array(duration_ns),
         "trace_id": hex_text(requests.ids[:, :2]),
-        "span_id": hex_text(_span_ids(requests, depth)),
+        "span_id": hex_text(span_ids(requests, depth)),
         "parent_span_id": parent,
         "flags": pa.array(np.full(n, 0x101 if depth in (1, 3) or depth == 0 else 0x301, np.uint32)),
         "kind": _same(kind, n),
@@ -242,7 +237,7 @@ def _service_spans(company: Company, requests: Requests) -> pa.Table:
 
 
 def _database_spans(company: Company, requests: Requests) -> pa.Table:
-    n, op = len(requests), requests.operation
+    op = requests.operation
     ops = company.operations
     verbs = {"GET": "SELECT", "POST": "INSERT", "PUT": "UPDATE", "PATCH": "UPDATE"}
     queries = [f"{verbs.get(o.method, 'DELETE')} {o.api.name}" if o.api else None for o in ops]
@@ -252,7 +247,9 @@ def _database_spans(company: Company, requests: Requests) -> pa.Table:
         "db.operation.name": pick([verbs.get(o.method, "DELETE") for o in ops], op),
         "db.query.summary": pick(queries, op),
         "server.address": pick([f"{o.api.name}-db.internal" if o.api else None for o in ops], op),
-        "server.port": _same("5432", n),
+        "server.port": pick(
+            [str(DATABASE_PORTS[o.api.database]) if o.api else None for o in ops], op
+        ),
     }
     columns = {
         "name": pick(queries, op),
@@ -279,6 +276,3 @@ def _resource(company: Company, requests: Requests, *, of_gateway: bool) -> pa.A
     ]
     table = pa.array(maps, pa.map_(pa.string(), pa.string()))
     return table.take(pa.array(requests.operation))
-
-
-__all__ = ["OUTCOMES", "spans_table", "span_timing"]

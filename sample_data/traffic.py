@@ -1,9 +1,9 @@
-"""What the company's APIs see in a window of time: pure, seeded, the same window gives the same calls.
+"""What the APIs see in a window of time: pure, seeded, the same window gives the same calls.
 
 Time is cut into slots of ten minutes; each slot draws from a generator of its own, seeded by
 (seed, slot), so any window can be made alone, in any order, and neighbours fit without a seam.
 
-Who appears: 300 consumers with Zipf-like use in three time zones, and, by the scenario, an incident,
+Who appears: 300 consumers with Zipf-like use in three time zones and, by the scenario, an incident,
 a consumer in a retry storm, one that runs out of quota, a scanner and a monitor's health checks.
 """
 
@@ -78,18 +78,21 @@ def generate_slot(company: Company, scenario: Scenario, slot: int) -> Requests:
 
 
 def region_rates(scenario: Scenario, company: Company, time_us: int) -> tuple[float, ...]:
-    """Usual calls per second and region at a moment; they add up to the mean rate over a week."""
+    """Usual calls per second and region at a moment; without growth a week's mean is the rate."""
     shares = _region_shares(company)
+    rate_per_s = scenario.rate_per_s
+    if scenario.growth is not None:
+        rate_per_s *= scenario.growth.factor(time_us)
     if scenario.shape == "flat":
-        return tuple(scenario.rate_per_s * share for share in shares)
+        return tuple(rate_per_s * share for share in shares)
     return tuple(
-        scenario.rate_per_s * share * daily_shape(time_us, _UTC_OFFSET_H[region])
+        rate_per_s * share * daily_shape(time_us, _UTC_OFFSET_H[region])
         for region, share in zip(REGIONS, shares, strict=True)
     )
 
 
 def daily_shape(time_us: int, utc_offset_h: float) -> float:
-    """Demand against the mean: low at night, peaks at 11 and 16 local time, a third less at weekends."""
+    """Demand against the mean: low at night, peaks at 11 and 16, a third less at weekends."""
     local_us = time_us + int(utc_offset_h * HOUR_US)
     hour = local_us % DAY_US / HOUR_US
     day = (
