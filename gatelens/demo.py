@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -69,7 +70,12 @@ def demo_environment(settings: Settings, sink_url: str) -> dict[str, str]:
         yaml.safe_dump(
             {
                 "channels": [
-                    {"name": "demo-sink", "kind": "webhook", "url": sink_url, "allow_private": True}
+                    {
+                        "name": "demo-sink",
+                        "type": "webhook",
+                        "url": sink_url,
+                        "allow_networks": ["127.0.0.0/8"],
+                    }
                 ]
             }
         ),
@@ -85,20 +91,21 @@ def demo_environment(settings: Settings, sink_url: str) -> dict[str, str]:
 
 def run_demo_traffic(settings: Settings, *, days: int, rate_per_s: float) -> None:
     """The sender's role: history once, then live traffic until asked to stop."""
-    from sample_data.history import write_demo_history
+    from sample_data.history import quota_used_so_far, write_demo_history
     from sample_data.live import LiveTraffic
 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    storage = settings.storage_settings
     live = LiveTraffic(
         otlp_http_url=collector_url(settings),
         otlp_grpc_target=f"{settings.collector.host}:{settings.collector.grpc_port}",
-        ingest_url=f"{collector_url(settings)}/ingest/nginx",
         rate_per_s=rate_per_s,
+        quota_used=quota_used_so_far(storage, datetime.now(UTC)),
     )
     live.start()
-    rows = write_demo_history(settings.storage_settings, days=days)
+    rows = write_demo_history(storage, days=days, until=live.started_at, rate_per_s=rate_per_s)
     log.info("history_written", rows=rows)
     stopping.wait()
     live.stop()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from datetime import UTC, datetime
 
 import structlog
 
 from gatelens.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+UPKEEP_EVERY_S = 10.0
+"""How often small files are looked for; work is proportional to what is new."""
 
 
 def run_collector(settings: Settings) -> None:
@@ -34,29 +36,31 @@ def run_jobs(settings: Settings) -> None:
     One process: all of it is small and reads what the collector has committed. Two such processes
     by mistake do each job once (leases in the state store).
     """
-    from alerting.main import build_alerting
-    from storage.maintenance import Maintenance
-
+    from alerting.build import build_alerting
     from analytics.main import build_scheduler
+    from analytics.query import Analytics
+    from storage.catalog import load_catalog
+    from storage.lake import Lake
+    from storage.maintenance import Maintenance
+    from storage.session import ReadSession
+    from storage.state import open_state
 
     storage = settings.storage_settings
+    session = ReadSession(Lake(storage), tenant=settings.alerting.tenant)
     scheduler = build_scheduler(storage, settings.analytics)
-    alerting = build_alerting(settings.alerting, storage, settings.catalog)
-    maintenance = Maintenance(storage)
-    scheduler.add(
-        "alert_rules",
-        lambda: alerting.evaluate_once(datetime.now(UTC)),
-        every_s=settings.alerting.evaluate_interval_s,
+    alerting = build_alerting(
+        settings.alerting, open_state(storage), Analytics(session), load_catalog(settings.catalog)
     )
-    scheduler.add("lake_upkeep", maintenance.run_once, every_s=10)
+    scheduler.add("alert_rules", alerting.tick, every_s=settings.alerting.evaluate_interval_s)
+    scheduler.add("lake_upkeep", Maintenance(storage).run_once, every_s=UPKEEP_EVERY_S)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     scheduler.start()
-    alerting.start_delivery()
     log.info("jobs_started")
     stopping.wait()
     started = time.monotonic()
     scheduler.stop()
-    alerting.stop_delivery()
+    alerting.close()
+    session.close()
     log.info("jobs_stopped", took_s=round(time.monotonic() - started, 2))

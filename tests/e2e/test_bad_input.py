@@ -21,7 +21,7 @@ def collecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installatio
     """A running collector with one stored request, shared by the tests of this file."""
     made = Installation(
         tmp_path_factory.mktemp("bad-input") / "data",
-        environment={"GATELENS_COLLECTOR_HTTP_BODY_BYTES_MAX": "1000000"},
+        environment={"GATELENS_COLLECTOR_BODY_BYTES_MAX": "1000000"},
     )
     made.start("collect")
     made.wait_ready(made.collector)
