@@ -102,6 +102,8 @@ def _first_commit(table: TableLog, spec: TableSpec) -> None:
                     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
                     # only `maintenance` cleans the log, after every job has read it
                     "delta.enableExpiredLogCleanup": "false",
+                    # compaction removes thousands of files a day; keep them out of checkpoints
+                    "delta.deletedFileRetentionDuration": "interval 1 hours",
                 },
             }
         },

@@ -42,3 +42,38 @@ SQL_WAITING_MAX = 16
 
 SQL_WAIT_SECONDS_MAX = 10.0
 """How long a query waits for a worker. Beyond: SqlBusy."""
+
+MERGE_ROWS_MAX = 1_000_000
+"""Rows merged into one file: bounds the memory of compaction (about 0.5 kB a row). Beyond: several
+files per hour."""
+
+MERGE_BYTES_MAX = 256 * 1024 * 1024
+"""Bytes on disk merged into one file; the second bound on compaction's memory."""
+
+OPEN_HOUR_FILES = 16
+"""Appended files of an hour that is still filling up before they are merged into one."""
+
+MERGED_FILES = 8
+"""Files of one size class in an hour before they are merged into a larger one. With OPEN_HOUR_FILES
+this bounds the files of an hour to a few dozen and rewrites a row a few times at most."""
+
+SEAL_AFTER_SECONDS = 300
+"""An hour is sealed (sorted, bloom filters) when it ended this long ago and nothing was written to
+it for LATE_QUIET_SECONDS."""
+
+LATE_QUIET_SECONDS = 60
+"""Late rows of a sealed hour are gathered until none came for this long, but no longer than
+LATE_WAIT_SECONDS."""
+
+LATE_WAIT_SECONDS = 600
+"""Longest time late rows stay in small files."""
+
+GRACE_SECONDS = 900
+"""How long a file that no snapshot names any more stays on disk, for readers that still have it
+open and for appends in progress. The longest query is SQL_SECONDS_MAX."""
+
+LOG_KEEP_SECONDS = 1800
+"""Commit files younger than this stay, for readers in the middle of opening a table."""
+
+FILES_PER_COMMIT_MAX = 10_000
+"""Files one retention commit removes; the rest follows in the next commit."""

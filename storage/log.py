@@ -271,7 +271,7 @@ class TableLog:
             if current is None:
                 current = self._load()
             new = self._read_after(current.version)
-            if not new and self._checkpoint_version() > current.version:
+            if not new and self.checkpoint_version() > current.version:
                 # our next commit file was cleaned away: start over from the checkpoint
                 current = self._load()
                 new = self._read_after(current.version)
@@ -299,7 +299,8 @@ class TableLog:
             version += 1
         return commits
 
-    def _checkpoint_version(self) -> int:
+    def checkpoint_version(self) -> int:
+        """Version of the newest checkpoint; -1 = none."""
         try:
             return int(orjson.loads((self.folder / "_last_checkpoint").read_bytes())["version"])
         except (FileNotFoundError, ValueError, KeyError):
@@ -307,7 +308,7 @@ class TableLog:
 
     def _load(self) -> Snapshot:
         """From scratch: commit files alone where the log is whole, else through the checkpoint."""
-        if self._checkpoint_version() < 0 and (self.folder / commit_name(0)).exists():
+        if self.checkpoint_version() < 0 and (self.folder / commit_name(0)).exists():
             return Snapshot(-1).apply(self._read_after(-1))
         return self._load_checkpoint()
 

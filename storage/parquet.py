@@ -6,7 +6,7 @@ import os
 import re
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from storage.commit import fsync_file, fsync_folder
 from storage.errors import InvalidRows
 from storage.limits import PARTITIONS_PER_COMMIT_MAX, ROW_GROUP_ROWS, TENANT_CHARS_MAX
-from storage.log import FileEntry
+from storage.log import FileEntry, Partition
 from storage.physical import parquet_schema, store
 from storage.schemas import LAKE_SCHEMA_VERSION, TableSpec
 
@@ -45,10 +45,6 @@ class HourRows:
     rows: pa.Table
     time_min: int
     time_max: int
-
-    @property
-    def folder(self) -> str:
-        return f"tenant={self.tenant}/day={self.day.isoformat()}/hour={self.hour}"
 
 
 def check_tenant(table: str, tenant: str) -> None:
@@ -93,20 +89,11 @@ def split_by_hour(spec: TableSpec, rows: pa.Table) -> list[HourRows]:
 
 
 def write_file(location: Path, spec: TableSpec, part: HourRows, *, level: int) -> FileEntry:
-    """Write one data file durably. Until a commit names it, no reader sees it."""
-    folder = location / part.folder
-    new_folders = _make_folders(location, folder)
-    path = folder / f"l{level}-v{LAKE_SCHEMA_VERSION}-{uuid.uuid4().hex}.parquet"
-    try:
-        write_parquet(path, spec, stored_rows(spec, part.rows), level=level)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    for made in (folder, *new_folders):
-        fsync_folder(made)
-    return FileEntry(
-        path=f"{part.folder}/{path.name}",
-        size=path.stat().st_size,
+    """Write the rows of one hour as a data file, durably. Until a commit names it, no reader sees
+    it."""
+    described = FileEntry(
+        path="",
+        size=0,
         rows=part.rows.num_rows,
         tenant=part.tenant,
         day=part.day,
@@ -115,6 +102,34 @@ def write_file(location: Path, spec: TableSpec, part: HourRows, *, level: int) -
         time_max=part.time_max,
         modified_ms=int(time.time() * 1000),
     )
+    return write_stored(location, spec, stored_rows(spec, part.rows), like=described, level=level)
+
+
+def write_stored(
+    location: Path, spec: TableSpec, rows: pa.Table, *, like: FileEntry, level: int
+) -> FileEntry:
+    """Write rows that are as in the files already; the entry is `like` with its path and size."""
+    place = partition_folder(like.partition)
+    folder = location / place
+    path = folder / f"l{level}-v{LAKE_SCHEMA_VERSION}-{uuid.uuid4().hex}.parquet"
+    new_folders = _make_folders(location, folder)
+    try:
+        try:
+            write_parquet(path, spec, rows, level=level)
+        except FileNotFoundError:  # a sweep has just removed the empty folder
+            new_folders = _make_folders(location, folder)
+            write_parquet(path, spec, rows, level=level)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    for made in (folder, *new_folders):
+        fsync_folder(made)
+    return replace(like, path=f"{place}/{path.name}", size=path.stat().st_size)
+
+
+def partition_folder(partition: Partition) -> str:
+    tenant, day, hour = partition
+    return f"tenant={tenant}/day={day.isoformat()}/hour={hour}"
 
 
 def stored_rows(spec: TableSpec, rows: pa.Table) -> pa.Table:
@@ -124,7 +139,10 @@ def stored_rows(spec: TableSpec, rows: pa.Table) -> pa.Table:
 
 
 def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) -> None:
-    with pq.ParquetWriter(path, rows.schema, **writer_options(spec, level=level)) as writer:
+    options = writer_options(spec, level=level)
+    if level == 2:
+        options["bloom_filter_options"] = _bloom_filters(spec, rows)
+    with pq.ParquetWriter(path, rows.schema, **options) as writer:
         writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
     fsync_file(path)
 
@@ -141,6 +159,18 @@ def writer_options(spec: TableSpec, *, level: int) -> dict[str, object]:
         "write_page_index": level > 0,
     }
     return options
+
+
+def _bloom_filters(spec: TableSpec, rows: pa.Table) -> dict[str, object] | None:
+    """Filters sized for one row group; none for a column without values, which would be dead
+    weight. 1 % false positives cost about 10 bits a value."""
+    share = min(1.0, ROW_GROUP_ROWS / max(rows.num_rows, 1))
+    filters: dict[str, object] = {}
+    for name in spec.bloom:
+        values = rows.num_rows - rows.column(name).null_count
+        if values:
+            filters[name] = {"ndv": max(1, int(values * share)), "fpp": 0.01}
+    return filters or None
 
 
 def _leaves(spec: TableSpec) -> list[str]:

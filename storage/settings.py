@@ -19,6 +19,24 @@ class StorageSettings:
     state_url: str = ""
     """SQLAlchemy URL of the small state; '' = SQLite in `<data_dir>/state.sqlite`."""
 
+    retention_raw_days: int = 30
+    """Days to keep requests, spans, logs, metrics and rejects; 0 = for ever."""
+
+    retention_minute_days: int = 7
+    """Days to keep per-minute rollups; 0 = for ever."""
+
+    retention_hour_days: int = 90
+    """Days to keep per-hour rollups; 0 = for ever."""
+
+    retention_day_days: int = 1827
+    """Days to keep per-day rollups and alert events; 0 = for ever."""
+
+    retention_tenant_days: tuple[tuple[str, int], ...] = ()
+    """(tenant, days) that replace retention_raw_days for a tenant."""
+
+    disk_reserve_mb: int = 512
+    """Megabytes kept free on the data disk: below it, intake is refused until there is room."""
+
     @property
     def resolved_lake_url(self) -> str:
         return self.lake_url or str(self.data_dir / "lake")
