@@ -1,0 +1,139 @@
+"""Payloads to rows: decode, derive requests, name them, check. A bad body spoils no batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import structlog
+
+from collector import fault_points
+from collector.backlog import Entry
+from collector.gateways.otlp_requests import requests_from_spans
+from collector.limits import REJECT_RECORD_CHARS_MAX
+from collector.naming import Naming
+from collector.payload import Decoded, Format
+from storage.physical import conform
+from storage.schemas import TABLES
+
+log = structlog.get_logger(__name__)
+
+POISON = "undecodable"
+"""Reason, in the rejects table, of a body that passed validation and could not be decoded."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of the sequences `first`..`last`, ready to be written."""
+
+    first: int
+    last: int
+    tables: dict[str, list[pa.Table]] = field(default_factory=dict)
+    """Table -> rows in the table's own columns."""
+    records: int = 0
+    stored: Counter[str] = field(default_factory=Counter)
+    """Format -> records that became rows of their signal's table."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    poisoned: Counter[str] = field(default_factory=Counter)
+
+    def rows(self, table: str) -> pa.Table:
+        return pa.concat_tables(self.tables[table])
+
+
+KeepPoison = Callable[[Entry, Exception], None]
+"""Puts the body of an undecodable entry aside."""
+
+
+def decode_batch(
+    entries: Sequence[Entry],
+    formats: Mapping[str, Format],
+    naming: Naming,
+    keep_poison: KeepPoison,
+) -> Batch:
+    """Rows of entries in order of sequence; there is at least one.
+
+    A body whose decoding fails, or whose rows the lake would refuse, becomes a row of `rejects`
+    and goes to `keep_poison`; the others are not affected. Raises MemoryError only: that is no
+    fault of the data.
+    """
+    batch = Batch(entries[0].sequence, entries[-1].sequence)
+    by_format: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_format.setdefault(entry.payload.format, []).append(entry)
+        batch.records += entry.records
+    for name, some in by_format.items():
+        _decode_some(batch, formats.get(name), some, naming, keep_poison)
+    return batch
+
+
+def _decode_some(
+    batch: Batch,
+    format: Format | None,
+    entries: Sequence[Entry],
+    naming: Naming,
+    keep_poison: KeepPoison,
+) -> None:
+    """Decode entries of one format together; by halves where that fails, to find the culprit."""
+    try:
+        if format is None:
+            raise LookupError("this collector does not know the format any more")
+        decoded, tables = _decode(format, entries, naming)
+    except (MemoryError, pa.ArrowMemoryError):
+        raise
+    except Exception as err:
+        if len(entries) > 1:
+            middle = len(entries) // 2
+            _decode_some(batch, format, entries[:middle], naming, keep_poison)
+            _decode_some(batch, format, entries[middle:], naming, keep_poison)
+            return
+        _poison(batch, entries[0], err, keep_poison)
+        return
+    for table, rows in tables.items():
+        batch.tables.setdefault(table, []).append(rows)
+    batch.stored[format.name] += decoded.accepted
+    batch.rejected[format.name] += decoded.rejected
+
+
+def _decode(
+    format: Format, entries: Sequence[Entry], naming: Naming
+) -> tuple[Decoded, dict[str, pa.Table]]:
+    fault_points.hit("batch.decode")
+    decoded = format.decode([entry.payload for entry in entries])
+    batches = dict(decoded.tables)
+    if "requests" in batches:
+        batches["requests"] = naming.apply(batches["requests"])
+    if "spans" in batches:
+        requests = requests_from_spans(batches["spans"], naming)
+        if requests is not None and requests.num_rows:
+            batches["requests"] = requests
+    return decoded, {name: conform(TABLES[name], rows) for name, rows in batches.items()}
+
+
+def _poison(batch: Batch, entry: Entry, err: Exception, keep_poison: KeepPoison) -> None:
+    payload = entry.payload
+    log.error(
+        "undecodable_body",
+        format=payload.format,
+        sequence=entry.sequence,
+        records=entry.records,
+        origin=payload.origin,
+        error=repr(err)[:500],
+        exc_info=err,
+    )
+    keep_poison(entry, err)
+    start = payload.body[: REJECT_RECORD_CHARS_MAX // 2]
+    row = {
+        "time": payload.received_unix_nano // 1000,
+        "tenant": payload.tenant,
+        "source": payload.format,
+        "origin": payload.origin or None,
+        "position": 1,
+        "reason": POISON,
+        "detail": f"{type(err).__name__}: {err}"[:500],
+        "record": start.decode() if payload.content == "text" and start.isascii() else start.hex(),
+    }
+    schema = TABLES["rejects"].arrow_schema
+    batch.tables.setdefault("rejects", []).append(pa.Table.from_pylist([row], schema=schema))
+    batch.poisoned[payload.format] += entry.records

@@ -1,0 +1,117 @@
+"""Content encodings, undone without ever making more output than allowed.
+
+    encoding   codec           notes
+    identity   -
+    gzip       zlib-ng         members one after the other are all read (RFC 1952, 2.2)
+    deflate    zlib-ng         zlib format (RFC 9110, 8.4.1.2); bare deflate is taken too,
+                               since some senders mean that
+    zstd       backports.zstd  frames one after the other are all read (RFC 8878, 3)
+
+One-shot decompressors are not used: some of them believe the size a frame declares.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol
+
+from zlib_ng import zlib_ng
+
+from collector.errors import BodyTooLarge, MalformedBody, UnsupportedEncoding
+from collector.limits import GZIP_MEMBERS_MAX, ZSTD_WINDOW_LOG_MAX
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+RATIO_FREE_BYTES = 1024 * 1024
+"""Output up to this is never too much for its input: tiny bodies of zeros are no bombs."""
+
+
+class _Decoder(Protocol):
+    eof: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+def _gzip() -> _Decoder:
+    return zlib_ng.decompressobj(31)  # type: ignore[no-any-return]
+
+
+def _zlib() -> _Decoder:
+    return zlib_ng.decompressobj(15)  # type: ignore[no-any-return]
+
+
+def _bare_deflate() -> _Decoder:
+    return zlib_ng.decompressobj(-15)  # type: ignore[no-any-return]
+
+
+def _zstd() -> Any:
+    options = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG_MAX}
+    return zstd.ZstdDecompressor(options=options)
+
+
+def parse_encoding(value: str) -> str:
+    """The one encoding a Content-Encoding header names; '' and identity are 'identity'.
+
+    Raises UnsupportedEncoding, also for a list: nothing is ever decoded twice.
+    """
+    name = value.strip().lower()
+    if name in ("", "identity"):
+        return "identity"
+    if name in ("gzip", "deflate", "zstd"):
+        return name
+    if name == "x-gzip":
+        return "gzip"
+    raise UnsupportedEncoding(value)
+
+
+def decompress(body: bytes, encoding: str, *, bytes_max: int, ratio_max: int = 0) -> bytes:
+    """The body as its format wants it. `encoding` is a result of `parse_encoding`.
+
+    Raises BodyTooLarge once the output passes `bytes_max` (or `ratio_max` times the input, for
+    more than RATIO_FREE_BYTES; 0 = no such limit), MalformedBody where the input is no such
+    stream or ends early. Never holds more than the limit plus one codec buffer.
+    """
+    if len(body) > bytes_max:
+        raise BodyTooLarge(bytes_max)
+    if encoding == "identity" or not body:
+        return body
+    limit = bytes_max
+    if ratio_max:
+        limit = min(limit, max(RATIO_FREE_BYTES, ratio_max * len(body)))
+    try:
+        if encoding == "gzip":
+            return _run(body, _gzip, limit)
+        if encoding == "deflate":
+            return _run(body, _zlib if _looks_like_zlib(body) else _bare_deflate, limit)
+        return _run(body, _zstd, limit)
+    except (zlib_ng.error, zstd.ZstdError) as err:
+        raise MalformedBody(f"the {encoding} stream is damaged ({err})") from err
+
+
+def _looks_like_zlib(body: bytes) -> bool:
+    """RFC 1950, 2.2: method 8 and a header divisible by 31."""
+    return len(body) >= 2 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
+
+
+def _run(body: bytes, new: Any, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    rest = body
+    for _ in range(GZIP_MEMBERS_MAX):
+        decoder: _Decoder = new()
+        out = decoder.decompress(rest, limit + 1 - size)
+        size += len(out)
+        if size > limit:
+            raise BodyTooLarge(limit, "decompressed body")
+        parts.append(out)
+        if not decoder.eof:
+            # The output limit was not reached, so it is the input that ended.
+            raise MalformedBody("the compressed body ends early", len(body))
+        rest = decoder.unused_data
+        if not rest:
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+    raise MalformedBody(f"more than {GZIP_MEMBERS_MAX} compressed members")

@@ -1,0 +1,57 @@
+"""Every format the collector takes, by name. To add one: one line in `_ALL`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
+
+from collector.gateways.nginx import NGINX
+from collector.otlp import OTLP_LOGS, OTLP_METRICS, OTLP_TRACES
+from collector.payload import Format, Payload
+
+_ALL: tuple[Format, ...] = (
+    OTLP_TRACES,
+    OTLP_LOGS,
+    OTLP_METRICS,
+    NGINX,
+)
+
+FORMATS: Mapping[str, Format] = MappingProxyType({f.name: f for f in _ALL})
+
+
+class Found(Protocol):
+    """What a format that looks at single records says about a body."""
+
+    @property
+    def records(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+
+
+@runtime_checkable
+class Admitting(Protocol):
+    """A format whose protocol can tell the sender about refused records (partial success)."""
+
+    def admit(self, payload: Payload) -> Found:
+        """Like `Format.validate`, with the refused records counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """Outcome of the pass before the acknowledgement."""
+
+    records: int
+    rejected: int = 0
+    message: str = ""
+
+
+def inspect(format: Format, payload: Payload) -> Inspected:
+    """Validate a body and, where the format can say so, count what will be refused of it."""
+    if isinstance(format, Admitting):
+        found = format.admit(payload)
+        return Inspected(found.records, found.rejected, found.message)
+    return Inspected(format.validate(payload))

@@ -1,0 +1,54 @@
+"""Every limit of the collector that is not a setting: value, what it bounds, what happens beyond.
+
+Limits an operator may want to move are fields of `collector.settings.CollectorSettings`.
+"""
+
+from __future__ import annotations
+
+HEADER_BYTES_MAX = 32 * 1024
+"""Request line and header fields of one HTTP request, on the wire. Beyond: 431, closed.
+nginx takes 32 KiB (4 x 8 KiB) by default."""
+
+HEADER_FIELDS_MAX = 100
+"""Header fields of one HTTP request. Beyond: 431, closed. Apache's LimitRequestFields is 100."""
+
+CHUNK_OVERHEAD_BYTES_MAX = 64 * 1024
+"""Wire bytes of a chunked body beyond eight times the data in it: chunk extensions and trailers.
+Beyond: 400, closed."""
+
+PIPELINE_DEPTH_MAX = 32
+"""Requests of one connection waiting for the answer to an earlier one. Beyond: closed."""
+
+STATUS_MESSAGE_CHARS_MAX = 1024
+"""Characters of an error message sent back; longer ones are cut. Keeps responses far below the
+4 MiB that OTLP 1.11 allows."""
+
+GRPC_METADATA_BYTES_MAX = 16 * 1024
+"""Metadata of one RPC. Beyond: RESOURCE_EXHAUSTED by the gRPC core."""
+
+GRPC_STREAMS_PER_CONNECTION_MAX = 128
+"""RPCs in flight on one connection. Beyond: the client waits (HTTP/2 flow control)."""
+
+INLINE_BYTES_MAX = 2 * 1024 * 1024
+"""Bodies up to this are decompressed and validated on the event loop (a few ms); larger ones on
+a worker thread, so that one of them does not hold up everybody's acknowledgement."""
+
+RESERVATION_BYTES_MIN = 4 * 1024
+"""What the smallest request counts against the in-flight budget: its objects are not free."""
+
+GZIP_MEMBERS_MAX = 64
+"""Members of a multi-member gzip body. Beyond: 400."""
+
+ZSTD_WINDOW_LOG_MAX = 27
+"""Window of a zstd frame, as log2 of bytes: 128 MiB is what the zstd tool accepts by default.
+Beyond: 400. Memory for the window is only touched as output is made, so the body limit holds."""
+
+WAL_FIELD_BYTES_MAX = 1024
+"""Bytes of a text field (tenant, environment, origin) in a record of the write-ahead log.
+Longer ones are cut."""
+
+QUARANTINE_FILES_MAX = 1000
+"""Files kept in the log's quarantine folder. Beyond: only counted and reported."""
+
+REJECT_RECORD_CHARS_MAX = 4096
+"""Characters of a refused record kept in the rejects table."""

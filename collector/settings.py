@@ -1,0 +1,97 @@
+"""What the collector needs to know. Read by `gatelens/` and handed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FsyncMode = Literal["strict", "interval", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorSettings:
+    """One collector process. Frozen: made once."""
+
+    host: str = "127.0.0.1"
+    """Address both servers bind to."""
+
+    http_port: int = 4318
+    """OTLP/HTTP and gateway formats; 0 = a free port, logged at start."""
+
+    grpc_port: int = 4317
+    """OTLP/gRPC; 0 = a free port, logged at start; -1 = no gRPC server."""
+
+    commit_interval_s: float = 2.0
+    """Longest time acknowledged data waits before it is committed to the lake."""
+
+    rows_per_commit_max: int = 200_000
+    """Records that make a commit happen before its time."""
+
+    bytes_per_commit_max: int = 64 * 1024 * 1024
+    """Body bytes that make a commit happen before its time; bounds the memory of one commit."""
+
+    fsync: FsyncMode = "strict"
+    """strict: acknowledged = synced to disk. interval: synced every fsync_interval_ms, a power cut
+    may lose that much. off: the kernel decides; a crash of this process still loses nothing."""
+
+    fsync_interval_ms: int = 200
+    """Time between syncs in mode interval."""
+
+    wal_bytes_max: int = 4 * 1024 * 1024 * 1024
+    """Size cap of the write-ahead log. Beyond: 503 until the lake has caught up."""
+
+    wal_segment_bytes: int = 64 * 1024 * 1024
+    """Size at which a segment file is closed and the next one begun."""
+
+    inflight_bytes_max: int = 128 * 1024 * 1024
+    """Body bytes of requests not yet acknowledged. Beyond: 503 before anything is parsed."""
+
+    queue_bytes_max: int = 128 * 1024 * 1024
+    """Acknowledged body bytes kept in memory for the next commits. Beyond: they are read back
+    from the write-ahead log when their turn comes."""
+
+    body_bytes_max: int = 64 * 1024 * 1024
+    """One request's body, compressed and decompressed. Beyond: 413 / RESOURCE_EXHAUSTED.
+    64 MiB is what OTLP 1.11 recommends."""
+
+    body_ratio_max: int = 1000
+    """Decompressed bytes per compressed byte, for bodies over 1 MiB decompressed; 0 = no limit.
+    Beyond: 413."""
+
+    header_timeout_s: float = 10.0
+    """Time for the head of an HTTP request to arrive. Beyond: closed."""
+
+    body_timeout_s: float = 60.0
+    """Time for the body of an HTTP request to arrive. Beyond: 503, closed."""
+
+    body_rate_min: int = 1024
+    """Bytes per second a body must arrive with after five seconds. Beyond: 503, closed."""
+
+    keep_alive_s: float = 75.0
+    """Idle time after which an HTTP connection is closed; longer than senders' export intervals."""
+
+    connections_max: int = 10_000
+    """Open HTTP connections. Beyond: closed on arrival, with a 503."""
+
+    grpc_threads: int = 16
+    """Threads of the gRPC server: requests handled at a time."""
+
+    dedupe_window_s: int = 600
+    """How long a request's digest is remembered; 0 = never recognise duplicates."""
+
+    dedupe_entries_max: int = 1_000_000
+    """Digests kept (about 100 bytes each). Beyond: the oldest are forgotten early, and counted."""
+
+    shutdown_s: float = 4.0
+    """Longest time a stop may take; what is not in the lake by then is replayed at next start."""
+
+    def validate(self) -> None:
+        """Raise ValueError, in one sentence, where values cannot work together."""
+        if self.wal_segment_bytes > self.wal_bytes_max // 2:
+            raise ValueError("wal_segment_bytes must be at most half of wal_bytes_max.")
+        if self.body_bytes_max > self.inflight_bytes_max:
+            raise ValueError("body_bytes_max must not exceed inflight_bytes_max.")
+        if self.commit_interval_s <= 0 or self.rows_per_commit_max < 1:
+            raise ValueError("commit_interval_s and rows_per_commit_max must be positive.")
+        if self.fsync not in ("strict", "interval", "off"):
+            raise ValueError("fsync must be strict, interval or off.")
