@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -225,15 +226,24 @@ def sweep(
         if now_s - since < GRACE_SECONDS or relative in needed:
             dead[relative] = since
             continue
-        path = table.location / relative
-        size = path.stat().st_size
-        path.unlink(missing_ok=True)
-        done.files_swept += 1
-        done.bytes_freed += size
+        freed = _delete(table.location / relative)
+        if freed is not None:
+            done.files_swept += 1
+            done.bytes_freed += freed
     if dead != known:
         _write_ledger(table.location / LEDGER, dead)
     _remove_empty_folders(table.location)
     return done
+
+
+def _delete(path: Path) -> int | None:
+    """Bytes freed; None when another sweep was faster."""
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:
+        return None
+    return size
 
 
 def _unconsumed(table: LakeTable, snapshot: Snapshot, consumed: int | None) -> set[str]:
@@ -277,6 +287,6 @@ def _read_ledger(path: Path) -> dict[str, float]:
 
 
 def _write_ledger(path: Path, dead: Mapping[str, float]) -> None:
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     write_durably(temporary, orjson.dumps(dead))
     os.replace(temporary, path)

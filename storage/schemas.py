@@ -346,7 +346,7 @@ def _latency(tier: Tier) -> TableSpec:
             "them up. A bucket b holds times in [1.02^b, 1.02^(b+1)) ms."
         ),
         tier=tier,
-        sort=("api", "route", "time"),
+        sort=("part", "api", "route", "time"),
         columns=(
             _MINUTE,
             _TENANT,
