@@ -2,77 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError
 
-from collector.otlp import reference
 from collector.otlp.admission import REASONS, Admission
+from collector.otlp.body import Body, scan_body
+from collector.otlp.json_body import protobuf_from_json
+from collector.otlp.limits import JOIN_BYTES_MAX, OtlpLimits
+from collector.otlp.logs import Logs
+from collector.otlp.metrics import Metrics
+from collector.otlp.records import Signal
+from collector.otlp.rejects import malformed_rows
+from collector.otlp.rows import Part, decode_part
+from collector.otlp.traces import Traces
 from collector.payload import Decoded, MalformedBody, Payload
-from storage.schemas import TABLES
 
 
 @dataclass(frozen=True, slots=True)
 class OtlpFormat:
-    """One signal of OTLP."""
+    """One signal of OTLP. Pure and free of state; threads may share it."""
 
-    name: str
-    table: str
-    source: str
+    signal: Signal
+    limits: OtlpLimits = field(default_factory=OtlpLimits)
     dedupe: bool = True
 
-    def _rows(self, payload: Payload) -> list[tuple[reference.Row, str]]:
-        body = payload.body
-        try:
-            if payload.content == "json":
-                message = reference.REQUESTS[self.name]()
-                json_format.Parse(body, message, ignore_unknown_fields=True)
-                body = message.SerializeToString()
-            return reference.decode(
-                self.name, body, payload.received_unix_nano, payload.environment
-            )
-        except (DecodeError, json_format.ParseError, ValueError) as err:
-            raise MalformedBody("malformed_body", None) from err
-
-    def admit(self, payload: Payload) -> Admission:
-        rows = self._rows(payload)
-        refused = [reason for _, reason in rows if reason]
-        message = f"{len(refused)} refused: {REASONS[refused[0]]}" if refused else ""
-        return Admission(len(rows), len(refused), message)
+    @property
+    def name(self) -> str:
+        return self.signal.name
 
     def validate(self, payload: Payload) -> int:
-        return len(self._rows(payload))
+        """Records in the body, those that will be refused one by one included."""
+        return self.admit(payload).records
+
+    def admit(self, payload: Payload) -> Admission:
+        """What `decode` will make of the body, without making it. Raises MalformedBody.
+
+        Decides about single records just as `decode` does, so that the answer to the sender can
+        say how many were refused before anything is decoded.
+        """
+        limits = self.limits
+        data = _protobuf(self.signal, payload)
+        body = scan_body(data, self.signal.plan, items_max=limits.items_max, everything=False)
+        if body.count("record") > limits.records_max:
+            raise MalformedBody(f"more than {limits.records_max} records in one body")
+        if self._repeated_bytes(body) > limits.shared_bytes_max:
+            raise MalformedBody("resource, scope or metric too large for so many records")
+        received = np.full(body.count("record"), payload.received_unix_nano, dtype=np.int64)
+        records = self.signal.decide(body, received, limits)
+        codes = records.codes[records.refused]
+        if not len(codes):
+            return Admission(records.count, 0, "")
+        told = REASONS[list(REASONS)[int(codes[0]) - 1]]
+        message = f"{len(codes)} of {records.count} records were refused; the first because {told}."
+        return Admission(records.count, len(codes), message)
 
     def decode(self, payloads: Sequence[Payload]) -> Decoded:
-        rows: list[reference.Row] = []
-        rejects: list[reference.Row] = []
-        for payload in payloads:
-            for position, (row, reason) in enumerate(self._rows(payload), 1):
-                if not reason:
-                    rows.append({**row, "tenant": payload.tenant})
-                    continue
-                rejects.append(
-                    {
-                        "time": payload.received_unix_nano // 1000,
-                        "tenant": payload.tenant,
-                        "source": self.source,
-                        "origin": payload.origin or None,
-                        "position": position,
-                        "reason": reason,
-                        "detail": REASONS[reason],
-                    }
-                )
+        """Rows of payloads that passed `validate`. Those of one tenant and environment are joined
+        and scanned once: protobuf messages put one after the other are one merged message.
+
+        A body that turns out malformed all the same (a damaged log, another version's rules) does
+        not take the others with it: it becomes one row of `rejects`.
+        """
+        rows: list[pa.RecordBatch] = []
+        rejects: list[pa.RecordBatch] = []
+        for part in self._parts(payloads, rejects):
+            try:
+                decoded = [decode_part(self.signal, part, self.limits)]
+            except MalformedBody:
+                decoded = self._one_by_one(part, rejects)
+            for batch, refused in decoded:
+                rows.append(batch)
+                if refused is not None:
+                    rejects.append(refused)
         tables = {}
-        for name, found in ((self.table, rows), ("rejects", rejects)):
-            if found:
-                schema = TABLES[name].arrow_schema
-                tables[name] = pa.RecordBatch.from_pylist(found, schema=schema)
-        return Decoded(tables, len(rows), len(rejects))
+        for name, batches in ((self.signal.table, rows), ("rejects", rejects)):
+            filled = [batch for batch in batches if batch.num_rows]
+            if filled:
+                tables[name] = filled[0] if len(filled) == 1 else pa.concat_batches(filled)
+        accepted, rejected = (
+            tables[name].num_rows if name in tables else 0
+            for name in (self.signal.table, "rejects")
+        )
+        return Decoded(tables, accepted, rejected)
+
+    def _repeated_bytes(self, body: Body) -> int:
+        return int(self.signal.repeated_bytes(body).sum())
+
+    def _parts(self, payloads: Sequence[Payload], rejects: list[pa.RecordBatch]) -> Iterator[Part]:
+        """Payloads by tenant and environment, at most JOIN_BYTES_MAX of bytes together."""
+        open_parts: dict[tuple[str, str | None], Part] = {}
+        for payload in payloads:
+            try:
+                data = _protobuf(self.signal, payload)
+            except MalformedBody as error:
+                rejects.append(malformed_rows(self.signal.source, payload, error))
+                continue
+            key = (payload.tenant, payload.environment)
+            part = open_parts.get(key)
+            if part is not None and part.size + len(data) > JOIN_BYTES_MAX:
+                yield open_parts.pop(key)
+                part = None
+            if part is None:
+                part = open_parts[key] = Part()
+            part.add(payload, data)
+        yield from open_parts.values()
+
+    def _one_by_one(
+        self, part: Part, rejects: list[pa.RecordBatch]
+    ) -> list[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
+        decoded = []
+        for single in part.singles():
+            try:
+                decoded.append(decode_part(self.signal, single, self.limits))
+            except MalformedBody as error:
+                rejects.append(malformed_rows(self.signal.source, single.payloads[0], error))
+        return decoded
 
 
-OTLP_TRACES = OtlpFormat("otlp_traces", "spans", "otlp_span")
-OTLP_LOGS = OtlpFormat("otlp_logs", "logs", "otlp_log")
-OTLP_METRICS = OtlpFormat("otlp_metrics", "metrics", "otlp_metric")
+def _protobuf(signal: Signal, payload: Payload) -> bytes:
+    if payload.content == "json":
+        return protobuf_from_json(signal.name, payload.body)
+    return payload.body
+
+
+OTLP_TRACES = OtlpFormat(Traces())
+OTLP_LOGS = OtlpFormat(Logs())
+OTLP_METRICS = OtlpFormat(Metrics())

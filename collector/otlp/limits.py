@@ -34,7 +34,7 @@ class OtlpLimits:
     """Spans, log records or data points of one body. Beyond: MalformedBody."""
     items_max: int = 4_000_000
     """Messages and list entries of any kind in one body. Beyond: MalformedBody."""
-    shared_bytes_max: int = 512 * 1024 * 1024
+    shared_bytes_max: int = 64 * 1024 * 1024
     """Bytes of resources and scopes, each times the records under it. Beyond: MalformedBody."""
     attributes_per_record_max: int = 2_000
     """Attributes of one record. Beyond: that record is refused as too_many_attributes."""

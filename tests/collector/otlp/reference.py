@@ -109,7 +109,9 @@ def out_of_range(nanos: int, received: int) -> bool:
     return not TIME_MIN <= nanos <= received + FUTURE_MAX
 
 
-def shared(resource: Any, scope: Any, resource_url: str, scope_url: str, environment: str | None) -> Row:
+def shared(
+    resource: Any, scope: Any, resource_url: str, scope_url: str, environment: str | None
+) -> Row:
     """Columns that all records of one scope have."""
     own = attributes(resource.attributes) or []
     everything = list(own)

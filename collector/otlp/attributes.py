@@ -1,0 +1,103 @@
+"""Attributes of a body by owner, and the hot ones among them as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from collector.otlp.arrow import Pairs, Source
+from collector.otlp.body import ROW_MASK, Body, Bytes, Ints
+from collector.otlp.plan import OWNER_SHIFT, TABLE_ID
+from collector.otlp.text import LENGTH_MASK, match_keys
+from collector.otlp.values import render_values
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """All attributes of a body, rendered."""
+
+    body: Body
+    aux: Bytes
+    owners: Ints
+    keys: Ints
+    values: Ints
+    bodies: Ints
+    """References of log bodies; empty for other signals."""
+
+    @property
+    def source(self) -> Source:
+        return Source(self.body.data, self.aux)
+
+    def of(self, table: str) -> Pairs:
+        """Attributes that belong to rows of `table`."""
+        mine = self.owners >> OWNER_SHIFT == TABLE_ID[table]
+        count = self.body.count(table)
+        if mine.all():
+            return Pairs(self.owners & ROW_MASK, self.keys, self.values, count)
+        return Pairs(self.owners[mine] & ROW_MASK, self.keys[mine], self.values[mine], count)
+
+
+def render_attributes(body: Body, *, bodies: bool = False) -> Attributes:
+    """Render every value once. `bodies`: the records have a value of their own (log bodies)."""
+    sources = ("attribute", "record") if bodies else ("attribute",)
+    references, aux = render_values(body, sources)
+    return Attributes(
+        body,
+        aux,
+        body.column("attribute", "owner"),
+        body.column("attribute", "key"),
+        references["attribute"],
+        references.get("record", np.empty(0, dtype=np.int64)),
+    )
+
+
+class HotKeys:
+    """Finds the first attribute of each of some names, for all rows at once."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        raw = [name.encode() for name in names]
+        self._number = {name: i for i, name in enumerate(names)}
+        self._text = np.frombuffer(b"".join(raw), dtype=np.uint8)
+        sizes = np.array([len(name) for name in raw], dtype=np.int64)
+        self._at = ((np.cumsum(sizes) - sizes) << 32) | sizes
+        self._head = np.full(int(sizes.max()) + 1, -1, dtype=np.int32)
+        self._following = np.full(len(raw), -1, dtype=np.int32)
+        for i, name in enumerate(raw):
+            self._following[i], self._head[len(name)] = self._head[len(name)], i
+
+    def find(self, data: Bytes, pairs: Pairs) -> Found:
+        """`pairs.keys` must point into `data`."""
+        found = np.full((len(self._at), pairs.count), -1, dtype=np.int64)
+        match_keys(
+            data, pairs.keys, pairs.rows, self._text, self._at, self._head, self._following, found
+        )
+        return Found(self._number, found, pairs.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where the hot keys are."""
+
+    _number: dict[str, int]
+    _entry: npt.NDArray[np.int64]
+    _values: Ints
+
+    def first(self, *names: str) -> Ints:
+        """References of the first of `names` that is there and not empty; -1 where none is."""
+        result = self._one(names[0])
+        for name in names[1:]:
+            missing = result < 0
+            if not missing.any():
+                break
+            result = np.where(missing, self._one(name), result)
+        return result
+
+    def _one(self, name: str) -> Ints:
+        entry = self._entry[self._number[name]]
+        if not len(self._values):
+            return entry
+        references = self._values[entry]
+        return np.where((entry >= 0) & (references & LENGTH_MASK > 0), references, -1)

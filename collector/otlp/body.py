@@ -1,0 +1,98 @@
+"""One body (or several joined) run through the scanner, and its rows by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from collector.otlp.plan import OWNER_SHIFT, TABLE_ID, TABLES, Plan
+from collector.otlp.scan import OK, SCRATCH, TOO_MANY, scan
+from collector.payload import MalformedBody
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+REASONS = (
+    "ok",
+    "message cut short",
+    "invalid field tag",
+    "varint longer than 10 bytes or cut short",
+    "invalid length",
+    "unbalanced group",
+    "text is not UTF-8",
+    "messages nested too deeply",
+    "more items than one body may hold",
+)
+"""By the scanner's status. Twin: the numbers in scan.py."""
+
+ROW_MASK = (1 << OWNER_SHIFT) - 1
+
+_ADMITTED = frozenset({"resource", "scope", "metric", "record"})
+"""Tables that the checks before the acknowledgement look at."""
+
+_BYTES_PER_ROW = {"attribute": 16, "record": 32, "element": 16, "node": 32}
+"""First guess of how small the average row is on the wire; a wrong one costs a second scan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body's rows. Tables without room (see `scan_body`) only have their count."""
+
+    data: Bytes
+    plan: Plan
+    slots: Ints
+    starts: Ints
+    counts: Ints
+
+    def count(self, table: str) -> int:
+        return int(self.counts[TABLE_ID[table]])
+
+    def column(self, table: str, path: str) -> Ints:
+        """One slot of all rows, contiguous. Raises KeyError for a field the message lacks."""
+        number = TABLE_ID[table]
+        width = int(self.plan.widths[number])
+        start = int(self.starts[number])
+        rows = int(self.counts[number])
+        slot = self.plan.slots[table][path]
+        return np.ascontiguousarray(self.slots[start + slot : start + rows * width + slot : width])
+
+    def owner_rows(self, table: str) -> Ints:
+        """Row of the owner; all rows of `table` must have owners in one table."""
+        return self.column(table, "owner") & ROW_MASK
+
+    def has(self, table: str, path: str) -> npt.NDArray[np.bool_]:
+        """Whether an optional field or a message was there."""
+        bit = self.plan.bits[table][path]
+        return (self.column(table, "has") >> bit) & 1 == 1
+
+
+def scan_body(data: bytes, plan: Plan, *, items_max: int, everything: bool) -> Body:
+    """Scan. With `everything` all rows are kept, else those that admission needs.
+
+    Raises MalformedBody where Google's decoder raises DecodeError, and beyond `items_max`.
+    """
+    view = np.frombuffer(data, dtype=np.uint8)
+    kept = [everything or name in _ADMITTED for name in TABLES]
+    room = np.array(
+        [
+            len(data) // _BYTES_PER_ROW.get(name, 128) + 16 if keep else 0
+            for name, keep in zip(TABLES, kept, strict=True)
+        ],
+        dtype=np.int64,
+    )
+    while True:
+        starts = np.cumsum(room * plan.widths) - room * plan.widths + SCRATCH
+        slots = np.empty(int(starts[-1] + room[-1] * plan.widths[-1]), dtype=np.int64)
+        slots[:SCRATCH] = 0
+        counts = np.zeros(len(TABLES), dtype=np.int64)
+        status, position = scan(
+            view, plan.entries, plan.widths, slots, starts, room, counts, items_max
+        )
+        if status != OK:
+            raise MalformedBody(REASONS[status], position if status != TOO_MANY else None)
+        needed = np.where(kept, counts, 0)
+        if (needed <= room).all():
+            return Body(view, plan, slots, starts, counts)
+        room = np.maximum(needed, 1)

@@ -1,0 +1,380 @@
+"""The wire scanner: protobuf bytes -> rows of int64 slots, driven by the tables of plan.py.
+
+One compiled function for all messages. It accepts and rejects exactly what Google's decoder (upb)
+does; tests/collector/otlp/test_scan.py and fuzz.py hold it to that. The rules, measured on upb:
+
+* a tag is at most 5 bytes and 32 bits; field number 0 is malformed, except inside a skipped group;
+* a length is at most 5 bytes and below 2^31; a varint at most 10 bytes, bits past 64 are dropped;
+* a known field with a wire type of another kind is an unknown field and skipped; wire types 6 and 7
+  and an end of group without its start are malformed;
+* repeated scalars are taken packed and unpacked; messages and groups nest to DEPTH_MAX;
+* strings must be UTF-8 without surrogates or overlong forms.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba.core import types
+
+from collector.otlp.limits import DEPTH_MAX
+from collector.otlp.machine import BYTES, INTS, kernel, load64
+from collector.otlp.plan import (
+    CASE,
+    CLEAR_FROM,
+    CLEAR_TO,
+    CONTEXT,
+    EXTRA_BYTES,
+    EXTRA_SLOT,
+    FIELDS,
+    HAS_BIT,
+    KIND_SLOT,
+    LIVE_TABLE,
+    OP,
+    OP_BOOL,
+    OP_BYTES,
+    OP_FIXED64,
+    OP_INT32,
+    OP_LIST,
+    OP_MESSAGE,
+    OP_SINT32,
+    OP_STRING,
+    OP_UINT32,
+    OWNER_SHIFT,
+    POSITION_SLOT,
+    SLOT,
+    TABLE,
+    WIRE,
+)  # fmt: skip
+
+OK, TRUNCATED, BAD_TAG, BAD_VARINT, BAD_LENGTH, BAD_GROUP, BAD_UTF8, TOO_DEEP, TOO_MANY = range(9)
+"""What the scanner answers. Twin: REASONS in body.py."""
+
+SCRATCH = 64
+"""First slots of the output, where rows without room go. No row is wider."""
+
+_HIGH_BITS = np.uint64(0x8080808080808080)
+_ENTRIES = types.Array(types.int32, 2, "C", readonly=True)
+
+
+@numba.njit(inline="never", nogil=True)
+def valid_utf8(buf, position, end):  # type: ignore[no-untyped-def]
+    """Unicode 15 table 3-7: no overlong forms, no surrogates, nothing past U+10FFFF."""
+    while position < end:
+        lead = buf[position]
+        if lead < 0x80:
+            position += 1
+            continue
+        if lead < 0xC2 or lead > 0xF4:
+            return False
+        length = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
+        if position + length > end:
+            return False
+        second = buf[position + 1]
+        low, high = 0x80, 0xBF
+        if lead == 0xE0:
+            low = 0xA0
+        elif lead == 0xED:
+            high = 0x9F
+        elif lead == 0xF0:
+            low = 0x90
+        elif lead == 0xF4:
+            high = 0x8F
+        if second < low or second > high:
+            return False
+        for i in range(position + 2, position + length):
+            if buf[i] & 0xC0 != 0x80:
+                return False
+        position += length
+    return True
+
+
+@numba.njit(inline="always", nogil=True)
+def _text_ok(buf, position, end):  # type: ignore[no-untyped-def]
+    """valid_utf8 with a short way for ASCII, which nearly all keys and values are."""
+    start = position
+    high = np.uint64(0)
+    while position + 8 <= end:
+        high |= load64(buf, position)
+        position += 8
+    while position < end:
+        high |= np.uint64(buf[position])
+        position += 1
+    if high & _HIGH_BITS == 0:
+        return True
+    return valid_utf8(buf, start, end)
+
+
+@numba.njit(inline="always", nogil=True)
+def _varint(buf, position, end, size_max):  # type: ignore[no-untyped-def]
+    """(value, next position); position -1: it does not end within size_max bytes or before end."""
+    value = np.uint64(0)
+    shift = np.uint64(0)
+    stop = min(end, position + size_max)
+    while position < stop:
+        byte = buf[position]
+        position += 1
+        value |= np.uint64(byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += np.uint64(7)
+    return value, -1
+
+
+@numba.njit(inline="never", nogil=True)
+def _skip_group(buf, position, end, tag, depth):  # type: ignore[no-untyped-def]
+    """(status, position after the group that `tag` opened). Groups in it count towards the depth."""
+    tags = np.empty(DEPTH_MAX + 1, dtype=np.uint64)
+    level = 0
+    if depth >= DEPTH_MAX:
+        return TOO_DEEP, position
+    tags[0] = tag
+    while True:
+        value, after = _varint(buf, position, end, 5)
+        if after < 0 or value > np.uint64(0xFFFFFFFF):
+            return BAD_TAG, position
+        wire = value & np.uint64(7)
+        if wire == 0:
+            _, after = _varint(buf, after, end, 10)
+            if after < 0:
+                return BAD_VARINT, position
+        elif wire == 1:
+            after += 8
+        elif wire == 5:
+            after += 4
+        elif wire == 2:
+            size, after = _varint(buf, after, end, 5)
+            if after < 0 or size > np.uint64(0x7FFFFFFF):
+                return BAD_LENGTH, position
+            after += np.int64(size)
+        elif wire == 3:
+            level += 1
+            if depth + level >= DEPTH_MAX:
+                return TOO_DEEP, position
+            tags[level] = value
+        elif wire == 4:
+            if value != tags[level] + np.uint64(1):
+                return BAD_GROUP, position
+            if level == 0:
+                return OK, after
+            level -= 1
+        else:
+            return BAD_TAG, position
+        if after > end:
+            return TRUNCATED, position
+        position = after
+
+
+@numba.njit(inline="always", nogil=True)
+def _convert(value, op):  # type: ignore[no-untyped-def]
+    """A varint as the int64 its field type makes of it."""
+    if op == OP_INT32:
+        return np.int64(np.int32(np.uint32(value & np.uint64(0xFFFFFFFF))))
+    if op == OP_UINT32:
+        return np.int64(value & np.uint64(0xFFFFFFFF))
+    if op == OP_BOOL:
+        return np.int64(value != 0)
+    if op == OP_SINT32:
+        low = np.uint32(value & np.uint64(0xFFFFFFFF))
+        half = np.int64(low >> np.uint32(1))
+        return ~half if low & np.uint32(1) else half
+    return np.int64(value)
+
+
+@numba.njit(inline="always", nogil=True)
+def _fixed(buf, position, size):  # type: ignore[no-untyped-def]
+    value = np.uint64(0)
+    for i in range(size):
+        value |= np.uint64(buf[position + i]) << np.uint64(8 * i)
+    return np.int64(value)
+
+
+@kernel(types.UniTuple(types.int64, 2)(BYTES, _ENTRIES, INTS, INTS, INTS, INTS, INTS, types.int64))
+def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: ignore[no-untyped-def]
+    """Read `buf`, one request or several joined. Returns (status, position).
+
+    Rows of table t go to out[starts[t] + row * widths[t]], as long as row < room[t]; the rest is
+    checked and counted only. `counts` (zeros on entry) gets the rows of every table, stored or not.
+    With no room anywhere this is validation. `out` starts with SCRATCH slots that belong to nobody.
+    """
+    stack = np.empty((DEPTH_MAX + 1, 4), dtype=np.int64)
+    depth = 0
+    position = np.int64(0)
+    end = np.int64(len(buf))
+    context = np.int64(0)
+    base = np.int64(0)
+    owner = np.int64(0)
+    items = np.int64(0)
+    element_table = np.int64(5)
+    while True:
+        while position == end:
+            if depth == 0:
+                return OK, position
+            depth -= 1
+            end = stack[depth, 0]
+            context = stack[depth, 1]
+            base = stack[depth, 2]
+            owner = stack[depth, 3]
+        at = position
+        tag = np.uint64(buf[position])
+        position += 1
+        if tag >= 0x80:
+            tag, position = _varint(buf, at, end, 5)
+            if position < 0 or tag > np.uint64(0xFFFFFFFF):
+                return BAD_TAG, at
+        number = np.int64(tag >> np.uint64(3))
+        wire = np.int64(tag & np.uint64(7))
+        if number == 0:
+            return BAD_TAG, at
+        op = np.int64(0)
+        entry = entries[0]
+        if number < FIELDS:
+            entry = entries[context * FIELDS + number]
+            op = np.int64(entry[OP])
+            if op > 0 and wire != entry[WIRE]:
+                # Packed is the other way to write a list of numbers.
+                if op <= OP_LIST or wire != 2:
+                    op = np.int64(0)
+
+        if wire == 2:
+            size = np.int64(0)
+            if position < end and buf[position] < 0x80:
+                size = np.int64(buf[position])
+                position += 1
+            else:
+                length, position = _varint(buf, position, end, 5)
+                if position < 0 or length > np.uint64(0x7FFFFFFF):
+                    return BAD_LENGTH, at
+                size = np.int64(length)
+            if size > end - position:
+                return TRUNCATED, at
+            if op == OP_MESSAGE:
+                if depth >= DEPTH_MAX:
+                    return TOO_DEEP, at
+                stack[depth, 0] = end
+                stack[depth, 1] = context
+                stack[depth, 2] = base
+                stack[depth, 3] = owner
+                depth += 1
+                extra = np.int64(entry[EXTRA_SLOT])
+                if extra >= 0:
+                    out[base + extra] += size if entry[EXTRA_BYTES] == 1 else 1
+                if entry[TABLE] >= 0:
+                    items += 1
+                    if items > items_max:
+                        return TOO_MANY, at
+                    table = np.int64(entry[TABLE])
+                    row = counts[table]
+                    counts[table] = row + 1
+                    width = widths[table]
+                    base = np.int64(0)
+                    if row < room[table]:
+                        base = starts[table] + row * width
+                        for i in range(1, width):
+                            out[base + i] = 0
+                    out[base] = owner
+                    if entry[POSITION_SLOT] >= 0:
+                        out[base + entry[POSITION_SLOT]] = at
+                    owner = (table << OWNER_SHIFT) | row
+                else:
+                    if entry[HAS_BIT] >= 0:
+                        out[base + 1] |= np.int64(1) << np.int64(entry[HAS_BIT])
+                    kind = np.int64(entry[KIND_SLOT])
+                    if kind >= 0 and out[base + kind] != entry[CASE]:
+                        for i in range(entry[CLEAR_FROM], entry[CLEAR_TO]):
+                            out[base + i] = 0
+                        out[base + kind] = entry[CASE]
+                        out[base + entry[SLOT]] = counts[entry[LIVE_TABLE]]
+                end = position + size
+                context = np.int64(entry[CONTEXT])
+                continue
+            if op == OP_STRING or op == OP_BYTES or op == OP_STRING + OP_LIST:
+                if op != OP_BYTES and not _text_ok(buf, position, position + size):
+                    return BAD_UTF8, at
+                reference = (position << 32) | size
+                position += size
+                if op < OP_LIST:
+                    out[base + entry[SLOT]] = reference
+                    if entry[KIND_SLOT] >= 0:
+                        out[base + entry[KIND_SLOT]] = entry[CASE]
+                else:
+                    items += 1
+                    row = counts[element_table]
+                    counts[element_table] = row + 1
+                    to = np.int64(0)
+                    if row < room[element_table]:
+                        to = starts[element_table] + row * widths[element_table]
+                    out[to] = owner
+                    out[to + 2] = entry[SLOT]
+                    out[to + 3] = reference
+                    if items > items_max:
+                        return TOO_MANY, at
+                continue
+            if op > OP_LIST:
+                stop = position + size
+                item = op - OP_LIST
+                if item == OP_FIXED64 and size & 7 != 0:
+                    return BAD_LENGTH, at
+                while position < stop:
+                    if item == OP_FIXED64:
+                        number_value = _fixed(buf, position, 8)
+                        position += 8
+                    else:
+                        raw, position = _varint(buf, position, stop, 10)
+                        if position < 0:
+                            return BAD_VARINT, at
+                        number_value = _convert(raw, item)
+                    items += 1
+                    row = counts[element_table]
+                    counts[element_table] = row + 1
+                    to = np.int64(0)
+                    if row < room[element_table]:
+                        to = starts[element_table] + row * widths[element_table]
+                    out[to] = owner
+                    out[to + 2] = entry[SLOT]
+                    out[to + 3] = number_value
+                if items > items_max:
+                    return TOO_MANY, at
+                continue
+            position += size
+            continue
+
+        number_value = np.int64(0)
+        if wire == 0:
+            raw, position = _varint(buf, position, end, 10)
+            if position < 0:
+                return BAD_VARINT, at
+            number_value = _convert(raw, op & (OP_LIST - 1))
+        elif wire == 1 or wire == 5:
+            size = 8 if wire == 1 else 4
+            if size > end - position:
+                return TRUNCATED, at
+            number_value = _fixed(buf, position, size)
+            position += size
+        elif wire == 3:
+            status, position = _skip_group(buf, position, end, tag, depth)
+            if status != OK:
+                return status, position
+            continue
+        else:
+            return (BAD_GROUP if wire == 4 else BAD_TAG), at
+        if op == 0:
+            continue
+        if op > OP_LIST:
+            items += 1
+            if items > items_max:
+                return TOO_MANY, at
+            row = counts[element_table]
+            counts[element_table] = row + 1
+            to = np.int64(0)
+            if row < room[element_table]:
+                to = starts[element_table] + row * widths[element_table]
+            out[to] = owner
+            out[to + 2] = entry[SLOT]
+            out[to + 3] = number_value
+            continue
+        out[base + entry[SLOT]] = number_value
+        if entry[HAS_BIT] >= 0:
+            out[base + 1] |= np.int64(1) << np.int64(entry[HAS_BIT])
+        if entry[KIND_SLOT] >= 0:
+            out[base + entry[KIND_SLOT]] = entry[CASE]

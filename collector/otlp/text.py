@@ -1,0 +1,175 @@
+"""Compiled kernels that turn references into Arrow string data.
+
+A reference is offset << 32 | length; -1 is NULL. Offsets count through two buffers: the body, then
+`aux`, which holds what was rendered (numbers, JSON). Output buffers have PAD bytes to spare, so that
+copies may run over by a word.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba.core import types
+
+from collector.otlp.machine import BYTES, INTS, INTS32, OUT, kernel, load64, store64
+
+PAD = 8
+LENGTH_MASK = 0x7FFFFFFF
+
+
+@numba.njit(inline="never", nogil=True)
+def copy(source, at, size, out, to):  # type: ignore[no-untyped-def]
+    """out[to:to + size] = source[at:at + size]; may write up to 7 bytes more."""
+    done = 0
+    while done < size and at + done + 8 <= len(source):
+        store64(out, to + done, load64(source, at + done))
+        done += 8
+    while done < size:
+        out[to + done] = source[at + done]
+        done += 1
+
+
+@kernel(types.int64(BYTES, BYTES, INTS, INTS32, OUT))
+def gather(buf, aux, references, offsets, out):  # type: ignore[no-untyped-def]
+    """Put the referenced text one after the other; `offsets` gets Arrow's. Returns the bytes."""
+    split = len(buf)
+    to = np.int64(0)
+    offsets[0] = 0
+    for i in range(len(references)):
+        reference = references[i]
+        if reference >= 0:
+            at = reference >> 32
+            size = reference & LENGTH_MASK
+            if at >= split:
+                copy(aux, at - split, size, out, to)
+            else:
+                copy(buf, at, size, out, to)
+            to += size
+        offsets[i + 1] = to
+    return to
+
+
+@kernel(types.void(INTS32, INTS32, BYTES, INTS, INTS32, OUT))
+def repeat_lists(lists, offsets, data, rows, out_offsets, out):  # type: ignore[no-untyped-def]
+    """Lists of strings (list offsets, string offsets, data), one per entry of `rows`."""
+    to = np.int64(0)
+    item = np.int64(0)
+    out_offsets[0] = 0
+    for i in range(len(rows)):
+        first = lists[rows[i]]
+        last = lists[rows[i] + 1]
+        start = np.int64(offsets[first])
+        for j in range(first, last):
+            item += 1
+            out_offsets[item] = to + offsets[j + 1] - start
+        size = offsets[last] - start
+        copy(data, start, size, out, to)
+        to += size
+
+
+@kernel(types.void(BYTES, INTS, types.int64, OUT, OUT))
+def hex_ids(buf, references, size, out, valid):  # type: ignore[no-untyped-def]
+    """Lower-case hex of ids of `size` bytes; of another length or all zero: not valid."""
+    to = np.int64(0)
+    for i in range(len(references)):
+        at = references[i] >> 32
+        valid[i] = 0
+        if references[i] & LENGTH_MASK != size:
+            continue
+        any_bit = np.uint8(0)
+        for j in range(size):
+            any_bit |= buf[at + j]
+        if any_bit == 0:
+            continue
+        valid[i] = 1
+        for j in range(size):
+            high = buf[at + j] >> 4
+            low = buf[at + j] & 15
+            out[to] = high + (48 if high < 10 else 87)
+            out[to + 1] = low + (48 if low < 10 else 87)
+            to += 2
+
+
+@kernel(
+    types.void(BYTES, INTS, INTS, BYTES, INTS, INTS32, INTS32, types.Array(types.int64, 2, "C"))
+)
+def match_keys(buf, keys, rows, names, name_at, head, following, found):  # type: ignore[no-untyped-def]
+    """found[n, row] = index of the first entry of `row` whose key is name n, where there is one.
+
+    Names of one length are a chain: head[length] -> following[name] -> ... -> -1.
+    """
+    for i in range(len(keys)):
+        size = keys[i] & LENGTH_MASK
+        if size >= len(head):
+            continue
+        name = head[size]
+        at = keys[i] >> 32
+        while name >= 0:
+            start = name_at[name] >> 32
+            j = 0
+            while j < size and buf[at + j] == names[start + j]:
+                j += 1
+            if j == size:
+                if found[name, rows[i]] < 0:
+                    found[name, rows[i]] = i
+                break
+            name = following[name]
+
+
+@kernel(types.void(BYTES, BYTES, INTS, types.boolean, INTS))
+def url_paths(buf, aux, references, absolute, out):  # type: ignore[no-untyped-def]
+    """References of the path in a request target or (absolute) in a URL: no query, no fragment.
+
+    A URL with an authority and no path has the path "/", which is put at the start of `aux`.
+    """
+    split = len(buf)
+    for i in range(len(references)):
+        out[i] = references[i]
+        if references[i] < 0:
+            continue
+        at = references[i] >> 32
+        size = references[i] & LENGTH_MASK
+        source = buf
+        base = np.int64(0)
+        if at >= split:
+            source = aux
+            base = split
+        start = at - base
+        end = start + size
+        if absolute:
+            j = start
+            while j + 3 <= end and not (
+                source[j] == 58 and source[j + 1] == 47 and source[j + 2] == 47
+            ):
+                j += 1
+            if j + 3 <= end:
+                start = j + 3
+                while start < end and source[start] not in (47, 63, 35):
+                    start += 1
+                if start == end or source[start] != 47:
+                    out[i] = (split << 32) | 1
+                    continue
+        stop = start
+        while stop < end and source[stop] != 63 and source[stop] != 35:
+            stop += 1
+        out[i] = ((start + base) << 32) | (stop - start)
+
+
+@kernel(types.void(BYTES, BYTES, INTS, INTS))
+def small_numbers(buf, aux, references, out):  # type: ignore[no-untyped-def]
+    """Numbers written with one to three digits (status codes); -1 for anything else."""
+    split = len(buf)
+    for i in range(len(references)):
+        out[i] = -1
+        size = references[i] & LENGTH_MASK
+        if references[i] < 0 or size == 0 or size > 3:
+            continue
+        at = references[i] >> 32
+        number = np.int64(0)
+        for j in range(at, at + size):
+            digit = np.int64(aux[j - split] if j >= split else buf[j]) - 48
+            if digit < 0 or digit > 9:
+                number = -1
+                break
+            number = number * 10 + digit
+        out[i] = number

@@ -1,0 +1,166 @@
+"""Spans: slots of the scanner -> columns of the `spans` table."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from collector.otlp.arrow import (
+    Source,
+    body_ids,
+    id_array,
+    list_array,
+    list_offsets,
+    number_array,
+    string_array,
+    text_array,
+)
+from collector.otlp.attributes import Attributes, HotKeys
+from collector.otlp.body import Body, Ints
+from collector.otlp.plan import TRACES
+from collector.otlp.records import Signal, sized
+from collector.otlp.shared import Shared
+from collector.otlp.text import small_numbers, url_paths
+from storage.schemas import SPANS
+
+_KINDS = pa.array(["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"])
+"""By number of SpanKind; a number that is not known is UNSPECIFIED."""
+
+_STATUSES = pa.array(["UNSET", "OK", "ERROR"])
+"""By number of StatusCode; a number that is not known is UNSET."""
+
+_HOT = HotKeys([
+    "http.request.method", "http.method", "http.route",
+    "http.response.status_code", "http.status_code",
+    "url.path", "http.target", "url.full", "http.url",
+    "server.address", "http.host", "net.host.name", "client.address", "http.client_ip",
+])  # fmt: skip
+
+_EVENTS = SPANS.arrow_schema.field("events").type
+_LINKS = SPANS.arrow_schema.field("links").type
+
+
+class Traces(Signal):
+    """A span with start 0 has the time of its end, with neither that of reception; both columns of
+    exact times are then NULL. Ids must have their length or be empty (NULL; so is all zero)."""
+
+    name = "otlp_traces"
+    table = "spans"
+    source = "otlp_span"
+    plan = TRACES
+    shown = ("service_name", "name", "kind", "trace_id", "span_id")
+
+    def times(self, body: Body, received: Ints) -> Ints:
+        start = body.column("record", "start_time_unix_nano")
+        end = body.column("record", "end_time_unix_nano")
+        return np.where(start != 0, start, np.where(end != 0, end, received))
+
+    def scopes(self, body: Body) -> Ints:
+        return body.owner_rows("record")
+
+    def refusals(self, body: Body) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+        return [
+            # Past 2262 nanoseconds do not fit, and a duration to there means nothing.
+            ("time_out_of_range", body.column("record", "end_time_unix_nano") < 0),
+            ("invalid_trace_id", sized(body.column("record", "trace_id"), 16)),
+            ("invalid_span_id", sized(body.column("record", "span_id"), 8)),
+            ("invalid_parent_span_id", sized(body.column("record", "parent_span_id"), 8)),
+        ]
+
+    def columns(self, attributes: Attributes, shared: Shared) -> dict[str, pa.Array]:
+        body, source = attributes.body, shared.source
+        start = body.column("record", "start_time_unix_nano")
+        end = body.column("record", "end_time_unix_nano")
+        own = attributes.of("record")
+        columns = {
+            "start_time_unix_nano": number_array(start, pa.int64(), start > 0),
+            "duration_ns": number_array(end - start, pa.int64(), (start != 0) & (end != 0)),
+            "trace_id": body_ids(body, "record", "trace_id", 16),
+            "span_id": body_ids(body, "record", "span_id", 8),
+            "parent_span_id": body_ids(body, "record", "parent_span_id", 8),
+            "kind": _named(_KINDS, body.column("record", "kind")),
+            "status": _named(_STATUSES, body.column("record", "status.code")),
+            "attributes": own.maps(source),
+            "events": _events(attributes, source),
+            "links": _links(attributes, source),
+        }
+        for column, path in (
+            ("name", "name"),
+            ("trace_state", "trace_state"),
+            ("status_message", "status.message"),
+        ):
+            columns[column] = text_array(source, body.column("record", path))
+        everywhere = np.ones(1, dtype=np.bool_)
+        for name in (
+            "flags", "dropped_attributes_count", "dropped_events_count", "dropped_links_count",
+        ):  # fmt: skip
+            values = body.column("record", name).astype(np.uint32)
+            columns[name] = number_array(values, pa.uint32(), everywhere)
+        found = _HOT.find(body.data, own)
+        columns["http_response_status_code"] = _status_codes(
+            source, found.first("http.response.status_code", "http.status_code")
+        )
+        for column, references in {
+            "http_request_method": found.first("http.request.method", "http.method"),
+            "http_route": found.first("http.route"),
+            "url_path": _paths(
+                source,
+                found.first("url.path"),
+                found.first("http.target"),
+                found.first("url.full", "http.url"),
+            ),
+            "server_address": found.first("server.address", "http.host", "net.host.name"),
+            "client_address": found.first("client.address", "http.client_ip"),
+        }.items():
+            columns[column] = string_array(source, references)
+        return columns
+
+
+def _named(names: pa.Array, numbers: Ints) -> pa.Array:
+    return names.take(pa.array(np.where((numbers >= 0) & (numbers < len(names)), numbers, 0)))
+
+
+def _status_codes(source: Source, references: Ints) -> pa.Array:
+    codes = np.empty(len(references), dtype=np.int64)
+    small_numbers(source.data, source.aux, references, codes)
+    return number_array(codes.astype(np.int16), pa.int16(), codes >= 0)
+
+
+def _paths(source: Source, paths: Ints, targets: Ints, urls: Ints) -> Ints:
+    """url.path, else the path of http.target, else that of url.full or http.url."""
+    for references, absolute in ((targets, False), (urls, True)):
+        missing = (paths < 0) & (references >= 0)
+        if missing.any():
+            found = np.empty(len(references), dtype=np.int64)
+            url_paths(source.data, source.aux, references, absolute, found)
+            paths = np.where(missing & (found & 0x7FFFFFFF > 0), found, paths)
+    return paths
+
+
+def _events(attributes: Attributes, source: Source) -> pa.Array:
+    body = attributes.body
+    time = body.column("event", "time_unix_nano")
+    events = pa.StructArray.from_arrays(
+        [
+            number_array(time, pa.int64(), time > 0),
+            text_array(source, body.column("event", "name")),
+            attributes.of("event").maps(source),
+        ],
+        fields=list(_EVENTS.value_type),
+    )
+    return list_array(_EVENTS, list_offsets(body.owner_rows("event"), body.count("record")), events)
+
+
+def _links(attributes: Attributes, source: Source) -> pa.Array:
+    body = attributes.body
+    links = pa.StructArray.from_arrays(
+        [
+            id_array(body.data, body.column("link", "trace_id"), 16),
+            id_array(body.data, body.column("link", "span_id"), 8),
+            text_array(source, body.column("link", "trace_state")),
+            attributes.of("link").maps(source),
+        ],
+        fields=list(_LINKS.value_type),
+    )
+    return list_array(_LINKS, list_offsets(body.owner_rows("link"), body.count("record")), links)
