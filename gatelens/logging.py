@@ -65,6 +65,6 @@ def configure_logging(role: str, level: str = "info", log_format: LogFormat = "a
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("uvicorn.access", "apscheduler.executors.default", "apscheduler.scheduler"):
+    for noisy in ("uvicorn", "apscheduler", "httpx", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(role=role)

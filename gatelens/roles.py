@@ -5,10 +5,16 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gatelens.settings import Settings
+
+if TYPE_CHECKING:  # roles load only what they run
+    from storage.lake import Lake
 
 log = structlog.get_logger(__name__)
 
@@ -41,18 +47,18 @@ def run_jobs(settings: Settings) -> None:
     from analytics.query import Analytics
     from storage.catalog import load_catalog
     from storage.lake import Lake
-    from storage.maintenance import Maintenance
     from storage.session import ReadSession
     from storage.state import open_state
 
     storage = settings.storage_settings
-    session = ReadSession(Lake(storage), tenant=settings.alerting.tenant)
+    lake = Lake(storage)
+    session = ReadSession(lake, tenant=settings.alerting.tenant)
     scheduler = build_scheduler(storage, settings.analytics)
     alerting = build_alerting(
         settings.alerting, open_state(storage), Analytics(session), load_catalog(settings.catalog)
     )
     scheduler.add("alert_rules", alerting.tick, every_s=settings.alerting.evaluate_interval_s)
-    scheduler.add("lake_upkeep", Maintenance(storage).run_once, every_s=UPKEEP_EVERY_S)
+    scheduler.add("lake_upkeep", lambda: keep_lake(lake), every_s=UPKEEP_EVERY_S)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -64,3 +70,18 @@ def run_jobs(settings: Settings) -> None:
     alerting.close()
     session.close()
     log.info("jobs_stopped", took_s=round(time.monotonic() - started, 2))
+
+
+def keep_lake(lake: Lake) -> None:
+    """One pass of upkeep; leaves alone what a rollup has not read yet."""
+    from analytics.jobs import JOBS
+    from storage.maintenance import maintain
+
+    def consumed(table: str) -> int | None:
+        readers = [job for job in JOBS.values() if job.source == table]
+        places = [lake.table(job.target).app_version(job.name) for job in readers]
+        return min((-1 if place is None else place for place in places), default=None)
+
+    report = maintain(lake, datetime.now(UTC), consumed=consumed, seconds_max=UPKEEP_EVERY_S / 2)
+    if report.merges or report.bytes_freed:
+        log.info("lake_kept", **asdict(report))
