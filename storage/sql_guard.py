@@ -58,7 +58,7 @@ def check_text(sql: str, *, tables: Collection[str] = tuple(TABLES)) -> None:
     if "\x00" in sql:
         raise SqlRefused("The query holds a NUL character.")
     root = _parse(sql)
-    if not isinstance(root, (exp.Query, exp.Describe, exp.Summarize)):
+    if not isinstance(root, (exp.Query, exp.Values, exp.Describe, exp.Summarize)):
         raise SqlRefused(f"Only SELECT is allowed, not {_verb(sql)}.", line=1, column=1)
     names = _cte_names(root)
     known = {t.lower() for t in tables} | names
