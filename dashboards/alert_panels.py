@@ -38,7 +38,10 @@ def _active_row(alert: ActiveAlert, view: View, now: datetime) -> Component:
         tone,
         alert.rule,
         alert.summary or labels_text(alert.labels),
-        [badge(alert.state, _STATE_TONE.get(alert.state, "")), html.Div(when(alert.since, now))],
+        [
+            badge(alert.state.replace("_", " "), _STATE_TONE.get(alert.state, "")),
+            html.Div(when(alert.since, now)),
+        ],
         subject(alert.labels, view),
     )
 
@@ -139,7 +142,11 @@ def history_table(changes: Sequence[AlertChange], view: View) -> Component:
         for c in changes
     ]
     heads = (
-        Head("Time (UTC)", width="130px"), Head("State"), Head("Rule"), Head("Severity"), Head("Labels"),
+        Head("Time (UTC)", width="130px"),
+        Head("State"),
+        Head("Rule"),
+        Head("Severity"),
+        Head("Labels"),
         Head("Value", True),
-    )  # fmt: skip
+    )
     return table(heads, rows, empty="No alert has changed its state yet.")

@@ -9,11 +9,13 @@ from html import escape
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from dashboards.data import Data
+from dashboards.sql_api import create_router
 
 _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title} API</title>
 <style>body{{font:15px/1.55 system-ui,sans-serif;max-width:820px;margin:40px auto;padding:0 20px;
@@ -36,6 +38,8 @@ def create_api(data: Data) -> FastAPI:
         redoc_url=None,
     )
 
+    api.include_router(create_router(data))
+
     @api.get("/api/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(docs_page(api.openapi()))
@@ -49,6 +53,12 @@ def create_api(data: Data) -> FastAPI:
         )
         return JSONResponse({"error": text}, status_code=err.status_code, headers=err.headers)
 
+    @api.exception_handler(RequestValidationError)
+    async def unreadable(_request: Request, err: RequestValidationError) -> JSONResponse:
+        first = err.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"error": f"{where}: {first['msg']}"}, status_code=400)
+
     return api
 
 
@@ -58,7 +68,8 @@ def docs_page(schema: dict[str, Any]) -> str:
     for path, operations in schema.get("paths", {}).items():
         for method, operation in operations.items():
             sections.append(
-                f"<section><h3><b class=m>{escape(method.upper())}</b><code>{escape(path)}</code></h3>"
+                f"<section><h3><b class=m>{escape(method.upper())}</b>"
+                f"<code>{escape(path)}</code></h3>"
                 f"<p>{escape(operation.get('summary', ''))}</p>"
                 f"<pre>{escape(operation.get('description', ''))}</pre></section>"
             )

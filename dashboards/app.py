@@ -50,7 +50,7 @@ class HttpOnlyBackend(FastAPIDashServer):
 
 
 def create_app(data: Data) -> Dash:
-    """The Dash app, with every page's callbacks registered. `app.server` is the ASGI application."""
+    """The Dash app with every page's callbacks; `app.server` is the ASGI application."""
     app = Dash(
         "dashboards",
         backend=HttpOnlyBackend,
@@ -59,7 +59,6 @@ def create_app(data: Data) -> Dash:
         suppress_callback_exceptions=True,
         assets_ignore="boot.js",
         index_string=_INDEX.replace("__TOKENS__", theme.css()),
-        compress=True,
         add_log_handler=False,
         enable_mcp=False,
     )

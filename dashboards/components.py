@@ -5,7 +5,7 @@ Pure: values in, Dash components out. Looks live in assets/gatelens.css, by clas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -15,18 +15,26 @@ from dash import dcc, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.theme import SEVERITY, Mode, rgba, tokens
+from dashboards.theme import SEVERITY, Mode, rgba
 
 Component = Any
 """A Dash component; the library publishes no types."""
 
-GRAPH_CONFIG = {
+GRAPH_CONFIG: Any = {
     "displaylogo": False,
     "displayModeBar": False,
     "responsive": True,
     "doubleClick": "reset",
     "scrollZoom": False,
 }
+
+
+Tone = Literal["", "good", "warn", "bad"]
+
+
+def attrs(values: Mapping[str, str]) -> dict[str, Any]:
+    """`data-*` and `aria-*` attributes, which are no valid Python keywords."""
+    return dict(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Stat:
     spark: Sequence[float | None] = ()
     colour: str = "#4a90f5"
     href: str = ""
-    tone: Literal["", "good", "warn", "bad"] = ""
+    tone: Tone = ""
     hint: str = ""
     """Second line instead of the comparison."""
 
@@ -60,7 +68,7 @@ def stat_card(stat: Stat, mode: Mode) -> Component:
             html.Span(
                 stat.text,
                 id=stat.id,
-                **{"data-value": fmt.exact(stat.value)},
+                **attrs({"data-value": fmt.exact(stat.value)}),
             ),
             className=f"gl-stat-value {stat.tone}".strip(),
         ),
@@ -89,11 +97,13 @@ def _comparison(stat: Stat) -> Component:
     )
 
 
-def sparkline(values: Sequence[float | None], colour: str, *, height: int = 30) -> Component:
+def sparkline(
+    values: Sequence[float | None], colour: str, *, height: int = 30, className: str = "gl-spark"
+) -> Component:
     """A small line as an inline image; gaps stay gaps. Decoration: hidden from screen readers."""
     return html.Img(
         src="data:image/svg+xml," + quote(spark_svg(values, colour, height=height)),
-        className="gl-spark",
+        className=className,
         alt="",
     )
 
@@ -141,7 +151,7 @@ def panel(
         ],
         className="gl-panel-head",
     )
-    extra = {"id": id} if id else {}
+    extra: dict[str, Any] = {"id": id} if id else {}
     return html.Section(
         [head, html.Div(body, className="gl-panel-body")],
         className=f"gl-panel {className}".strip(),
@@ -166,7 +176,7 @@ def graph(
         ),
         className="gl-graph",
         role="img",
-        **{"aria-label": label or "chart"},
+        **attrs({"aria-label": label or "chart"}),
     )
 
 
@@ -299,7 +309,7 @@ def crumbs(*parts: tuple[str, str]) -> Component:
     for text, href in parts[:-1]:
         out += [dcc.Link(text, href=href), html.Span("/", className="gl-crumb-sep")]
     out.append(html.Span(parts[-1][0]))
-    return html.Nav(out, className="gl-crumbs", **{"aria-label": "Breadcrumb"})
+    return html.Nav(out, className="gl-crumbs", **attrs({"aria-label": "Breadcrumb"}))
 
 
 def empty_installation(collector_http: str = "http://localhost:4318") -> Component:
@@ -343,7 +353,3 @@ def severity_tone(severity: str) -> str:
 
 def when(moment: datetime | None, now: datetime) -> Component:
     return html.Span(fmt.ago(moment, now), title=fmt.clock(moment), className="gl-when")
-
-
-def muted(mode: Mode) -> str:
-    return tokens(mode).muted

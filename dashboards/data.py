@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,11 +16,12 @@ import polars as pl
 import pyarrow as pa
 from sqlalchemy import Engine, text
 
-from analytics.query import Analytics
+from analytics.query import Analytics, Completeness, Overview, Part, TimeRange
+from dashboards.alert_state import ActiveAlert, AlertChange, active_alerts, alert_changes
 from dashboards.cache import SingleFlightCache
 from dashboards.settings import DashboardSettings
 from dashboards.theme import ColourBook
-from dashboards.view import View, parse_view
+from dashboards.view import LONG_RANGE_S, View, parse_view
 from storage.catalog import Catalog, load_catalog
 from storage.lake import Lake
 from storage.session import ReadSession
@@ -28,6 +29,9 @@ from storage.settings import StorageSettings
 from storage.state import open_state
 
 T = TypeVar("T")
+
+SETTLED_AFTER_S = 600
+"""A range that ended this long ago changes rarely (late rows): its answers are kept a minute."""
 
 
 class Data:
@@ -47,11 +51,12 @@ class Data:
         self.catalog: Catalog = load_catalog(catalog_path)
         self.state: Engine = open_state(storage)
         self.session = ReadSession(Lake(storage))
-        self.analytics = Analytics(self.session)
+        self.analytics = Analytics(self.session, clock=clock)
         self.colours = ColourBook(api.name for api in self.catalog.apis)
-        self._executor = ThreadPoolExecutor(settings.query_threads, thread_name_prefix="query")
+        self.consumer_colours = ColourBook()
+        self.executor = ThreadPoolExecutor(settings.query_threads, thread_name_prefix="query")
         self.cache = SingleFlightCache(
-            self._executor,
+            self.executor,
             ttl_s=settings.cache_ttl_s,
             entries_max=settings.cache_entries_max,
         )
@@ -73,10 +78,99 @@ class Data:
         `work` must depend on nothing but the view's range and filters, and on `more`.
         """
         key = (name, view.start, view.end, tuple(view.filters.items()), *more)
+        settled = (self.clock() - view.end).total_seconds() > SETTLED_AFTER_S
+        if settled or view.seconds > LONG_RANGE_S:
+            return await self.cache.get(key, work, ttl_s=max(60.0, self.settings.cache_ttl_s))
         return await self.cache.get(key, work)
 
-    async def sql(self, name: str, view: View, query: str, **params: object) -> pl.DataFrame:
-        """A trusted query of ours over the view's range: `$start` and `$end` are bound."""
+    async def overview(self, view: View) -> Overview:
+        return await self.ask(
+            "overview",
+            view,
+            lambda: self.analytics.overview(view.time_range, view.analytics_filters),
+        )
+
+    async def completeness(self, view: View) -> Completeness:
+        return await self.ask(
+            "completeness",
+            view,
+            lambda: self.analytics.completeness(view.time_range, view.analytics_filters),
+        )
+
+    async def usage(
+        self, view: View, *by: str, over_time: bool = False, limit: int | None = None
+    ) -> pl.DataFrame:
+        """Analytics.usage of the view; `over_time` cuts it into the view's interval."""
+        step = view.interval_s if over_time else None
+        return await self.ask(
+            "usage",
+            view,
+            lambda: self.analytics.usage(
+                view.time_range, view.analytics_filters, by=by, interval_s=step, limit=limit
+            ),
+            by,
+            step,
+            limit,
+        )
+
+    async def latency(
+        self,
+        view: View,
+        *by: str,
+        part: Part = "total",
+        quantiles: tuple[float, ...] = (0.5, 0.95, 0.99),
+    ) -> pl.DataFrame:
+        """Analytics.latency of the view, over time in the view's interval."""
+        return await self.ask(
+            "latency",
+            view,
+            lambda: self.analytics.latency(
+                view.time_range,
+                view.analytics_filters,
+                by=by,
+                interval_s=view.interval_s,
+                part=part,
+                quantiles=quantiles,
+            ),
+            by,
+            part,
+            quantiles,
+        )
+
+    async def histogram(self, view: View) -> pl.DataFrame:
+        """Analytics.latency_histogram of the view, over time."""
+        return await self.ask(
+            "histogram",
+            view,
+            lambda: self.analytics.latency_histogram(
+                view.time_range, view.analytics_filters, interval_s=view.interval_s
+            ),
+        )
+
+    async def breakdown(self, view: View, by: str, limit: int = 50) -> pl.DataFrame:
+        return await self.ask(
+            "breakdown",
+            view,
+            lambda: self.analytics.breakdown(
+                view.time_range, view.analytics_filters, by=by, limit=limit
+            ),
+            by,
+            limit,
+        )
+
+    async def measure(self, view: View, name: str) -> float | None:
+        """One measure over the whole view; None = not measured."""
+        frame = await self.ask(
+            "measure",
+            view,
+            lambda: self.analytics.measure(name, view.time_range, view.analytics_filters),
+            name,
+        )
+        value: float | None = frame["value"].to_list()[0] if frame.height else None
+        return value
+
+    async def sql(self, view: View, query: str, **params: object) -> pl.DataFrame:
+        """A trusted query of ours; the view's range is bound as `$start` and `$end`."""
 
         def run() -> pl.DataFrame:
             table: pa.Table = self.session.query(
@@ -87,7 +181,35 @@ class Data:
             )
             return pl.DataFrame(pl.from_arrow(table))
 
-        return await self.ask(name, view, run, query, *params.items())
+        return await self.ask("sql", view, run, query, *params.items())
+
+    async def active_alerts(self) -> list[ActiveAlert]:
+        return await self.cache.get("alerts", lambda: active_alerts(self.state))
+
+    async def alert_changes(self, limit: int) -> list[AlertChange]:
+        """Newest first."""
+        changes = await self.cache.get("changes", lambda: alert_changes(self.state, 200))
+        return changes[:limit]
+
+    async def environments(self) -> list[str]:
+        """Names of environments seen in the last day."""
+
+        def look() -> list[str]:
+            day = TimeRange.last(timedelta(days=1), now=self.clock())
+            names = self.analytics.usage(day, by=("environment",), limit=50)["environment"]
+            return sorted(name for name in names.to_list() if name)
+
+        return await self.cache.get("environments", look, ttl_s=60.0)
+
+    async def ever_any(self) -> bool:
+        """Whether any request was ever stored."""
+
+        def look() -> bool:
+            return self.session.lake.existing("requests") is not None and bool(
+                self.session.query("SELECT 1 FROM requests LIMIT 1").num_rows
+            )
+
+        return await self.cache.get("ever-any", look)
 
     def probe(self) -> None:
         """Raise unless the lake's folder and the state store can be read now."""
@@ -97,7 +219,7 @@ class Data:
 
     def close(self) -> None:
         """Let running queries go; the process is about to end."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self.executor.shutdown(wait=False, cancel_futures=True)
         self.state.dispose()
 
 

@@ -1,4 +1,4 @@
-"""What happens when a panel fails: one sentence on the screen, the reason in the log, never a stack.
+"""What happens when a panel fails: a sentence on the screen, the reason in the log, never a stack.
 
 Also marks callbacks: every function registered with Dash is a coroutine, since a synchronous one
 would block the event loop for everybody (Dash runs it inline on the FastAPI backend).
@@ -29,8 +29,8 @@ def guarded(
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[Any]]]:
     """Wrap a coroutine callback with `outputs` outputs.
 
-    On failure the output at index `show_in` gets a sentence with the request id (None: all keep what
-    they show), the others keep what they show; the log has the reason under that id.
+    On failure the output at index `show_in` gets a sentence with the request id (None: all keep
+    what they show), the others keep what they show; the log has the reason under that id.
     """
 
     def wrap(callback: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[Any]]:
@@ -43,7 +43,7 @@ def guarded(
             except Exception as err:
                 request_id = secrets.token_hex(4)
                 event = "panel_refused" if isinstance(err, QueryRefused) else "panel_failed"
-                log.error(event, panel=callback.__name__, request_id=request_id, exc_info=True)
+                log.exception(event, panel=callback.__name__, request_id=request_id)
                 shown = [no_update] * outputs
                 if show_in is not None:
                     shown[show_in] = failure(request_id)

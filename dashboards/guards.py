@@ -20,7 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def content_policy(script_hashes: Iterable[str]) -> str:
-    """Content-Security-Policy of the screens: own files and the framework's hashed inline script."""
+    """Content-Security-Policy of screens: own files and the framework's hashed inline script."""
     hashes = " ".join(script_hashes)
     return (
         f"default-src 'self'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; "

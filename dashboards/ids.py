@@ -1,7 +1,7 @@
 """Ids of components and the words on the screens, in one place.
 
-Tests and callbacks use these names; a number on a screen has the id `<page>-<measure>` and its exact
-value in `data-value`.
+Tests and callbacks use these names; a number on a screen has the id `<page>-<measure>` and its
+exact value in `data-value`.
 """
 
 from __future__ import annotations

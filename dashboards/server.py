@@ -1,7 +1,7 @@
 """The HTTP server of the query side: one ASGI dispatcher by path, on uvicorn.
 
 /healthz, /readyz, /metrics        answered here, never behind a query
-/api/...                           the query API (FastAPI); unknown paths there are 404, never a page
+/api/...                           the query API (FastAPI); unknown paths there are 404
 everything else                    the Dash app; an address of no screen is a page with status 404
 
 Dash never sees /api or the health paths: its catch-all answers any GET with the page.
@@ -14,7 +14,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import structlog
@@ -33,6 +33,7 @@ from prometheus_client.registry import Collector
 from dashboards.api import create_api
 from dashboards.app import create_app, known_path
 from dashboards.cache import SingleFlightCache
+from dashboards.compression import KeptFiles, compressed
 from dashboards.data import Data
 from dashboards.errors import DashboardStartError
 from dashboards.guards import (
@@ -67,6 +68,7 @@ class Dispatcher:
     def __init__(self, data: Data, screens: App, api: App, policy: str) -> None:
         self._data = data
         self._screens = screens
+        self._files = KeptFiles(screens, data.executor)
         self._api = api
         self._page_headers = [
             (b"content-security-policy", policy.encode("latin-1")),
@@ -115,10 +117,13 @@ class Dispatcher:
 
     async def _screen(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
+        if path.startswith("/_dash-component-suites/"):
+            return await self._files(scope, receive, with_headers(send, SECURITY_HEADERS))
         if path.startswith(("/_dash-", "/assets/", "/_reload-hash", "/_favicon")):
             if path == _UPDATES and scope["method"] == "POST":
                 return await self._update(scope, receive, send)
-            return await self._screens(scope, receive, with_headers(send, self._page_headers))
+            wrapped = with_headers(send, self._page_headers)
+            return await compressed(self._screens, scope, receive, wrapped)
         if scope["method"] not in ("GET", "HEAD"):
             return await refuse(send, 405, "Screens are read with GET.")
         status = None if known_path(path) else 404
@@ -140,7 +145,8 @@ class Dispatcher:
             await send(message)
 
         try:
-            await self._screens(scope, receive, with_headers(watched, self._page_headers))
+            wrapped = with_headers(watched, self._page_headers)
+            await compressed(self._screens, scope, receive, wrapped)
         except BodyTooLarge:
             raise
         except Exception as err:
@@ -193,7 +199,7 @@ class Metrics:
         self.registry.register(_CacheMetrics(cache))
 
     @contextlib.contextmanager
-    def watch(self, path: str) -> Iterable[None]:  # type: ignore[misc]
+    def watch(self, path: str) -> Iterator[None]:
         kind = (
             "update"
             if path == _UPDATES
@@ -274,7 +280,7 @@ def run(
         listener.close()
         raise DashboardStartError(f"The dashboards cannot open their data: {err}") from err
     config = uvicorn.Config(
-        create_server(data),  # type: ignore[arg-type]
+        create_server(data),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -6,14 +6,15 @@ everything else in it runs in the browser (assets/gatelens.js).
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
-from analytics.query import TimeRange
 from dashboards import format as fmt
 from dashboards import ids
+from dashboards.components import attrs
 from dashboards.data import Data, refresh_name
 from dashboards.guard import guarded
 from dashboards.settings import DashboardSettings
@@ -23,7 +24,7 @@ Component = Any
 
 _ICONS = {"": "home"}
 _TIMER_MS = 1000
-"""How often the browser looks whether a refresh is due; the refresh itself comes at its own pace."""
+"""How often the browser looks whether a refresh is due; refreshes come at their own pace."""
 
 
 def layout(settings: DashboardSettings) -> Component:
@@ -34,6 +35,7 @@ def layout(settings: DashboardSettings) -> Component:
         children=[
             dcc.Location(id=ids.URL, refresh=False),
             dcc.Store(id=ids.SCHEME),
+            dcc.Store(id="scheme-asked", data=0),
             dcc.Store(id=ids.VIEW),
             dcc.Store(id=ids.TICK, data=0),
             dcc.Store(id="zoomed"),
@@ -82,7 +84,7 @@ def _navigation(settings: DashboardSettings) -> Component:
             html.Div("Press / to search, t for theme, r to refresh", className="gl-nav-foot"),
         ],
         className="gl-nav",
-        **{"aria-label": "Main"},
+        **attrs({"aria-label": "Main"}),
     )
 
 
@@ -110,7 +112,7 @@ def _content() -> Component:
 def _menu(label: Component, body: Component, name: str) -> Component:
     return html.Details(
         [
-            html.Summary(label, className="gl-button", **{"aria-label": name}),
+            html.Summary(label, className="gl-button", **attrs({"aria-label": name})),
             html.Div(body, className="gl-pop-body"),
         ],
         className="gl-pop",
@@ -118,11 +120,13 @@ def _menu(label: Component, body: Component, name: str) -> Component:
 
 
 def _item(text: str, **attributes: str) -> Component:
-    return html.Button(text, className="gl-menu-item", type="button", **attributes)
+    return html.Button(text, className="gl-menu-item", type="button", **attrs(attributes))
 
 
 def _range_menu() -> Component:
-    quick = [_item(text, **{"data-gl-set": f"from={start}&to=now"}) for start, text in RANGES]
+    quick = [
+        _item(text, **attrs({"data-gl-set": f"from={start}&to=now"})) for start, text in RANGES
+    ]
     form = [
         html.Label(
             [
@@ -140,7 +144,10 @@ def _range_menu() -> Component:
         ),
         html.Div("Times are UTC. Dragging on a chart zooms.", className="gl-menu-help"),
         html.Button(
-            "Apply", className="gl-button primary", type="button", **{"data-gl-apply-range": "1"}
+            "Apply",
+            className="gl-button primary",
+            type="button",
+            **attrs({"data-gl-apply-range": "1"}),
         ),
     ]
     return _menu(
@@ -155,9 +162,12 @@ def _range_menu() -> Component:
 
 def _refresh_menu() -> Component:
     items = [
-        _item("Refresh now", **{"data-gl-refresh-now": "1"}),
+        _item("Refresh now", **attrs({"data-gl-refresh-now": "1"})),
         *(
-            _item("Off" if name == "off" else f"Every {name}", **{"data-gl-set": f"refresh={name}"})
+            _item(
+                "Off" if name == "off" else f"Every {name}",
+                **attrs({"data-gl-set": f"refresh={name}"}),
+            )
             for name in REFRESHES
         ),
     ]
@@ -178,11 +188,14 @@ def _environment_menu() -> Component:
 
 def _theme_menu() -> Component:
     items = [
-        _item(name.capitalize(), **{"data-gl-theme": name}) for name in ("dark", "light", "system")
+        _item(name.capitalize(), **attrs({"data-gl-theme": name}))
+        for name in ("dark", "light", "system")
     ]
     return html.Details(
         [
-            html.Summary(icon("theme"), className="gl-button icon", **{"aria-label": "Theme"}),
+            html.Summary(
+                icon("theme"), className="gl-button icon", **attrs({"aria-label": "Theme"})
+            ),
             html.Div(html.Div(items, className="gl-pop-list"), className="gl-pop-body"),
         ],
         className="gl-pop",
@@ -190,25 +203,27 @@ def _theme_menu() -> Component:
 
 
 def icon(name: str) -> Component:
-    return html.I(className=f"gl-icon gl-i-{name}", **{"aria-hidden": "true"})
+    return html.I(className=f"gl-icon gl-i-{name}", **attrs({"aria-hidden": "true"}))
 
 
 def register(app: Dash, data: Data) -> None:
     """The frame's callbacks: five in the browser, one on the server."""
     client = "gatelens"
-    app.clientside_callback(
+    clientside: Any = app.clientside_callback  # not typed by the library
+    clientside(
         ClientsideFunction(client, "scheme"),
         Output(ids.SCHEME, "data"),
-        Input(ids.PROVIDER, "id"),
+        Output(ids.PROVIDER, "forceColorScheme"),
+        Input("scheme-asked", "data"),
     )
-    app.clientside_callback(
+    clientside(
         ClientsideFunction(client, "tick"),
         Output(ids.TICK, "data"),
         Input(ids.TIMER, "n_intervals"),
         State(ids.TICK, "data"),
         prevent_initial_call=True,
     )
-    app.clientside_callback(
+    clientside(
         ClientsideFunction(client, "view"),
         Output(ids.VIEW, "data"),
         Input(ids.URL, "search"),
@@ -216,7 +231,7 @@ def register(app: Dash, data: Data) -> None:
         Input(ids.TICK, "data"),
         Input(ids.SCHEME, "data"),
     )
-    app.clientside_callback(
+    clientside(
         ClientsideFunction(client, "header"),
         Output(ids.RANGE_LABEL, "children"),
         Output(ids.REFRESH_LABEL, "children"),
@@ -228,7 +243,7 @@ def register(app: Dash, data: Data) -> None:
         State("nav-links", "data"),
         State("header-options", "data"),
     )
-    app.clientside_callback(
+    clientside(
         ClientsideFunction(client, "zoom"),
         Output("zoomed", "data"),
         Input({"type": ids.TIME_GRAPH, "name": ALL}, "relayoutData"),
@@ -245,22 +260,19 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=4)
     async def frame(stored: object) -> tuple[Component, str, Component, Component]:
         view = data.view(stored)
-        newest, environments = await data.ask(
-            "frame", view, lambda: _newest_and_environments(data, view.time_range)
+        completeness, environments = await asyncio.gather(
+            data.completeness(view), data.environments()
         )
+        newest = completeness.data_until
         age_s = None if newest is None else (data.clock() - newest).total_seconds()
         tone = "" if age_s is None else "good" if age_s < 60 else "warn"
         text = "No data in range" if newest is None else f"Data until {fmt.clock(newest)} UTC"
         menu = [
-            _item("All environments", **{"data-gl-set": "env="}),
-            *(_item(fmt.plain(name), **{"data-gl-set": f"env={name}"}) for name in environments),
+            _item("All environments", **attrs({"data-gl-set": "env="})),
+            *(
+                _item(fmt.plain(name), **attrs({"data-gl-set": f"env={name}"}))
+                for name in environments
+            ),
         ]
         notes = [html.Div(note, className="gl-note", role="status") for note in view.notes]
         return [html.I(), html.Span(text)], f"gl-fresh {tone}", menu, notes
-
-
-def _newest_and_environments(data: Data, time_range: TimeRange) -> tuple[Any, list[str]]:
-    """Time of the newest request in the range (None = none), and every environment seen in it."""
-    newest = data.analytics.completeness(time_range).data_until
-    rows = data.analytics.usage(time_range, by=("environment",), limit=50)
-    return newest, sorted(name for name in rows["environment"].to_list() if name)

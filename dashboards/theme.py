@@ -1,26 +1,25 @@
 """All design tokens, for dark and light: the only place where a colour, size or font is written.
 
 Turned into CSS variables (`css()`), Plotly templates (`template(mode)`) and colours for data
-(`api_colour`, `SEVERITY`, `STATUS_CLASS`). Data colours are readable on both grounds, keep apart for
-the common kinds of colour blindness (Okabe-Ito and Tol hues, spread in lightness), and leave red and
-amber to what is wrong.
+(`ColourBook`, `SEVERITY`, `STATUS_CLASS`). Data colours are readable on both grounds, keep apart
+for the common kinds of colour blindness (Okabe-Ito and Tol hues, spread in lightness), and leave
+red and amber to what is wrong.
 """
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from threading import Lock
-from typing import Literal
-
-import plotly.graph_objects as go
+from typing import Any, Literal
 
 Mode = Literal["dark", "light"]
 
 FONT = (
-    'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", '
-    '"Noto Sans", "Liberation Sans", Arial, sans-serif'
+    'Inter, -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, '
+    '"Liberation Sans", system-ui, sans-serif'
 )
 MONO = (
     'ui-monospace, "SF Mono", "JetBrains Mono", "Cascadia Code", Menlo, Consolas, '
@@ -113,7 +112,7 @@ SERIES = (
     "#3db2d6", "#d9773f", "#b35fd0", "#a8923a", "#5b7fc4", "#c0788a",
     "#2a9d8f", "#9c8fb8", "#6d9b7c", "#b8865a",
 )  # fmt: skip
-"""Colours of APIs, consumers and other names. Sixteen, so that a dozen APIs rarely have to share."""
+"""Colours of APIs, consumers and other names. Sixteen, so that a dozen APIs need not share."""
 
 OTHERS = "#7d8798"
 """Everything that is summed up as 'others', and what has no name."""
@@ -149,8 +148,8 @@ class ColourBook:
     """Gives every name one colour for as long as the process lives.
 
     The colour comes from a stable hash of the name, so that a restart, another page and another
-    person's screen show the same. Where two names would share one while others are free, the later
-    takes the next free one; names of the catalog are entered first, in order.
+    person's screen show the same. Names that are learned (those of the catalog, and what charts
+    show) take the next free colour where two would share one; once all are taken, names share.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -158,27 +157,26 @@ class ColourBook:
         self._taken: dict[str, int] = {}
         self.learn(names)
 
-    def learn(self, names: Iterable[str]) -> None:
-        """Enter names; ordered, so that a set of names gives the same colours on every start."""
-        for name in sorted(set(names)):
-            self.colour(name)
+    def learn(self, names: Iterable[str | None]) -> None:
+        """Reserve colours; in order of name, so that the same names get the same on any start."""
+        with self._lock:
+            for name in sorted({n for n in names if n} - self._taken.keys()):
+                used = set(self._taken.values())
+                if len(used) == len(SERIES):
+                    return
+                start = _preferred(name)
+                slots = ((start + step) % len(SERIES) for step in range(len(SERIES)))
+                self._taken[name] = next(slot for slot in slots if slot not in used)
 
     def colour(self, name: str | None) -> str:
+        """Colour of a name; grey for no name."""
         if not name:
             return OTHERS
-        with self._lock:
-            if name not in self._taken:
-                self._taken[name] = self._slot_locked(name)
-            return SERIES[self._taken[name]]
+        return SERIES[self._taken.get(name, _preferred(name))]
 
-    def _slot_locked(self, name: str) -> int:
-        start = zlib.crc32(name.encode()) % len(SERIES)
-        used = set(self._taken.values())
-        for step in range(len(SERIES)):
-            slot = (start + step) % len(SERIES)
-            if slot not in used:
-                return slot
-        return start
+
+def _preferred(name: str) -> int:
+    return zlib.crc32(name.encode()) % len(SERIES)
 
 
 def rgba(colour: str, alpha: float) -> str:
@@ -208,7 +206,8 @@ def heat_scale(mode: Mode) -> list[list[float | str]]:
     return [[p, c] for p, c in zip(at, stops, strict=True)]
 
 
-def template(mode: Mode) -> go.layout.Template:
+@functools.cache
+def template(mode: Mode) -> dict[str, Any]:
     """The look of every chart: transparent ground, hairline grid, small type, one hover box."""
     t = tokens(mode)
     axis = {
@@ -221,8 +220,8 @@ def template(mode: Mode) -> go.layout.Template:
         "title": {"font": {"size": 11, "color": t.muted}},
         "automargin": True,
     }
-    return go.layout.Template(
-        layout={
+    return {
+        "layout": {
             "font": {"family": FONT, "size": 12, "color": t.muted},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
@@ -252,7 +251,7 @@ def template(mode: Mode) -> go.layout.Template:
             "bargap": 0.18,
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": t.faint, "activecolor": t.text},
         }
-    )
+    }
 
 
 def css() -> str:

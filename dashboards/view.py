@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlencode
 
 from analytics.errors import InvalidTimeRange
@@ -25,8 +25,11 @@ from dashboards.limits import (
 from dashboards.theme import Mode
 
 NOW_GRAIN_S: Final = 5
+LONG_NOW_GRAIN_S: Final = 30
+LONG_RANGE_S: Final = 6.5 * 3600
 """`now` is rounded down to this, so that the panels of a screen, and everybody looking at the same
-screen, ask the same question and share one answer."""
+screen, ask the same question and share one answer. Ranges over LONG_RANGE_S take the longer one:
+there, seconds do not show, and the questions cost more."""
 
 FILTERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -88,7 +91,8 @@ class View:
 
     @property
     def analytics_filters(self) -> Filters:
-        return Filters(**{FILTERS[name]: values for name, values in self.filters.items()})
+        named: Any = {FILTERS[name]: values for name, values in self.filters.items()}
+        return Filters(**named)
 
     @property
     def seconds(self) -> float:
@@ -112,6 +116,11 @@ class View:
             self,
             filters=MappingProxyType({**self.filters, **{k: (v,) for k, v in filters.items()}}),
         )
+
+    def unfiltered(self, name: str) -> View:
+        """The same view without one filter."""
+        left = {k: v for k, v in self.filters.items() if k != name}
+        return replace(self, filters=MappingProxyType(left))
 
     def query(self, **changes: str | None) -> str:
         """The query string of a link that keeps range, filters and refresh; None removes a key."""
@@ -160,8 +169,12 @@ def parse_view(
     except ValueError:
         notes.append("The link has too many parts; showing the default range without filters.")
         parameters = {}
-    floored = datetime.fromtimestamp(now.timestamp() // NOW_GRAIN_S * NOW_GRAIN_S, tz=UTC)
-    from_text, to_text, start, end = _range(parameters, floored, default_from, notes)
+    from_text, to_text, start, end = _range(
+        parameters, _floored(now, NOW_GRAIN_S), default_from, []
+    )
+    long = (end - start).total_seconds() > LONG_RANGE_S
+    grain_s = LONG_NOW_GRAIN_S if long else NOW_GRAIN_S
+    from_text, to_text, start, end = _range(parameters, _floored(now, grain_s), default_from, notes)
     refresh = parameters.get("refresh", [default_refresh])[-1]
     return View(
         start=start,
@@ -170,7 +183,7 @@ def parse_view(
         to_text=to_text,
         filters=_filters(parameters, notes),
         refresh=refresh if refresh in REFRESHES else default_refresh,
-        mode=cast(Mode, mode) if mode in ("dark", "light") else "dark",
+        mode="light" if mode == "light" else "dark",
         extra=MappingProxyType(
             {
                 name: values[-1][:FILTER_CHARS_MAX]
@@ -180,6 +193,10 @@ def parse_view(
         ),
         notes=tuple(notes),
     )
+
+
+def _floored(now: datetime, grain_s: int) -> datetime:
+    return datetime.fromtimestamp(now.timestamp() // grain_s * grain_s, tz=UTC)
 
 
 def _range(

@@ -89,7 +89,7 @@
   }
   function applyTheme() {
     document.documentElement.setAttribute("data-mantine-color-scheme", resolved());
-    if (window.dash_clientside && dash_clientside.set_props) dash_clientside.set_props("scheme", { data: resolved() });
+    if (window.dash_clientside && dash_clientside.set_props) dash_clientside.set_props("scheme-asked", { data: Date.now() });
   }
   function setTheme(name) {
     try { localStorage.setItem("gl-theme", name); } catch (e) { /* private mode: for this page only */ }
@@ -118,7 +118,7 @@
         return (previous || 0) + 1;
       },
 
-      scheme: () => resolved(),
+      scheme: () => [resolved(), resolved()],
 
       // Labels of the header's controls, and links of the navigation, from the URL.
       header: (search, pathname, links, options) => {

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import plotly.graph_objects as go
 import polars as pl
 
 from dashboards import format as fmt
-from dashboards.figures.base import TimeAxis, figure, message, time_axis
+from dashboards.figures.base import Figure, TimeAxis, figure, message, time_axis
 from dashboards.theme import heat_scale
 
 BUCKETS_PER_ROW = 12
@@ -27,7 +26,7 @@ def row_ms(row: float) -> float:
     return math.exp(row * _ROW_LN)
 
 
-def latency_heatmap(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> go.Figure:
+def latency_heatmap(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> Figure:
     """frame: time (start of interval), bucket, requests; partial sums may repeat a cell."""
     if frame.is_empty():
         return message(empty, axis.mode)
@@ -35,11 +34,12 @@ def latency_heatmap(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> go.Fi
     cells: dict[tuple[int, object], int] = {}
     for time, bucket, requests in frame.select("time", "bucket", "requests").iter_rows():
         key = (row_of(bucket), time)
-        cells[key] = cells.get(key, 0) + requests
+        cells[key] = cells.get(key, 0) + (requests or 0)
     rows = range(min(r for r, _ in cells), max(r for r, _ in cells) + 1)
     counts = [[cells.get((row, t)) for t in times] for row in rows]
     fig = figure(axis.mode, hovermode="closest")
-    fig.add_heatmap(
+    fig.add(
+        "heatmap",
         x=times,
         y=list(rows),
         z=[[None if c is None else math.sqrt(c) for c in line] for line in counts],
@@ -67,7 +67,8 @@ def latency_heatmap(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> go.Fi
         for m in ((1, 3) if high / low < 3000 else (1,))
         if low <= 10.0**e * m <= high
     ]
-    fig.update_yaxes(
+    fig.update_axis(
+        "yaxis",
         tickmode="array",
         tickvals=[math.log(t) / _ROW_LN - 0.5 for t in ticks],
         ticktext=[fmt.milliseconds(t) for t in ticks],

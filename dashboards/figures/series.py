@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import plotly.graph_objects as go
 import polars as pl
 
 from dashboards import format as fmt
 from dashboards.figures.base import (
+    Figure,
     TimeAxis,
     figure,
     finite_max,
@@ -36,14 +36,16 @@ class Line:
     colour: str
 
 
-def largest(frame: pl.DataFrame, by: str, count: int = SERIES_MAX) -> list[str | None]:
-    """Names with the most requests, largest first; ties by name, so that the order is stable."""
+def largest(
+    frame: pl.DataFrame, by: str, *, count: int = SERIES_MAX, of: str = "requests"
+) -> list[str | None]:
+    """Names with the most requests (or errors), largest first; ties by name."""
     if frame.is_empty():
         return []
     ranked = (
         frame.group_by(by)
-        .agg(pl.col("requests").sum())
-        .sort(["requests", by], descending=[True, False], nulls_last=True)
+        .agg(pl.col(of).sum())
+        .sort([of, by], descending=[True, False], nulls_last=True)
     )
     names: list[str | None] = ranked[by].head(count).to_list()
     return names
@@ -107,17 +109,20 @@ def measured_lines(
 
 def stacked(
     lines: Sequence[Line], axis: TimeAxis, formatter: fmt.Formatter, *, empty: str
-) -> go.Figure:
+) -> Figure:
     """Areas on top of each other, the first at the bottom."""
     if not any(v for line in lines for v in line.values):
         return message(empty, axis.mode)
     fig = figure(axis.mode)
     times = axis.times()
     for line in lines:
-        fig.add_scatter(
+        fig.add(
+            "scatter",
             x=times,
             y=line.values,
-            name=fmt.for_plotly(line.name),
+            name=fmt.for_plotly(line.name, 32),
+            legendgroup=fmt.for_plotly(line.name, 32),
+            showlegend=False,
             stackgroup="all",
             mode="lines",
             line={"width": 1, "color": line.colour},
@@ -126,9 +131,26 @@ def stacked(
             hovertemplate="%{customdata}",
         )
     top = max(sum(line.values[i] or 0.0 for line in lines) for i in range(len(times)))
+    swatches(fig, lines)
     time_axis(fig, axis)
     value_axis(fig, top, formatter)
     return fig
+
+
+def swatches(fig: Figure, lines: Sequence[Line]) -> None:
+    """A legend of small squares, largest first; clicking one hides its series."""
+    for line in lines:
+        name = fmt.for_plotly(line.name, 32)
+        fig.add(
+            "scatter",
+            x=[None],
+            y=[None],
+            name=name,
+            legendgroup=name,
+            mode="markers",
+            marker={"symbol": "square", "size": 8, "color": line.colour},
+            hoverinfo="skip",
+        )
 
 
 def overlaid(
@@ -138,7 +160,7 @@ def overlaid(
     *,
     empty: str,
     legend: bool = True,
-) -> go.Figure:
+) -> Figure:
     """Thin lines over each other; single measured points between gaps show as dots."""
     if not any(v is not None for line in lines for v in line.values):
         return message(empty, axis.mode)
@@ -146,10 +168,13 @@ def overlaid(
     times = axis.times()
     for line in lines:
         lonely = [_alone(line.values, i) for i in range(len(times))]
-        fig.add_scatter(
+        fig.add(
+            "scatter",
             x=times,
             y=line.values,
-            name=fmt.for_plotly(line.name),
+            name=fmt.for_plotly(line.name, 32),
+            legendgroup=fmt.for_plotly(line.name, 32),
+            showlegend=False,
             mode="lines+markers" if any(lonely) else "lines",
             connectgaps=False,
             line={"width": 1.5, "color": line.colour},
@@ -157,6 +182,8 @@ def overlaid(
             customdata=[formatter(v) for v in line.values],
             hovertemplate="%{customdata}",
         )
+    if legend:
+        swatches(fig, lines)
     time_axis(fig, axis)
     value_axis(fig, finite_max(*(line.values for line in lines)), formatter)
     return fig

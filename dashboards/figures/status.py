@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import plotly.graph_objects as go
 import polars as pl
 
 from dashboards import format as fmt
-from dashboards.figures.base import TimeAxis, figure, message, time_axis, value_axis
+from dashboards.figures.base import Figure, TimeAxis, figure, message, time_axis, value_axis
 from dashboards.theme import STATUS_CLASS, status_class
 
 CLASS_TEXT = {
@@ -18,7 +17,7 @@ CLASS_TEXT = {
 }
 
 
-def status_bars(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> go.Figure:
+def status_bars(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> Figure:
     """Requests per interval, stacked by class. frame: time, status_code, requests."""
     if frame.is_empty() or not frame["requests"].sum():
         return message(empty, axis.mode)
@@ -26,7 +25,7 @@ def status_bars(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> go.Figure
     cells: dict[tuple[str, object], int] = {}
     for time, code, requests in frame.select("time", "status_code", "requests").iter_rows():
         key = (status_class(None if code is None else int(code)), time)
-        cells[key] = cells.get(key, 0) + requests
+        cells[key] = cells.get(key, 0) + (requests or 0)
     fig = figure(axis.mode, barmode="stack", bargap=0.12)
     totals = [0] * len(times)
     # Drawn from the bottom: errors there, where a change of height is easiest to see.
@@ -35,7 +34,8 @@ def status_bars(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> go.Figure
         if not any(counts):
             continue
         totals = [a + b for a, b in zip(totals, counts, strict=True)]
-        fig.add_bar(
+        fig.add(
+            "bar",
             x=times,
             y=counts,
             width=axis.interval_s * 880,

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from dash import Dash, Input, Output, html
 
 from dashboards import ids
 from dashboards.alert_panels import alert_tiles, history_table
-from dashboards.alert_state import active_alerts, alert_changes
-from dashboards.components import Stat, page_head, panel, skeleton_rows, skeleton_stats, stat_row
+from dashboards.components import (
+    Stat,
+    Tone,
+    page_head,
+    panel,
+    skeleton_rows,
+    skeleton_stats,
+    stat_row,
+)
 from dashboards.data import Data
 from dashboards.guard import guarded
 
 Component = Any
 
 HISTORY_SHOWN = 100
+
+_TILES: tuple[tuple[str, str, str, Tone], ...] = (
+    ("firing", "Firing", "over the threshold for long enough", "bad"),
+    ("pending", "Pending", "over the threshold, not yet long enough", "warn"),
+    ("no_data", "Without data", "nothing measured: not known to be well", "warn"),
+)
 
 
 def layout(_data: Data) -> Component:
@@ -39,9 +53,8 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=3, show_in=2)
     async def show(stored: object) -> tuple[Component, ...]:
         view = data.view(stored)
-        active = await data.cache.get("alerts", lambda: active_alerts(data.state))
-        changes = await data.cache.get(
-            "alert-history", lambda: alert_changes(data.state, HISTORY_SHOWN)
+        active, changes = await asyncio.gather(
+            data.active_alerts(), data.alert_changes(HISTORY_SHOWN)
         )
         counts = {
             state: sum(1 for a in active if a.state == state)
@@ -49,15 +62,15 @@ def register(app: Dash, data: Data) -> None:
         }
         stats = [
             Stat(
-                f"alerts-{state}", label, counts[state], str(counts[state]), hint=hint,
+                f"alerts-{state}",
+                label,
+                counts[state],
+                str(counts[state]),
+                hint=hint,
                 tone=tone if counts[state] else "",
             )
-            for state, label, hint, tone in (
-                ("firing", "Firing", "over the threshold for long enough", "bad"),
-                ("pending", "Pending", "over the threshold, not yet long enough", "warn"),
-                ("no_data", "Without data", "nothing measured: not known to be well", "warn"),
-            )
-        ]  # fmt: skip
+            for state, label, hint, tone in _TILES
+        ]
         return (
             stat_row(stats, view.mode),
             alert_tiles(active, view, data.clock()),

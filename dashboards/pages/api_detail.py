@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -9,13 +10,14 @@ from urllib.parse import quote
 import polars as pl
 from dash import Dash, Input, Output, State, dcc, html
 
-from analytics.query import Completeness, Overview
+from analytics.query import UNKNOWN, Completeness, Overview
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.components import (
     Component,
     Head,
     Stat,
+    attrs,
     badge,
     crumbs,
     dot,
@@ -35,12 +37,13 @@ from dashboards.figures.heatmap import latency_heatmap
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX
-from dashboards.pages.home import axis_of, column_on, error_tone
+from dashboards.pages.home import axis_of, column_on, error_tone, rate_on
 from dashboards.theme import PARTS, QUANTILES, STATUS_CLASS, status_class
 from dashboards.view import FILTERS, View
 
 NAME = "api-name"
 ROWS_SHOWN = 12
+
 
 def layout(data: Data, name: str) -> Component:
     known = data.catalog.api(name)
@@ -64,19 +67,62 @@ def layout(data: Data, name: str) -> Component:
             html.Div(skeleton_stats(7), id="api-stats"),
             html.Div(
                 [
-                    time_chart("Answers by status", "api-status", note="requests per interval", height=236, className="w6"),
-                    time_chart("Latency", "api-latency", note="p50, p95, p99 of the whole time", height=236, className="w6"),
-                    time_chart("Where the time goes", "api-split", note="p95 at the upstream and in the gateway", height=236, className="w6"),
-                    time_chart("Latency heat-map", "api-heat", note="how many requests took how long", height=236, className="w6"),
-                    panel("Routes", html.Div(skeleton_rows(8), id="api-routes"), note="click one to filter this page", className="w7 flush"),
-                    panel("Top consumers", html.Div(skeleton_rows(8), id="api-consumers"), className="w5 flush"),
-                    time_chart("Traffic by consumer", "api-consumer-traffic", note="requests per second, in the same colours", height=236, className="w7"),
-                    panel("Status codes", html.Div(skeleton_rows(6), id="api-codes"), className="w5 flush"),
+                    time_chart(
+                        "Answers by status",
+                        "api-status",
+                        note="requests per interval",
+                        height=236,
+                        className="w6",
+                    ),
+                    time_chart(
+                        "Latency",
+                        "api-latency",
+                        note="p50, p95, p99 of the whole time",
+                        height=236,
+                        className="w6",
+                    ),
+                    time_chart(
+                        "Where the time goes",
+                        "api-split",
+                        note="p95 at the upstream and in the gateway",
+                        height=236,
+                        className="w6",
+                    ),
+                    time_chart(
+                        "Latency heat-map",
+                        "api-heat",
+                        note="how many requests took how long",
+                        height=236,
+                        className="w6",
+                    ),
+                    panel(
+                        "Routes",
+                        html.Div(skeleton_rows(8), id="api-routes"),
+                        note="click one to filter this page",
+                        className="w7 flush",
+                    ),
+                    panel(
+                        "Top consumers",
+                        html.Div(skeleton_rows(8), id="api-consumers"),
+                        className="w5 flush",
+                    ),
+                    time_chart(
+                        "Traffic by consumer",
+                        "api-consumer-traffic",
+                        note="requests per second, in the same colours",
+                        height=236,
+                        className="w7",
+                    ),
+                    panel(
+                        "Status codes",
+                        html.Div(skeleton_rows(6), id="api-codes"),
+                        className="w5 flush",
+                    ),
                 ],
                 className="gl-grid",
             ),
         ]
-    )  # fmt: skip
+    )
 
 
 def register(app: Dash, data: Data) -> None:
@@ -91,10 +137,19 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=4, show_in=0)
     async def stats(stored: object, name: object) -> tuple[Component, ...]:
         full, view = views(data, stored, name)
-        what = await data.ask("api-state", view, lambda: load_state(data, view))
+        what = ApiState(
+            *await asyncio.gather(
+                data.overview(view),
+                data.completeness(view),
+                data.usage(view, over_time=True),
+                data.latency(view),
+                data.measure(view, "upstream_p95_ms"),
+                data.measure(view, "gateway_p95_ms"),
+            )
+        )
         return (
             stat_row(state_stats(what, view), view.mode),
-            view.label,
+            api_sub(view, what.overview),
             crumbs(("APIs", f"/apis{full.query()}"), (fmt.plain(str(name), 60), "")),
             filter_chips(full),
         )
@@ -110,7 +165,16 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=4)
     async def charts(stored: object, name: object) -> tuple[Component, ...]:
         _, view = views(data, stored, name)
-        what = await data.ask("api-charts", view, lambda: load_charts(data, view))
+        what = Charts(
+            *await asyncio.gather(
+                data.usage(view, "status_code", over_time=True),
+                data.latency(view),
+                data.latency(view, part="upstream", quantiles=(0.95,)),
+                data.latency(view, part="gateway", quantiles=(0.95,)),
+                data.histogram(view),
+                data.completeness(view),
+            )
+        )
         return chart_figures(what, view)
 
     @app.callback(
@@ -124,12 +188,20 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=4, show_in=0)
     async def tables(stored: object, name: object) -> tuple[Component, ...]:
         full, view = views(data, stored, name)
-        what = await data.ask("api-tables", view, lambda: load_tables(data, view))
-        data.colours.learn(n for n in what.consumers["consumer"].to_list() if n)
-        axis = axis_of(view, None)
+        what = Tables(
+            *await asyncio.gather(
+                data.breakdown(view, "route", ROWS_SHOWN),
+                data.breakdown(view, "consumer", ROWS_SHOWN),
+                data.usage(view, "status_code"),
+                data.usage(view, "consumer", over_time=True),
+                data.completeness(view),
+            )
+        )
+        axis = axis_of(view, what.completeness.data_until)
         top = what.consumers["consumer"].head(SERIES_MAX).to_list()
+        data.consumer_colours.learn(top)
         traffic = series.rates(
-            what.consumer_usage, axis, by="consumer", names=top, colour=data.colours.colour
+            what.consumer_usage, axis, by="consumer", names=top, colour=data.consumer_colours.colour
         )
         return (
             routes_table(what.routes, full),
@@ -145,6 +217,16 @@ def views(data: Data, stored: object, name: object) -> tuple[View, View]:
     return full, full.narrowed(api=str(name)[:300])
 
 
+def api_sub(view: View, overview: Overview) -> list[Component]:
+    return [
+        f"{view.label} · ",
+        number(fmt.rate(overview.requests_per_s), overview.requests_per_s, id="api-rate"),
+        " · ",
+        number(fmt.whole(overview.consumers), overview.consumers, id="api-consumers-count"),
+        " consumers",
+    ]
+
+
 def filter_chips(view: View) -> list[Component]:
     """What this page is narrowed to, each removable by a click."""
     return [
@@ -153,7 +235,7 @@ def filter_chips(view: View) -> list[Component]:
             className="gl-chip",
             type="button",
             title="Remove this filter",
-            **{"data-gl-set": f"{name}="},
+            **attrs({"data-gl-set": f"{name}="}),
         )
         for name, values in view.filters.items()
         for value in values
@@ -171,65 +253,57 @@ class ApiState:
     gateway_p95_ms: float | None
 
 
-def load_state(data: Data, view: View) -> ApiState:
-    where, filters, ask = view.time_range, view.analytics_filters, data.analytics
-    split = {
-        part: ask.measure(f"{part}_p95_ms", where, filters)["value"].to_list()
-        for part in ("upstream", "gateway")
-    }
-    return ApiState(
-        ask.overview(where, filters),
-        ask.completeness(where, filters),
-        ask.usage(where, filters, interval_s=view.interval_s),
-        ask.latency(where, filters, interval_s=view.interval_s),
-        split["upstream"][0] if split["upstream"] else None,
-        split["gateway"][0] if split["gateway"] else None,
-    )
-
-
 def state_stats(what: ApiState, view: View) -> list[Stat]:
     now, then = what.overview, what.overview.previous
     axis = axis_of(view, what.completeness.data_until)
-    requests = column_on(axis, what.usage, "requests", zero=True)
+    requests = rate_on(axis, what.usage)
     errors = column_on(axis, what.usage, "error_rate")
     latency = {q: column_on(axis, what.latency, q) for q in QUANTILES}
     cards = [
         Stat(
-            "api-requests", "Requests", now.requests, fmt.count(now.requests),
-            previous=then.requests if then else None, spark=requests,
+            "api-requests",
+            "Requests",
+            now.requests,
+            fmt.count(now.requests),
+            previous=then.requests if then else None,
+            spark=requests,
         ),
         Stat(
-            "api-rate", "Traffic", now.requests_per_s, fmt.rate(now.requests_per_s),
-            previous=then.requests_per_s if then else None, spark=requests,
-        ),
-        Stat(
-            "api-error-rate", "Error rate", now.error_rate, fmt.percent(now.error_rate),
-            previous=then.error_rate if then else None, better="down", spark=errors, colour="#e2605f",
+            "api-error-rate",
+            "Error rate",
+            now.error_rate,
+            fmt.percent(now.error_rate),
+            previous=then.error_rate if then else None,
+            better="down",
+            spark=errors,
+            colour="#e2605f",
             tone="bad" if error_tone(now.error_rate) == "bad" else "",
         ),
-    ]  # fmt: skip
+    ]
     for q, label in (("p50_ms", "p50"), ("p95_ms", "p95"), ("p99_ms", "p99")):
         value = getattr(now, q)
         cards.append(
             Stat(
-                f"api-{label}", f"Latency {label}", value, fmt.milliseconds(value),
-                previous=getattr(then, q) if then else None, better="down", spark=latency[q],
+                f"api-{label}",
+                f"Latency {label}",
+                value,
+                fmt.milliseconds(value),
+                previous=getattr(then, q) if then else None,
+                better="down",
+                spark=latency[q],
                 colour=QUANTILES[q],
             )
-        )  # fmt: skip
+        )
     up, gw = what.upstream_p95_ms, what.gateway_p95_ms
     cards.append(
         Stat(
-            "api-gateway-p95", "Gateway p95", gw, fmt.milliseconds(gw),
+            "api-gateway-p95",
+            "Gateway p95",
+            gw,
+            fmt.milliseconds(gw),
             hint=f"upstream p95 {fmt.milliseconds(up)}",
         )
-    )  # fmt: skip
-    cards.append(
-        Stat(
-            "api-consumers-count", "Consumers", now.consumers, fmt.count(now.consumers),
-            previous=then.consumers if then else None, better="up",
-        )
-    )  # fmt: skip
+    )
     return cards
 
 
@@ -241,20 +315,6 @@ class Charts:
     gateway: pl.DataFrame
     heat: pl.DataFrame
     completeness: Completeness
-
-
-def load_charts(data: Data, view: View) -> Charts:
-    where, filters, ask, step = (
-        view.time_range, view.analytics_filters, data.analytics, view.interval_s,
-    )  # fmt: skip
-    return Charts(
-        ask.usage(where, filters, by=("status_code",), interval_s=step),
-        ask.latency(where, filters, interval_s=step),
-        ask.latency(where, filters, interval_s=step, part="upstream", quantiles=(0.95,)),
-        ask.latency(where, filters, interval_s=step, part="gateway", quantiles=(0.95,)),
-        ask.latency_histogram(where, filters, interval_s=step),
-        ask.completeness(where, filters),
-    )
 
 
 def chart_figures(what: Charts, view: View) -> tuple[Any, ...]:
@@ -284,16 +344,12 @@ class Tables:
     consumers: pl.DataFrame
     codes: pl.DataFrame
     consumer_usage: pl.DataFrame
+    completeness: Completeness
 
 
-def load_tables(data: Data, view: View) -> Tables:
-    where, filters, ask = view.time_range, view.analytics_filters, data.analytics
-    return Tables(
-        ask.breakdown(where, filters, by="route", limit=ROWS_SHOWN),
-        ask.breakdown(where, filters, by="consumer", limit=ROWS_SHOWN),
-        ask.usage(where, filters, by=("status_code",)),
-        ask.usage(where, filters, by=("consumer",), interval_s=view.interval_s),
-    )
+def chosen(dimension: str, value: str | None) -> dict[str, str]:
+    """Attributes of an element whose click narrows the page to one value."""
+    return {"data-gl-set": f"{dimension}={quote(value or UNKNOWN, safe='')}"}
 
 
 def routes_table(rows: pl.DataFrame, view: View) -> Component:
@@ -304,7 +360,7 @@ def routes_table(rows: pl.DataFrame, view: View) -> Component:
                 className="gl-name gl-mono",
                 style={"cursor": "pointer"},
                 title=row["route"] or "",
-                **{"data-gl-set": f"route={quote(row['route'] or '(none)', safe='')}"},
+                **attrs(chosen("route", row["route"])),
             ),
             number(fmt.count(row["requests"]), row["requests"]),
             number(fmt.change(row["growth"]), row["growth"], tone="muted"),
@@ -320,9 +376,14 @@ def routes_table(rows: pl.DataFrame, view: View) -> Component:
         for row in rows.iter_rows(named=True)
     ]
     heads = (
-        Head("Route"), Head("Requests", True), Head("Change", True), Head("Errors", True),
-        Head("p50", True), Head("p95", True), Head("p99", True),
-    )  # fmt: skip
+        Head("Route"),
+        Head("Requests", True),
+        Head("Change", True),
+        Head("Errors", True),
+        Head("p50", True),
+        Head("p95", True),
+        Head("p99", True),
+    )
     return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
 
 
@@ -331,20 +392,18 @@ def consumers_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
         [
             html.Span(
                 [
-                    dot(data.colours.colour(row["consumer"])),
+                    dot(data.consumer_colours.colour(row["consumer"])),
                     html.Span(
                         fmt.plain(row["consumer"] or "(anonymous)", 40),
                         className="gl-name",
                         style={"cursor": "pointer"},
-                        **{
-                            "data-gl-set": f"consumer={quote(row['consumer'] or '(none)', safe='')}"
-                        },
+                        **attrs(chosen("consumer", row["consumer"])),
                     ),
                 ],
                 className="gl-api",
             ),
             number(fmt.count(row["requests"]), row["requests"]),
-            share_bar(row["share"], data.colours.colour(row["consumer"])),
+            share_bar(row["share"], data.consumer_colours.colour(row["consumer"])),
             number(fmt.change(row["growth"]), row["growth"], tone="muted"),
             number(
                 fmt.percent(row["error_rate"]),
@@ -355,16 +414,19 @@ def consumers_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
         for row in rows.iter_rows(named=True)
     ]
     heads = (
-        Head("Consumer"), Head("Requests", True), Head("Share", width="24%"), Head("Change", True),
+        Head("Consumer"),
+        Head("Requests", True),
+        Head("Share", width="24%"),
+        Head("Change", True),
         Head("Errors", True),
-    )  # fmt: skip
+    )
     return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
 
 
 def codes_table(rows: pl.DataFrame) -> Component:
     total = rows["requests"].sum() or 1
     lines = []
-    for row in rows.sort("requests", descending=True).head(ROWS_SHOWN).iter_rows(named=True):
+    for row in rows.sort("requests", descending=True).head(8).iter_rows(named=True):
         code = None if row["status_code"] is None else int(row["status_code"])
         colour = STATUS_CLASS[status_class(code)]
         lines.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import dash_ag_grid as dag
@@ -12,9 +13,10 @@ from dashboards import format as fmt
 from dashboards import ids
 from dashboards.components import page_head, panel
 from dashboards.data import Data
+from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import TABLE_ROWS_MAX
-from dashboards.pages.home import axis_of, column_on, error_tone
+from dashboards.pages.home import axis_of, error_tone, rate_on
 from dashboards.view import View, api_path
 
 Component = Any
@@ -34,8 +36,23 @@ def number_column(field: str, title: str, **more: object) -> dict[str, object]:
 
 
 COLUMNS: list[dict[str, object]] = [
-    {"field": "api", "headerName": "API", "cellRenderer": "NameLink", "flex": 2, "minWidth": 210, "pinned": "left"},
-    {"field": "spark", "headerName": "Requests over time", "cellRenderer": "Spark", "sortable": False, "flex": 1, "minWidth": 140},
+    {
+        "field": "api",
+        "headerName": "API",
+        "cellRenderer": "NameLink",
+        "flex": 2,
+        "minWidth": 210,
+        "pinned": "left",
+    },
+    {
+        "field": "spark",
+        "headerName": "Requests over time",
+        "cellRenderer": "Spark",
+        "cellDataType": False,
+        "sortable": False,
+        "flex": 1,
+        "minWidth": 140,
+    },
     number_column("requests", "Requests", sort="desc"),
     number_column("growth", "Change", width=96),
     number_column("error_rate", "Errors", width=92),
@@ -45,11 +62,11 @@ COLUMNS: list[dict[str, object]] = [
     number_column("consumers", "Consumers", width=112),
     {"field": "owner", "headerName": "Owner", "width": 150},
     number_column("last_seen", "Last seen", width=120),
-]  # fmt: skip
+]
 
 
-def grid(id: str, columns: list[dict[str, object]], *, height: int = 620) -> Component:
-    """AG Grid in our look. Rows are told apart by their `id`, so that a refresh keeps the scroll."""
+def grid(id: str, columns: list[dict[str, object]]) -> Component:
+    """AG Grid in our look. Rows are told apart by `id`, so that a refresh keeps the scroll."""
     return html.Div(
         dag.AgGrid(
             id=id,
@@ -62,7 +79,6 @@ def grid(id: str, columns: list[dict[str, object]], *, height: int = 620) -> Com
                 "headerHeight": 34,
                 "suppressCellFocus": False,
                 "animateRows": False,
-                "overlayNoRowsTemplate": ids.NO_DATA_IN_RANGE,
                 "domLayout": "autoHeight",
             },
             style={"width": "100%"},
@@ -92,32 +108,30 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=2, show_in=1)
     async def rows(stored: object) -> tuple[Component, ...]:
         view = data.view(stored)
-        table, usage, consumers = await data.ask("apis", view, lambda: load(data, view))
-        shown = api_rows(table, usage, consumers, view, data)
+        table, usage, consumers, completeness = await asyncio.gather(
+            data.breakdown(view, "api", TABLE_ROWS_MAX),
+            data.usage(view, "api", over_time=True),
+            data.usage(view, "api", "consumer"),
+            data.completeness(view),
+        )
+        axis = axis_of(view, completeness.data_until)
+        shown = api_rows(table, usage, consumers, axis, view, data)
         unknown = sum(1 for row in shown if row["mark"])
         sub = f"{view.label} · {len(shown)} APIs"
         return shown, sub + (f" · {unknown} uncatalogued" if unknown else "")
 
 
-def load(data: Data, view: View) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    where, filters = view.time_range, view.analytics_filters
-    return (
-        data.analytics.breakdown(where, filters, by="api", limit=TABLE_ROWS_MAX),
-        data.analytics.usage(where, filters, by=("api",), interval_s=view.interval_s),
-        data.analytics.usage(where, filters, by=("api", "consumer"), limit=10_000),
-    )
-
-
 def api_rows(
-    table: pl.DataFrame, usage: pl.DataFrame, consumers: pl.DataFrame, view: View, data: Data
+    table: pl.DataFrame,
+    usage: pl.DataFrame,
+    consumers: pl.DataFrame,
+    axis: TimeAxis,
+    view: View,
+    data: Data,
 ) -> list[dict[str, Any]]:
     """Rows of the grid: exact numbers, and people's text beside each in `<field>_text`."""
-    axis = axis_of(view, None)
     now = data.clock()
-    sparks = {
-        part["api"][0]: column_on(axis, part, "requests", zero=True)
-        for part in usage.partition_by("api")
-    }
+    sparks = {part["api"][0]: rate_on(axis, part) for part in usage.partition_by("api")}
     named = consumers.filter(pl.col("consumer").is_not_null())
     distinct = dict(named.group_by("api").agg(pl.col("consumer").n_unique()).iter_rows())
     data.colours.learn(n for n in table["api"].to_list() if n)

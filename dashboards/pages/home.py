@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +14,6 @@ from analytics.query import Completeness, Overview
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.alert_panels import alert_list
-from dashboards.alert_state import active_alerts, alert_changes
 from dashboards.components import (
     Head,
     Stat,
@@ -33,7 +34,6 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
-from dashboards.theme import tokens
 from dashboards.view import View, api_path
 
 Component = Any
@@ -53,12 +53,12 @@ def layout(_data: Data) -> Component:
                         "Traffic",
                         "traffic",
                         note="requests per second, by API",
-                        height=268,
+                        height=330,
                         className="w8",
                     ),
                     panel(
                         "Alerts",
-                        html.Div(skeleton_rows(5), id="home-alerts"),
+                        html.Div(skeleton_rows(5), id="home-alerts", className="gl-scroll"),
                         action=dcc.Link("All alerts", href="/alerts", id="home-alerts-link"),
                         className="w4 flush",
                     ),
@@ -97,20 +97,23 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=5, show_in=0)
     async def state_row(stored: object) -> tuple[Component, ...]:
         view = data.view(stored)
-        what = await data.ask("home-state", view, lambda: load_state(data, view))
-        alerts = await data.cache.get("alerts", lambda: active_alerts(data.state))
+        overview, completeness, usage, latency, alerts, any_data = await asyncio.gather(
+            data.overview(view),
+            data.completeness(view),
+            data.usage(view, "api", over_time=True),
+            data.latency(view),
+            data.active_alerts(),
+            data.ever_any(),
+        )
         firing = sum(1 for a in alerts if a.state == "firing")
-        stats = state_stats(what, view, firing=firing, now=data.clock())
-        empty = None
-        if not what.overview.requests and not await ever_any(data):
-            empty = empty_installation()
-        sub = f"{view.label} · {fmt.whole(what.overview.apis)} APIs"
+        what = State(overview, completeness, over_all(usage), latency, firing)
+        query = view.query()
         return (
-            stat_row(stats, view.mode),
-            sub,
-            empty,
-            f"/alerts{view.query()}",
-            f"/apis{view.query()}",
+            stat_row(state_stats(what, view, now=data.clock()), view.mode),
+            home_sub(view, overview),
+            None if any_data else empty_installation(),
+            f"/alerts{query}",
+            f"/apis{query}",
         )
 
     @app.callback(
@@ -122,78 +125,65 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=3)
     async def charts(stored: object) -> tuple[Component, ...]:
         view = data.view(stored)
-        usage, latency, until = await data.ask("home-charts", view, lambda: load_charts(data, view))
-        return chart_figures(usage, latency, axis_of(view, until), data)
+        usage, latency, completeness = await asyncio.gather(
+            data.usage(view, "api", over_time=True),
+            data.latency(view, "api", quantiles=(0.95,)),
+            data.completeness(view),
+        )
+        return chart_figures(usage, latency, axis_of(view, completeness.data_until), data)
 
     @app.callback(Output("home-movers", "children"), Input(ids.VIEW, "data"))
     @guarded(show_in=0)
     async def movers(stored: object) -> Component:
         view = data.view(stored)
-        rows, usage = await data.ask("home-movers", view, lambda: load_movers(data, view))
-        return movers_table(rows, usage, view, data)
+        rows, usage, completeness = await asyncio.gather(
+            data.breakdown(view, "api"),
+            data.usage(view, "api", over_time=True),
+            data.completeness(view),
+        )
+        axis = axis_of(view, completeness.data_until)
+        return movers_table(rows, usage, axis, view, data)
 
     @app.callback(Output("home-alerts", "children"), Input(ids.VIEW, "data"))
     @guarded(show_in=0)
     async def alerts(stored: object) -> Component:
         view = data.view(stored)
-        active = await data.cache.get("alerts", lambda: active_alerts(data.state))
-        recent = await data.cache.get("alert-changes", lambda: alert_changes(data.state, 30))
+        active, recent = await asyncio.gather(data.active_alerts(), data.alert_changes(30))
         return alert_list(active, recent, view, data.clock())
 
 
+def home_sub(view: View, overview: Overview) -> list[Component]:
+    return [
+        f"{view.label} · ",
+        number(fmt.rate(overview.requests_per_s), overview.requests_per_s, id="home-rate"),
+        " · ",
+        number(fmt.whole(overview.apis), overview.apis, id="home-apis"),
+        " APIs",
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """What the state row is made of."""
 
-    def __init__(
-        self,
-        overview: Overview,
-        completeness: Completeness,
-        usage: pl.DataFrame,
-        latency: pl.DataFrame,
-    ) -> None:
-        self.overview = overview
-        self.completeness = completeness
-        self.usage = usage
-        self.latency = latency
+    overview: Overview
+    completeness: Completeness
+    usage: pl.DataFrame
+    latency: pl.DataFrame
+    firing: int
 
 
-def load_state(data: Data, view: View) -> State:
-    where, filters = view.time_range, view.analytics_filters
-    ask = data.analytics
-    return State(
-        ask.overview(where, filters),
-        ask.completeness(where, filters),
-        ask.usage(where, filters, interval_s=view.interval_s),
-        ask.latency(where, filters, interval_s=view.interval_s, quantiles=(0.95,)),
-    )
-
-
-def load_charts(data: Data, view: View) -> tuple[pl.DataFrame, pl.DataFrame, datetime | None]:
-    where, filters = view.time_range, view.analytics_filters
-    ask, step = data.analytics, view.interval_s
+def over_all(usage: pl.DataFrame) -> pl.DataFrame:
+    """Requests, errors and error rate of all groups together, per interval."""
     return (
-        ask.usage(where, filters, by=("api",), interval_s=step),
-        ask.latency(where, filters, by=("api",), interval_s=step, quantiles=(0.95,)),
-        ask.completeness(where, filters).data_until,
-    )
-
-
-def load_movers(data: Data, view: View) -> tuple[pl.DataFrame, pl.DataFrame]:
-    where, filters = view.time_range, view.analytics_filters
-    rows = data.analytics.breakdown(where, filters, by="api", limit=50)
-    usage = data.analytics.usage(where, filters, by=("api",), interval_s=view.interval_s)
-    return rows, usage
-
-
-async def ever_any(data: Data) -> bool:
-    """Whether any request was ever stored."""
-
-    def look() -> bool:
-        return data.session.lake.existing("requests") is not None and bool(
-            data.session.query("SELECT 1 FROM requests LIMIT 1").num_rows
+        usage.group_by("time")
+        .agg(pl.col("requests", "errors").sum())
+        .with_columns(
+            pl.when(pl.col("requests") > 0)
+            .then(pl.col("errors") / pl.col("requests"))
+            .alias("error_rate")
         )
-
-    return await data.cache.get("ever-any", look)
+    )
 
 
 def axis_of(view: View, data_until: datetime | None) -> TimeAxis:
@@ -207,47 +197,70 @@ def axis_of(view: View, data_until: datetime | None) -> TimeAxis:
     return TimeAxis(view.start, view.end, view.interval_s, view.mode, until)
 
 
-def state_stats(what: State, view: View, *, firing: int, now: datetime) -> list[Stat]:
+def state_stats(what: State, view: View, *, now: datetime) -> list[Stat]:
     now_, then = what.overview, what.overview.previous
     axis = axis_of(view, what.completeness.data_until)
-    t = tokens(view.mode)
-    requests = column_on(axis, what.usage, "requests", zero=True)
+    requests = rate_on(axis, what.usage)
     errors = column_on(axis, what.usage, "error_rate")
     p95 = column_on(axis, what.latency, "p95_ms")
     query = view.query()
     bad_rate = (now_.error_rate or 0) >= 0.05
     return [
         Stat(
-            "home-requests", "Requests", now_.requests, fmt.count(now_.requests),
-            previous=then.requests if then else None, spark=requests, href=f"/apis{query}",
+            "home-requests",
+            "Requests",
+            now_.requests,
+            fmt.count(now_.requests),
+            previous=then.requests if then else None,
+            spark=requests,
+            href=f"/apis{query}",
         ),
         Stat(
-            "home-rate", "Traffic", now_.requests_per_s, fmt.rate(now_.requests_per_s),
-            previous=then.requests_per_s if then else None, spark=requests, href=f"/apis{query}",
+            "home-error-rate",
+            "Error rate",
+            now_.error_rate,
+            fmt.percent(now_.error_rate),
+            previous=then.error_rate if then else None,
+            better="down",
+            spark=errors,
+            colour="#e2605f",
+            href=f"/apis{query}&sort=error_rate",
+            tone="bad" if bad_rate else "",
         ),
         Stat(
-            "home-error-rate", "Error rate", now_.error_rate, fmt.percent(now_.error_rate),
-            previous=then.error_rate if then else None, better="down", spark=errors, colour="#e2605f",
-            href=f"/apis{query}&sort=error_rate", tone="bad" if bad_rate else "",
-        ),
-        Stat(
-            "home-p95", "Latency p95", now_.p95_ms, fmt.milliseconds(now_.p95_ms),
-            previous=then.p95_ms if then else None, better="down", spark=p95, colour="#8f7df0",
+            "home-p95",
+            "Latency p95",
+            now_.p95_ms,
+            fmt.milliseconds(now_.p95_ms),
+            previous=then.p95_ms if then else None,
+            better="down",
+            spark=p95,
+            colour="#8f7df0",
             href=f"/apis{query}&sort=p95_ms",
         ),
         Stat(
-            "home-consumers", "Active consumers", now_.consumers, fmt.count(now_.consumers),
-            previous=then.consumers if then else None, better="up", href=f"/consumers{query}",
+            "home-consumers",
+            "Active consumers",
+            now_.consumers,
+            fmt.count(now_.consumers),
+            previous=then.consumers if then else None,
+            better="up",
+            href=f"/consumers{query}",
         ),
         Stat(
-            "home-firing", "Firing alerts", firing, str(firing), href=f"/alerts{query}",
-            tone="bad" if firing else "good", hint="needs a look" if firing else "all quiet",
+            "home-firing",
+            "Firing alerts",
+            what.firing,
+            str(what.firing),
+            href=f"/alerts{query}",
+            tone="bad" if what.firing else "good",
+            hint="needs a look" if what.firing else "all quiet",
         ),
-        completeness_stat(what.completeness, query, now, warn=t.warn),
-    ]  # fmt: skip
+        completeness_stat(what.completeness, query, now),
+    ]
 
 
-def completeness_stat(c: Completeness, query: str, now: datetime, *, warn: str) -> Stat:
+def completeness_stat(c: Completeness, query: str, now: datetime) -> Stat:
     share = None
     if c.requests_raw:
         share = min(1.0, c.requests_counted / c.requests_raw)
@@ -258,19 +271,31 @@ def completeness_stat(c: Completeness, query: str, now: datetime, *, warn: str) 
         told.append(f"silent: {fmt.plain(', '.join(c.silent_gateways), 30)}")
     odd = bool(c.silent_gateways) or (share is not None and share < 0.99)
     return Stat(
-        "home-completeness", "Counted", share, fmt.percent(share), href=f"/operate{query}",
-        tone="warn" if odd else "", hint=" · ".join(told), colour=warn,
-    )  # fmt: skip
+        "home-completeness",
+        "Counted",
+        share,
+        fmt.percent(share),
+        href=f"/operate{query}",
+        tone="warn" if odd else "",
+        hint=" · ".join(told),
+    )
 
 
-def column_on(
-    axis: TimeAxis, frame: pl.DataFrame, column: str, *, zero: bool = False
-) -> list[float | None]:
-    """One column on the axis's grid. Missing intervals: 0 where `zero`, else a gap."""
+def column_on(axis: TimeAxis, frame: pl.DataFrame, column: str) -> list[float | None]:
+    """One measured column on the axis's grid; what was not measured is a gap."""
     if "time" not in frame.columns:
         return []
     cells = dict(frame.select("time", column).iter_rows())
-    return [(cells.get(t, 0 if zero else None) if axis.measured(t) else None) for t in axis.times()]
+    return [cells.get(t) if axis.measured(t) else None for t in axis.times()]
+
+
+def rate_on(axis: TimeAxis, frame: pl.DataFrame) -> list[float | None]:
+    """Requests per second on the axis's grid; no row = none came. Unfinished intervals count by the
+    seconds they cover, so that the end of a line does not dip."""
+    cells = dict(frame.select("time", "requests").iter_rows())
+    return [
+        (cells.get(t) or 0) / axis.covered_s(t) if axis.measured(t) else None for t in axis.times()
+    ]
 
 
 def chart_figures(
@@ -280,8 +305,9 @@ def chart_figures(
     data.colours.learn(n for n in usage["api"].unique().to_list() if n)
     colour = data.colours.colour
     traffic = series.rates(usage, axis, by="api", names=names, colour=colour)
+    failing = series.largest(usage.filter(pl.col("errors") > 0), "api", of="errors", count=6)
     errors = series.measured_lines(
-        usage, axis, by="api", value="error_rate", names=names, colour=colour
+        usage, axis, by="api", value="error_rate", names=failing or names, colour=colour
     )
     p95 = series.measured_lines(latency, axis, by="api", value="p95_ms", names=names, colour=colour)
     nothing = ids.NO_DATA_IN_RANGE
@@ -292,10 +318,11 @@ def chart_figures(
     )
 
 
-def movers_table(rows: pl.DataFrame, usage: pl.DataFrame, view: View, data: Data) -> Component:
-    axis = axis_of(view, None)
+def movers_table(
+    rows: pl.DataFrame, usage: pl.DataFrame, axis: TimeAxis, view: View, data: Data
+) -> Component:
     sparks = {
-        (name[0] if isinstance(name, tuple) else name): column_on(axis, part, "requests", zero=True)
+        (name[0] if isinstance(name, tuple) else name): rate_on(axis, part)
         for name, part in usage.partition_by("api", as_dict=True).items()
     }
     moved = rows.with_columns(
@@ -308,24 +335,31 @@ def movers_table(rows: pl.DataFrame, usage: pl.DataFrame, view: View, data: Data
         lines.append(
             [
                 api_link(name or "(no name)", api_path(name or "(none)") + view.query(), colour),
-                sparkline(sparks.get(name, []), colour, height=22),
+                sparkline(sparks.get(name, []), colour, height=22, className="gl-cell-spark"),
                 number(fmt.count(row["requests"]), row["requests"], id=f"mover-requests-{name}"),
                 number(fmt.change(row["growth"]), row["growth"]),
                 share_bar(row["share"], colour),
                 number(
-                    fmt.percent(row["error_rate"]), row["error_rate"],
+                    fmt.percent(row["error_rate"]),
+                    row["error_rate"],
                     tone=error_tone(row["error_rate"]),
                 ),
                 number(fmt.milliseconds(row["p50_ms"]), row["p50_ms"], tone="muted"),
                 number(fmt.milliseconds(row["p95_ms"]), row["p95_ms"]),
                 number(fmt.milliseconds(row["p99_ms"]), row["p99_ms"], tone="muted"),
             ]
-        )  # fmt: skip
+        )
     heads = (
-        Head("API"), Head("Requests over time", width="16%"), Head("Requests", True), Head("Change", True),
-        Head("Share", width="12%"), Head("Errors", True), Head("p50", True), Head("p95", True),
+        Head("API"),
+        Head("Requests over time", width="16%"),
+        Head("Requests", True),
+        Head("Change", True),
+        Head("Share", width="12%"),
+        Head("Errors", True),
+        Head("p50", True),
+        Head("p95", True),
         Head("p99", True),
-    )  # fmt: skip
+    )
     return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
 
 
