@@ -67,7 +67,7 @@ def quantiles_by(
     for q in quantiles:
         # the first bucket whose running count reaches the rank; rounding keeps 0.95 * 20 at 19
         rank = (pl.col("requests").sum() * q).round(9).ceil().clip(lower_bound=1)
-        position = (pl.col("requests").cum_sum() >= rank).arg_max()
-        columns.append(pl.col("_ms").get(position).alias(quantile_name(q)))
+        reached = pl.col("requests").cum_sum() >= rank
+        columns.append(pl.col("_ms").filter(reached).min().alias(quantile_name(q)))
     result = ranked.group_by(group).agg(*columns, pl.col("requests").sum()).collect()
     return result if keys else result.drop("_all")

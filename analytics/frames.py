@@ -45,7 +45,7 @@ def empty_frame(*columns: str) -> pl.DataFrame:
 
 
 def largest_groups(frame: pl.DataFrame, by: Sequence[str], limit: int) -> pl.DataFrame:
-    """Rows of the `limit` groups with most requests; ties are broken by name, for a stable answer."""
+    """Rows of the `limit` groups with most requests; ties by name, for a stable answer."""
     if not by:
         return frame
     totals = frame.group_by(list(by)).agg(pl.col("requests").sum())

@@ -1,6 +1,6 @@
-"""A lease in the state store: of several processes, one holds it. Fenced by a token that only grows.
+"""A lease in the state store: one of several processes holds it. Fenced by a growing token.
 
-The holder renews; when it goes silent for `ttl_s`, another may take it and gets a higher token. Work
+The holder renews; when it is silent for `ttl_s`, another may take it and gets a higher token. Work
 done under a lease calls `check` right before it commits: whoever lost the lease meanwhile (a paused
 machine, a clock that jumped) stops there. Kleppmann 2016, "How to do distributed locking".
 """
@@ -71,7 +71,7 @@ class Lease:
             ).one_or_none()
         if row is None or self.token is None or row.token != self.token:
             raise LeaseLost(
-                f"another process took the lease {self._name!r}; run one jobs process per state store"
+                f"another process took the lease {self._name!r}; run one jobs process per store"
             )
 
     def release(self) -> None:

@@ -18,7 +18,7 @@ FILTER_VALUES_MAX = 1_000
 """Values in one filter. Beyond: refused."""
 
 PENDING_ROWS_MAX = 3_000_000
-"""Rows not yet in a rollup that a question adds itself. Beyond: left out, and completeness says so."""
+"""Rows not yet in a rollup that a question adds itself. Beyond: left out; completeness says so."""
 
 RAW_LATENCY_ROWS_MAX = 20_000_000
 """Raw rows a breakdown reads for quantiles that no rollup keeps. Beyond: quantiles are NULL."""

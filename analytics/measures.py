@@ -73,11 +73,24 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
 """Every measure by name."""
 
 
-_COUNTED = {"error": "errors", "client_error": "client_errors"}
+_COUNTED = {"error_rate": "errors", "client_error_rate": "client_errors"}
+
+
+def usage_columns(name: str) -> tuple[str, ...]:
+    """Sums that a usage measure is worked out from; `requests` always first."""
+    if name in ("requests", "requests_per_s"):
+        return ("requests",)
+    if name == "bandwidth_bytes_per_s":
+        return ("requests", "request_bytes", "response_bytes")
+    if name == "duration_ms_avg":
+        return ("requests", "duration_ms_sum", "duration_requests")
+    if name.endswith("_rate"):
+        return ("requests", _COUNTED.get(name, name.removesuffix("_rate")))
+    return ("requests", name)
 
 
 def usage_value(name: str, seconds: float) -> pl.Expr:
-    """Value of a usage measure from summed columns (`sql_build.USAGE_COLUMNS`) over `seconds`."""
+    """Value of a usage measure from the summed `usage_columns` over a range of `seconds`."""
     if name == "requests_per_s":
         return pl.col("requests") / seconds
     if name == "bandwidth_bytes_per_s":
@@ -87,6 +100,5 @@ def usage_value(name: str, seconds: float) -> pl.Expr:
     if name == "duration_ms_avg":
         return ratio("duration_ms_sum", "duration_requests")
     if name.endswith("_rate"):
-        counted = name.removesuffix("_rate")
-        return ratio(_COUNTED.get(counted, counted), "requests")
+        return ratio(usage_columns(name)[1], "requests")
     return pl.col(name)

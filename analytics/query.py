@@ -31,12 +31,19 @@ from analytics.limits import (
     RAW_LATENCY_ROWS_MAX,
     SAMPLE_ROWS_MAX,
 )
-from analytics.measures import MEASURES, Measure, usage_value
+from analytics.measures import MEASURES, Measure, usage_columns, usage_value
 from analytics.pieces import Kind, Piece, PieceFinder
 from analytics.plan import Segment, plan_segments
 from analytics.results import Completeness, Overview
-from analytics.series import fill_series, interval_starts, ratio, sum_usage, with_rates
-from analytics.sql_build import USAGE_COLUMNS, Params, piece_sql, where_filters
+from analytics.series import (
+    fill_series,
+    interval_starts,
+    ratio,
+    slots_to_times,
+    sum_usage,
+    with_rates,
+)
+from analytics.sql_build import Params, piece_sql, where_filters
 from analytics.timerange import TimeRange, fitting_interval, parse_range, parse_time
 from storage.session import ReadSession
 
@@ -62,6 +69,9 @@ ALL = Filters()
 """Every request of the default tenant."""
 
 _P = (0.5, 0.95, 0.99)
+_ANY = ("requests",)
+_HEADLINE = ("requests", "errors")
+_USAGE = (*_HEADLINE, "request_bytes", "response_bytes", "duration_ms_sum", "duration_requests")
 _COUNTS = ("requests", "errors", "request_bytes", "response_bytes")
 _USAGE_RESULT = ("requests", "errors", "error_rate", "request_bytes", "response_bytes")
 
@@ -83,7 +93,7 @@ class Analytics:
         self, time_range: TimeRange, filters: Filters = ALL, *, previous: bool = True
     ) -> Overview:
         """Headline numbers, with the equal range just before for comparison."""
-        groups = self._usage_sums(time_range, filters, ("api", "consumer"), None)
+        groups = self._usage_sums(time_range, filters, ("api", "consumer"), None, _HEADLINE)
         quantiles = self.latency(time_range, filters)
         row = quantiles.row(0, named=True) if quantiles.height else {}
         requests, errors = int(groups["requests"].sum()), int(groups["errors"].sum())
@@ -121,7 +131,7 @@ class Analytics:
         """
         by = tuple(by)
         keys = (*(("time",) if interval_s is not None else ()), *by)
-        frame = self._usage_sums(time_range, filters, by, interval_s)
+        frame = self._usage_sums(time_range, filters, by, interval_s, _USAGE)
         frame = largest_groups(frame, by, limit or GROUPS_MAX)
         if interval_s is not None:
             frame = self._filled(frame, time_range, filters, by, interval_s, _COUNTS)
@@ -159,7 +169,7 @@ class Analytics:
         interval_s: int | None = None,
         part: Part = "total",
     ) -> pl.DataFrame:
-        """Counts per latency bucket: [time,] bucket, requests; for heat maps and exact thresholds."""
+        """Counts per latency bucket: [time,] bucket, requests; for heat maps and thresholds."""
         keys = [*(("time",) if interval_s is not None else ()), "bucket"]
         counts = self._latency_counts(time_range, filters, (), interval_s, part)
         return counts.group_by(keys).agg(pl.col("requests").sum()).sort(keys)
@@ -181,15 +191,16 @@ class Analytics:
         half as much again, NULL where the group had none then. last_seen: to the step of the tier
         used. Quantiles are NULL for dimensions no rollup keeps once RAW_LATENCY_ROWS_MAX is passed.
         """
-        sums = self._usage_sums(time_range, filters, (by,), None)
+        sums = self._usage_sums(time_range, filters, (by,), None, (*_HEADLINE, "last_seen"))
         total = int(sums["requests"].sum())
-        top = with_rates(largest_groups(sums, (by,), limit))
-        before = self._usage_sums(compare or time_range.previous(), filters, (by,), None)
+        top = largest_groups(sums, (by,), limit)
+        before = self._usage_sums(compare or time_range.previous(), filters, (by,), None, _ANY)
         before = before.select(by, pl.col("requests").alias("requests_previous"))
         frame = top.join(before, on=by, how="left", nulls_equal=True)
         frame = frame.join(self._breakdown_latency(time_range, filters, by), on=by, how="left",
                            nulls_equal=True)  # fmt: skip
         frame = frame.with_columns(
+            ratio("errors", "requests").alias("error_rate"),
             (pl.col("requests") / max(total, 1)).alias("share"),
             pl.col("requests_previous").fill_null(0),
         ).with_columns((ratio("requests", "requests_previous") - 1).alias("growth"))
@@ -219,7 +230,7 @@ class Analytics:
             frame = quantiles_by(counts, by, (measure.quantile,))
             value = pl.col(quantile_name(measure.quantile))
         else:
-            frame = self._usage_sums(time_range, filters, by, None)
+            frame = self._usage_sums(time_range, filters, by, None, usage_columns(name))
             value = usage_value(name, time_range.seconds)
         frame = frame.select(*by, value.cast(pl.Float64).alias("value"), "requests")
         if not by and not frame.height:
@@ -233,7 +244,7 @@ class Analytics:
     def has_data(self, time_range: TimeRange) -> bool:
         """Whether the tenant has any request in the range."""
         every = Filters(tenant=self._session.tenant or "default")
-        return self._usage_sums(time_range, every, (), None).height > 0
+        return self._usage_sums(time_range, every, (), None, _ANY).height > 0
 
     def completeness(self, time_range: TimeRange, filters: Filters = ALL) -> Completeness:
         """How far the data of the range is stored and counted. Of the tenant's filters only the
@@ -271,14 +282,15 @@ class Analytics:
         filters: Filters,
         by: tuple[str, ...],
         interval_s: int | None,
+        sums: Sequence[str],
     ) -> pl.DataFrame:
         """Sums per [time,] *by, unsorted; no row where there was no request."""
         check_dimensions(by)
         self._check_interval(time_range, interval_s)
         pieces = self._pieces("usage", time_range, interval_s)
         keys = (*(("time",) if interval_s is not None else ()), *by)
-        frames = self._run("usage", pieces, filters, by, interval_s)
-        frame = pl.concat(frames) if frames else empty_frame(*keys, *USAGE_COLUMNS)
+        frames = self._run("usage", pieces, filters, by, interval_s, sums=sums)
+        frame = pl.concat(frames) if frames else empty_frame(*keys, *sums)
         return sum_usage(frame, keys)
 
     def _latency_counts(
@@ -314,14 +326,18 @@ class Analytics:
         by: tuple[str, ...],
         interval_s: int | None,
         part: str = "total",
+        sums: Sequence[str] = ("requests",),
     ) -> list[pl.DataFrame]:
         self._check_tenant(filters)
         frames = []
         for piece in pieces:
-            sql, params = piece_sql(kind, piece, filters, by=by, interval_s=interval_s, part=part)
+            sql, params = piece_sql(
+                kind, piece, filters, by=by, interval_s=interval_s, part=part, sums=sums
+            )
             # `requests` is a column of the rollups, too: show no files of the table by that name
             files = {"requests": (), piece.table: piece.files}
-            frames.append(to_frame(self._session.query(sql, params, files=files)))
+            frame = to_frame(self._session.query(sql, params, files=files))
+            frames.append(frame if interval_s is None else slots_to_times(frame, interval_s))
         return [frame for frame in frames if frame.height]
 
     def _filled(
@@ -335,8 +351,8 @@ class Analytics:
     ) -> pl.DataFrame:
         every = Filters(tenant=filters.tenant)
         measured = None
-        if filters != every or "duration_requests" not in frame.columns:
-            measured = self._usage_sums(time_range, every, (), interval_s)["time"]
+        if filters != every:
+            measured = self._usage_sums(time_range, every, (), interval_s, _ANY)["time"]
         times = interval_starts(time_range, interval_s)
         return fill_series(frame, by, times, measured, counts)
 

@@ -1,14 +1,14 @@
 """Runs incremental jobs: new rows of a table, through SQL, into partial aggregates. Exactly once.
 
-    done    = transaction version of the job in the target table  (its place, kept by the lake itself)
+    done    = transaction version of the job in the target table  (its place, kept by the lake)
     changes = files that came to the source after version `done`  (bounded; never what it has seen)
     rows    = the job's SQL over those files alone
     append(rows, app_id=job, app_version=changes.to_version)       (rows and place in ONE commit)
 
 A crash anywhere before the commit leaves rows and place as they were, so the step is simply done
 again; after it, both are there. Late rows are new files like any other and add another partial row.
-Compaction rewrites files without changing data and is not seen. Two runners that race commit the same
-(job, version): the lake lets one through.
+Compaction rewrites files without changing data and is not seen. Two runners that race commit the
+same (job, version): the lake lets one through.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from storage.session import ReadSession
 log = structlog.get_logger(__name__)
 
 IDLE_VERSIONS_MAX = 100
-"""Versions without new data (compactions) after which a job records that it has passed them, so that
-the log can be cleaned up to there."""
+"""Versions without new data (compactions) after which a job records that it has passed them, so
+that the log can be cleaned up to there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class RollupRunner:
     def step(
         self, job: Job, *, before_commit: Callable[[], None] = lambda: None
     ) -> StepResult | None:
-        """Do one bounded step. None = nothing new. `before_commit` may raise to give up the step."""
+        """Do one bounded step. None = nothing new. `before_commit` may raise to give it up."""
         source = self._lake.existing(job.source)
         if source is None:
             return None

@@ -144,7 +144,7 @@ class JobScheduler:
         ]
 
     def tick(self, name: str) -> bool:
-        """Run a due job now, in this thread. False = standing by, pausing after a failure, or busy."""
+        """Run a due job now, in this thread. False = standing by, pausing or already running."""
         job = self._jobs.get(name)
         if job is None:
             raise UnknownJob(name, tuple(self._jobs))

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 
 from analytics.limits import POINTS_MAX
+from analytics.sql_build import ORIGIN
 from analytics.timerange import TimeRange
-
-ORIGIN = datetime(2000, 1, 3, tzinfo=UTC)
-"""A Monday: intervals of any length are counted from here. Twin: DuckDB's time_bucket."""
 
 TIME = pl.Datetime("us", "UTC")
 
 
+_NULLABLE = ("request_bytes", "response_bytes", "duration_ms_sum")
+
+
 def sum_usage(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Add up usage pieces per group. A sum over nothing known stays NULL."""
-    sums = [
-        pl.col(name).sum()
-        for name in frame.columns
-        if name not in (*keys, "last_seen", "request_bytes", "response_bytes", "duration_ms_sum")
-    ]
-    nullable = [
-        pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
-        for name in ("request_bytes", "response_bytes", "duration_ms_sum")
-    ]
-    columns = [*sums, *nullable, pl.col("last_seen").max()]
+    columns = []
+    for name in frame.columns:
+        if name == "last_seen":
+            columns.append(pl.col(name).max())
+        elif name in _NULLABLE:
+            known = pl.col(name).count() > 0
+            columns.append(pl.when(known).then(pl.col(name).sum()).alias(name))
+        elif name not in keys:
+            columns.append(pl.col(name).sum())
     if keys:
         return frame.group_by(list(keys)).agg(columns)
     return frame.select(columns) if frame.height else frame
+
+
+def slots_to_times(frame: pl.DataFrame, interval_s: int) -> pl.DataFrame:
+    """The column `slot` (number of the interval since ORIGIN) as `time`, the interval's start."""
+    start = pl.lit(ORIGIN, TIME) + pl.duration(seconds=pl.col("slot") * interval_s)
+    return frame.with_columns(start.alias("time")).drop("slot")
 
 
 def with_rates(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What analytics needs to know. Read by `gatelens/` from file, environment and flags; handed down."""
+"""What analytics needs to know. Read by `gatelens/` and handed down."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class AnalyticsSettings:
     """How often jobs run and how much they take at once. Frozen: made once per process."""
 
-    minute_every_s: float = 2.0
-    """Seconds between two looks for new requests to add to the minute rollups."""
+    minute_every_s: float = 5.0
+    """Seconds between two looks for new requests to add to the minute rollups. Answers add what is not
+    in the rollups yet themselves, so a shorter interval shows nothing sooner, only more partial rows."""
 
     hour_every_s: float = 20.0
     """Seconds between two looks for new minutes to add to the hour rollups."""
@@ -18,7 +19,7 @@ class AnalyticsSettings:
     day_every_s: float = 60.0
     """Seconds between two looks for new hours to add to the day rollups."""
 
-    step_rows_max: int = 2_000_000
+    step_rows_max: int = 500_000
     """Rows a job takes in one step; a job that is behind catches up in steps of this size."""
 
     catch_up_s: float = 20.0
@@ -34,7 +35,7 @@ class AnalyticsSettings:
     """Seconds after which another scheduler takes over from one that went silent."""
 
     retry_s_max: float = 300.0
-    """Longest pause before a failing job is tried again; pauses double from the job's own interval."""
+    """Longest pause before a failing job is tried again; pauses double from its own interval."""
 
     history_runs_max: int = 2_000
     """Runs kept per job for `gatelens jobs history`; older ones are removed."""

@@ -4,7 +4,7 @@
 -- Grain: day x tenant x 7 dimensions x part x bucket.
 -- Inputs: latency_hour. Cost: one pass and one hash aggregate over the new rows.
 SELECT
-    time_bucket(INTERVAL '1 day', time) AS time,
+    time_bucket(INTERVAL '24 hours', time) AS time,
     tenant,
     environment,
     gateway,
@@ -18,3 +18,4 @@ SELECT
     CAST(sum(requests) AS BIGINT) AS requests
 FROM latency_hour
 GROUP BY ALL
+ORDER BY part

@@ -18,3 +18,4 @@ SELECT
     CAST(sum(requests) AS BIGINT) AS requests
 FROM latency_minute
 GROUP BY ALL
+ORDER BY part

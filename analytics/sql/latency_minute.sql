@@ -72,3 +72,4 @@ SELECT
     count(*) AS requests
 FROM timed
 GROUP BY ALL
+ORDER BY part

@@ -4,7 +4,7 @@
 -- Grain: day x tenant x 13 dimensions (NULL is a value).
 -- Inputs: usage_hour. Cost: one pass and one hash aggregate over the new rows.
 SELECT
-    time_bucket(INTERVAL '1 day', time) AS time,
+    time_bucket(INTERVAL '24 hours', time) AS time,
     tenant,
     environment,
     gateway,

@@ -16,7 +16,7 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 NAMES: dict[str, list[Any]] = {
     "environment": [None, "production", "staging"],
     "gateway": [None, "kong", "nginx"],
-    "api": [None, "orders", "Zahlungen-Ü", "支払い", "o'brien; DROP TABLE requests--", "", "(none)"],
+    "api": [None, "orders", "Ü-Ä", "支払い", "o'brien; DROP TABLE requests--", "", "(none)"],
     "api_version": [None, "v1", "v2"],
     "route": [None, "/orders/{id}", "/🙂/{id}"],
     "method": [None, "GET", "POST"],

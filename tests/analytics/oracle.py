@@ -24,7 +24,10 @@ def known(value: float | None) -> bool:
 
 
 def select(
-    rows: Iterable[Row], start: datetime, end: datetime, keep: Callable[[Row], bool] = lambda r: True
+    rows: Iterable[Row],
+    start: datetime,
+    end: datetime,
+    keep: Callable[[Row], bool] = lambda r: True,
 ) -> list[Row]:
     return [r for r in rows if start <= r["time"] < end and keep(r)]
 

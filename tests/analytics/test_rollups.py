@@ -172,9 +172,7 @@ def test_two_runners_at_the_same_step_count_it_once(
     assert_rollups_hold(lake, rows)
 
 
-def test_catching_up_goes_in_bounded_steps(
-    lake: Lake, store: Callable[[list[Row]], None]
-) -> None:
+def test_catching_up_goes_in_bounded_steps(lake: Lake, store: Callable[[list[Row]], None]) -> None:
     for seed in range(5):
         store(random_rows(seed, 20))
     runner = RollupRunner(lake, AnalyticsSettings(step_rows_max=40))
