@@ -24,6 +24,7 @@ from collector.otlp.plan import (
     CLEAR_FROM,
     CLEAR_TO,
     CONTEXT,
+    ENTRY_WIDTH,
     EXTRA_BYTES,
     EXTRA_SLOT,
     FIELDS,
@@ -54,7 +55,7 @@ SCRATCH = 64
 """First slots of the output, where rows without room go. No row is wider."""
 
 _HIGH_BITS = np.uint64(0x8080808080808080)
-_ENTRIES = types.Array(types.int32, 2, "C", readonly=True)
+_ENTRIES = types.Array(types.int32, 1, "C", readonly=True)
 
 
 @numba.njit(inline="never", nogil=True)
@@ -227,11 +228,11 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
         if number == 0:
             return BAD_TAG, at
         op = np.int64(0)
-        entry = entries[0]
+        entry = np.int64(0)
         if number < FIELDS:
-            entry = entries[context * FIELDS + number]
-            op = np.int64(entry[OP])
-            if op > 0 and wire != entry[WIRE]:
+            entry = (context * FIELDS + number) * ENTRY_WIDTH
+            op = np.int64(entries[entry + OP])
+            if op > 0 and wire != entries[entry + WIRE]:
                 # Packed is the other way to write a list of numbers.
                 if op <= OP_LIST or wire != 2:
                     op = np.int64(0)
@@ -256,14 +257,14 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                 stack[depth, 2] = base
                 stack[depth, 3] = owner
                 depth += 1
-                extra = np.int64(entry[EXTRA_SLOT])
+                extra = np.int64(entries[entry + EXTRA_SLOT])
                 if extra >= 0:
-                    out[base + extra] += size if entry[EXTRA_BYTES] == 1 else 1
-                if entry[TABLE] >= 0:
+                    out[base + extra] += size if entries[entry + EXTRA_BYTES] == 1 else 1
+                if entries[entry + TABLE] >= 0:
                     items += 1
                     if items > items_max:
                         return TOO_MANY, at
-                    table = np.int64(entry[TABLE])
+                    table = np.int64(entries[entry + TABLE])
                     row = counts[table]
                     counts[table] = row + 1
                     width = widths[table]
@@ -273,20 +274,20 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                         for i in range(1, width):
                             out[base + i] = 0
                     out[base] = owner
-                    if entry[POSITION_SLOT] >= 0:
-                        out[base + entry[POSITION_SLOT]] = at
+                    if entries[entry + POSITION_SLOT] >= 0:
+                        out[base + entries[entry + POSITION_SLOT]] = at
                     owner = (table << OWNER_SHIFT) | row
                 else:
-                    if entry[HAS_BIT] >= 0:
-                        out[base + 1] |= np.int64(1) << np.int64(entry[HAS_BIT])
-                    kind = np.int64(entry[KIND_SLOT])
-                    if kind >= 0 and out[base + kind] != entry[CASE]:
-                        for i in range(entry[CLEAR_FROM], entry[CLEAR_TO]):
+                    if entries[entry + HAS_BIT] >= 0:
+                        out[base + 1] |= np.int64(1) << np.int64(entries[entry + HAS_BIT])
+                    kind = np.int64(entries[entry + KIND_SLOT])
+                    if kind >= 0 and out[base + kind] != entries[entry + CASE]:
+                        for i in range(entries[entry + CLEAR_FROM], entries[entry + CLEAR_TO]):
                             out[base + i] = 0
-                        out[base + kind] = entry[CASE]
-                        out[base + entry[SLOT]] = counts[entry[LIVE_TABLE]]
+                        out[base + kind] = entries[entry + CASE]
+                        out[base + entries[entry + SLOT]] = counts[entries[entry + LIVE_TABLE]]
                 end = position + size
-                context = np.int64(entry[CONTEXT])
+                context = np.int64(entries[entry + CONTEXT])
                 continue
             if op == OP_STRING or op == OP_BYTES or op == OP_STRING + OP_LIST:
                 if op != OP_BYTES and not _text_ok(buf, position, position + size):
@@ -294,9 +295,9 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                 reference = (position << 32) | size
                 position += size
                 if op < OP_LIST:
-                    out[base + entry[SLOT]] = reference
-                    if entry[KIND_SLOT] >= 0:
-                        out[base + entry[KIND_SLOT]] = entry[CASE]
+                    out[base + entries[entry + SLOT]] = reference
+                    if entries[entry + KIND_SLOT] >= 0:
+                        out[base + entries[entry + KIND_SLOT]] = entries[entry + CASE]
                 else:
                     items += 1
                     row = counts[element_table]
@@ -305,7 +306,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                     if row < room[element_table]:
                         to = starts[element_table] + row * widths[element_table]
                     out[to] = owner
-                    out[to + 2] = entry[SLOT]
+                    out[to + 2] = entries[entry + SLOT]
                     out[to + 3] = reference
                     if items > items_max:
                         return TOO_MANY, at
@@ -331,7 +332,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                     if row < room[element_table]:
                         to = starts[element_table] + row * widths[element_table]
                     out[to] = owner
-                    out[to + 2] = entry[SLOT]
+                    out[to + 2] = entries[entry + SLOT]
                     out[to + 3] = number_value
                 if items > items_max:
                     return TOO_MANY, at
@@ -370,11 +371,11 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
             if row < room[element_table]:
                 to = starts[element_table] + row * widths[element_table]
             out[to] = owner
-            out[to + 2] = entry[SLOT]
+            out[to + 2] = entries[entry + SLOT]
             out[to + 3] = number_value
             continue
-        out[base + entry[SLOT]] = number_value
-        if entry[HAS_BIT] >= 0:
-            out[base + 1] |= np.int64(1) << np.int64(entry[HAS_BIT])
-        if entry[KIND_SLOT] >= 0:
-            out[base + entry[KIND_SLOT]] = entry[CASE]
+        out[base + entries[entry + SLOT]] = number_value
+        if entries[entry + HAS_BIT] >= 0:
+            out[base + 1] |= np.int64(1) << np.int64(entries[entry + HAS_BIT])
+        if entries[entry + KIND_SLOT] >= 0:
+            out[base + entries[entry + KIND_SLOT]] = entries[entry + CASE]
