@@ -37,20 +37,23 @@ class _Decoder(Protocol):
 
 
 def _gzip() -> _Decoder:
-    return zlib_ng.decompressobj(31)  # type: ignore[no-any-return]
+    return zlib_ng.decompressobj(31)
 
 
 def _zlib() -> _Decoder:
-    return zlib_ng.decompressobj(15)  # type: ignore[no-any-return]
+    return zlib_ng.decompressobj(15)
 
 
 def _bare_deflate() -> _Decoder:
-    return zlib_ng.decompressobj(-15)  # type: ignore[no-any-return]
+    return zlib_ng.decompressobj(-15)
 
 
 def _zstd() -> Any:
-    options = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG_MAX}
-    return zstd.ZstdDecompressor(options=options)
+    parameter: int = zstd.DecompressionParameter.window_log_max
+    return zstd.ZstdDecompressor(options={parameter: ZSTD_WINDOW_LOG_MAX})
+
+
+_DAMAGED: Any = (zlib_ng.error, zstd.ZstdError)
 
 
 def parse_encoding(value: str) -> str:
@@ -88,7 +91,7 @@ def decompress(body: bytes, encoding: str, *, bytes_max: int, ratio_max: int = 0
         if encoding == "deflate":
             return _run(body, _zlib if _looks_like_zlib(body) else _bare_deflate, limit)
         return _run(body, _zstd, limit)
-    except (zlib_ng.error, zstd.ZstdError) as err:
+    except _DAMAGED as err:
         raise MalformedBody(f"the {encoding} stream is damaged ({err})") from err
 
 

@@ -27,8 +27,6 @@ from collector.wal_record import (
     Bad,
     Good,
     SegmentHead,
-    salt_of,
-    scan_records,
 )
 from collector.wal_segment import (
     DIGESTS_SUFFIX,
@@ -83,7 +81,7 @@ def _create_wal_id(folder: Path) -> str:
     """A new id, or that of the segments where only the id file was lost."""
     wal_id = secrets.token_hex(16)
     for path in segment_paths(folder):
-        head, _ = scan_segment(path)
+        head, _ = scan_segment(path, None)
         if head is not None:
             wal_id = head.wal_id
     temporary = folder / f"{ID_FILE}.tmp"
@@ -116,18 +114,13 @@ def recover(folder: Path) -> Recovery:
 
 
 def _recover_segment(found: Recovery, path: Path, seen: int | None, *, is_last: bool) -> int | None:
-    head, items = scan_segment(path)
-    if head is None:
-        torn = is_last and path.stat().st_size < SEGMENT_HEAD_BYTES
-        if torn:  # a crash while the segment was being made: nothing was in it
-            found.torn_bytes += path.stat().st_size
-            path.unlink()
-            return seen
-        # The file name says as much as the head; only the link to the segment before is gone.
+    head, items = scan_segment(path, found.wal_id)
+    if head is None:  # a crash while the segment was being made: nothing was in it
+        found.torn_bytes += path.stat().st_size
+        path.unlink()
+        return seen
+    if head.damaged:
         log.error("wal_segment_head_damaged", segment=path.name)
-        first = int(path.stem)
-        head = SegmentHead(found.wal_id, first, first - 1)
-        items = scan_records(path.read_bytes(), salt_of(found.wal_id))
     if head.wal_id != found.wal_id:
         raise CollectorStartError(
             f"{path} belongs to another write-ahead log ({head.wal_id}); "
@@ -136,15 +129,20 @@ def _recover_segment(found: Recovery, path: Path, seen: int | None, *, is_last: 
     if seen is not None and head.previous > seen:
         found.lost_records += head.previous - seen
         log.error("wal_records_missing", before=path.name, records=head.previous - seen)
-    segment = Segment(path, head, head.previous, SEGMENT_HEAD_BYTES)
+    plain = SegmentHead(head.wal_id, head.first, head.previous)
+    segment = Segment(path, plain, head.previous, SEGMENT_HEAD_BYTES)
     expected = head.first
+    trailing = 0  # damaged records with no good one after them to tell the gap by
     for item in items:
         if isinstance(item, Good):
             expected = _take(found, segment, item, expected)
+            trailing = 0
         elif item.torn and is_last:
             _cut_tail(found, segment, item)
         else:
-            _quarantine_range(found, segment, item)
+            trailing += _quarantine_range(found, segment, item)
+    if is_last:
+        found.lost_records += trailing
     found.segments.append(segment)
     found.total_bytes += segment.bytes
     return max(seen or 0, segment.last)
@@ -178,12 +176,13 @@ def _cut_tail(found: Recovery, segment: Segment, bad: Bad) -> None:
         os.fsync(file.fileno())
 
 
-def _quarantine_range(found: Recovery, segment: Segment, bad: Bad) -> None:
+def _quarantine_range(found: Recovery, segment: Segment, bad: Bad) -> bool:
+    """Put a damaged range aside. False: an earlier start did that."""
     segment.bad.append(bad)
     segment.bytes = bad.end
     target = _quarantine_folder(segment.path) / f"{segment.path.stem}-{bad.start}.bad"
     if target.exists():
-        return
+        return False
     log.error(
         "wal_record_damaged",
         segment=segment.path.name,
@@ -197,6 +196,7 @@ def _quarantine_range(found: Recovery, segment: Segment, bad: Bad) -> None:
             file.seek(bad.start)
             target.write_bytes(file.read(bad.end - bad.start))
     found.quarantined.append(target)
+    return True
 
 
 def _quarantine_folder(path: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,19 +85,33 @@ def create_segment(folder: Path, head: SegmentHead) -> tuple[Segment, int]:
     return Segment(path, head, head.previous, SEGMENT_HEAD_BYTES), fd
 
 
-def scan_segment(path: Path) -> tuple[SegmentHead | None, Iterator[Good | Bad]]:
-    """The head (None = damaged) and what follows it. Reads the whole file (one segment) at once."""
+@dataclass(frozen=True, slots=True)
+class ScannedHead:
+    """Head of a segment that was read."""
+
+    wal_id: str
+    first: int
+    previous: int
+    damaged: bool
+    """Made up from the file name, which says as much; only the link to what came before is gone."""
+
+
+def scan_segment(path: Path, wal_id: str | None) -> tuple[ScannedHead | None, Iterator[Good | Bad]]:
+    """The head and what follows it. Reads the whole file (one segment) at once.
+
+    `wal_id` stands in for a damaged head; None head = damaged, and no id to stand in or no room
+    for a head in the file.
+    """
     raw = path.read_bytes()
     head = decode_segment_head(raw)
-    if head is None:
+    if head is not None:
+        found = ScannedHead(head.wal_id, head.first, head.previous, damaged=False)
+    elif wal_id is not None and len(raw) >= SEGMENT_HEAD_BYTES:
+        first = int(path.stem)
+        found = ScannedHead(wal_id, first, first - 1, damaged=True)
+    else:
         return None, iter(())
-    return head, scan_records(raw, salt_of(head.wal_id))
-
-
-def write_digests(path: Path, digests: Iterable[tuple[bytes, int]]) -> None:
-    """Write a sidecar atomically and durably: (digest, received ns) pairs and a checksum."""
-    data = b"".join(_DIGEST.pack(d, t) for d, t in digests)
-    _write_sidecar(path, data)
+    return found, scan_records(raw, salt_of(found.wal_id))
 
 
 def write_packed_digests(segment: Segment) -> None:
