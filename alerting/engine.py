@@ -8,6 +8,7 @@ wall clock. New states, history and outbox rows are one transaction.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -105,6 +106,7 @@ class AlertEngine:
         self._explain = explain
         self._on_changes = on_changes
         self._clock = clock
+        self._looked_at: dict[str, float] = {}  # wall clock; a restart looks at once
 
     def tick(self, now: float | None = None) -> Evaluation:
         """Evaluate, then hand what is due to the channels' threads; does not wait for them."""
@@ -159,6 +161,9 @@ class AlertEngine:
         for alert in run.before.values():
             by_rule.setdefault(alert.rule, []).append(alert)
         for rule in self.rules:
+            if run.now - self._looked_at.get(rule.name, -math.inf) < rule.look_every_s:
+                continue
+            self._looked_at[rule.name] = run.now
             known = _known_series(rule, by_rule.get(rule.name, ()))
             try:
                 if run.at is not None:

@@ -25,7 +25,11 @@ NO_DATA_KEEP_S = 3_600.0
 """How long `no_data: keep` holds a firing alert whose series is gone while other data arrives.
 Then it is resolved, saying so: an API that was switched off must not fire for ever."""
 
-EVALUATION_GAP_S = 120.0
+LOOK_EVERY_S_MAX = 60.0
+"""A rule over long windows is looked at every 1/100 of its span of data, at most this rarely: a
+month's sum does not move in 5 s, and asking for it costs."""
+
+EVALUATION_GAP_S = 180.0
 """Time between two evaluations that may count towards `for`. More (a restart, a pause) does not
 count: two breaches an hour apart do not prove an hour of breach."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from alerting.limits import LOOK_EVERY_S_MAX
 from alerting.state_machine import NoData, Timing
 from analytics.query import MEASURES, Filters
 
@@ -160,6 +161,11 @@ class Rule:
                 return max(w.long_s for w in windows)
             case Quota(period=period):
                 return {"month": 31, "week": 7, "day": 1}[period] * 86_400.0
+
+    @property
+    def look_every_s(self) -> float:
+        """How often it is worth looking; the engine's own interval is the lower bound."""
+        return min(LOOK_EVERY_S_MAX, self.window_s / 100)
 
     @property
     def unit(self) -> str:

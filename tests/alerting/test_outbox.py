@@ -101,9 +101,12 @@ def test_refused_notification_becomes_a_dead_letter_and_the_others_hear_of_it(tm
         assert outbox.deliver_channel("sink", world.now).sent == 1
 
 
-def test_endless_failure_ends_as_a_dead_letter(tmp_path, sink):
-    world, outbox = make(tmp_path, sink.channel())
-    sink.answers = [500] * 100
+def test_endless_failure_ends_as_a_dead_letter(tmp_path):
+    def sender(channel, notice, now):
+        raise DeliveryFailed("always", retry=True)
+
+    channel = ChannelConfig("sink", "webhook", url="https://x.example")
+    world, outbox = make(tmp_path, channel, senders={"webhook": sender})
     fire(world)
     now, rounds = world.now, 0
     while not AlertStore(world.state).counts().dead_letters:

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from alerting.build import build_alerting
+from alerting.channels import deliver_to
+from alerting.settings import AlertingSettings
+from alerting.store import AlertStore
+from analytics.query import Analytics
+from storage.catalog import Catalog, Consumer, Plan, Product
+from storage.lake import Lake
+from storage.session import ReadSession
+from storage.settings import StorageSettings
+from storage.state import open_state
+from tests.alerting.world import running_sink
+
+START = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC).timestamp()
+
+
+def rows(start: float, seconds: int, *, per_s: int = 10, error_share: float = 0.0, api="orders"):
+    """Evenly spread requests of one API; every n-th fails."""
+    times, outcomes, statuses, durations = [], [], [], []
+    for i in range(seconds * per_s):
+        bad = error_share > 0 and i % round(1 / error_share) == 0
+        times.append(datetime.fromtimestamp(start + i / per_s, UTC))
+        outcomes.append("server_error" if bad else "ok")
+        statuses.append(503 if bad else 200)
+        durations.append(20.0)
+    n = len(times)
+    return pa.table(
+        {
+            "time": pa.array(times, pa.timestamp("us", tz="UTC")),
+            "tenant": ["default"] * n,
+            "gateway": ["nginx"] * n,
+            "api": [api] * n,
+            "route": ["/orders/{id}"] * n,
+            "consumer": ["acme"] * n,
+            "method": ["GET"] * n,
+            "status_code": pa.array(statuses, pa.int16()),
+            "outcome": outcomes,
+            "duration_ms": durations,
+        }
+    )
+
+
+class Place:
+    """A real lake, real analytics and a real receiver."""
+
+    def __init__(self, folder, sink, catalog=None, **settings) -> None:
+        storage = StorageSettings(data_dir=folder)
+        self.lake = Lake(storage)
+        self.state = open_state(storage)
+        self.session = ReadSession(self.lake)
+        self.engine = build_alerting(
+            AlertingSettings(**settings),
+            self.state,
+            Analytics(self.session),
+            catalog or Catalog(),
+            delivery=deliver_to(sink.channel()),
+        )
+        self.version = 0
+
+    def store(self, table: pa.Table) -> None:
+        self.version += 1
+        self.lake.table("requests").append(table, app_id="test", app_version=self.version)
+
+    def close(self) -> None:
+        self.engine.close()
+        self.session.close()
+        self.state.dispose()
+
+
+@pytest.fixture
+def sink():
+    with running_sink() as sink:
+        yield sink
+
+
+def test_nothing_stored_yet_is_no_alert_and_no_error(tmp_path, sink):
+    place = Place(tmp_path, sink)
+    done = place.engine.evaluate_once(START)
+    assert (done.at, dict(done.failed), done.changes) == (None, {}, ())
+    place.close()
+
+
+def test_incident_in_the_lake_reaches_the_receiver_within_thirty_seconds(tmp_path, sink):
+    """Built-in rules, data committed every 2 s, rounds every 5 s: as at defaults."""
+    place = Place(tmp_path, sink)
+    place.store(rows(START - 120, 120))
+    began, ended, now = START, None, START
+    while now < START + 150 and not (ended and len(sink.received) >= 2):
+        if int(now - START) % 2 == 0:
+            sick = now < START + 45
+            place.store(rows(now, 2, error_share=0.5 if sick else 0.0))
+        now += 1.0
+        if int(now - START) % 5 == 0:
+            done = place.engine.evaluate_once(now)
+            assert dict(done.failed) == {}
+            place.engine.outbox.deliver_channel("sink", now)
+        if sink.received and ended is None:
+            ended = now
+    assert ended is not None
+    assert ended - began <= 30.0
+    first, last = sink.notices[0], sink.notices[-1]
+    assert (first["status"], last["status"]) == ("firing", "resolved")
+    assert first["commonLabels"]["alertname"] == "api-error-ratio"
+    assert "orders" in first["commonAnnotations"]["summary"]
+    assert place.engine.evaluate_once(now + 1).took_s < 2.0
+    place.close()
+
+
+def test_consumer_near_its_quota_is_told_with_a_forecast(tmp_path, sink):
+    catalog = Catalog(
+        products=(Product(name="shop"),),
+        plans=(Plan(name="small", product="shop", quota_per_month=1_000),),
+        consumers=(Consumer(name="acme", plan="small"),),
+    )
+    place = Place(tmp_path, sink, catalog)
+    place.store(rows(START - 95, 95))
+    place.engine.evaluate_once(START)
+    alerts = [a for a in AlertStore(place.state).active() if a.rule == "quota-nearly-used"]
+    assert [a.summary for a in alerts] == ["acme has used 93.9 % of the month's quota"]
+    assert "of 1,000 requests" in alerts[0].annotations["description"]
+    place.close()
