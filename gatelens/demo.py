@@ -18,6 +18,7 @@ from rich.console import Console
 from gatelens.settings import Settings
 from gatelens.supervisor import Role, Supervisor
 from gatelens.up import (
+    check_ports_free,
     collector_url,
     dashboard_url,
     insecure_flag,
@@ -37,6 +38,7 @@ def run_demo(settings: Settings, config: Path | None, *, days: int, rate_per_s: 
     """Run servers and sample traffic until Ctrl-C; alerts are printed as they are delivered."""
     from sample_data.sink import NotificationSink
 
+    check_ports_free(settings)
     log_dir = settings.data_dir / "logs"
     sink = NotificationSink(settings.data_dir / "notifications.jsonl", on_notification=_print_alert)
     sink.start()

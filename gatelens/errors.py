@@ -3,6 +3,7 @@
 GatelensError
 ├── SettingsError        an unknown key, a value of the wrong kind, a file that cannot be read
 ├── UnsafeBindError      asked to listen beyond this machine without saying that it is meant
+├── PortInUse            something else listens where we would
 └── RoleFailed           a role ended at its first start; its own sentence was printed
 """
 
@@ -34,6 +35,18 @@ class UnsafeBindError(GatelensError):
         )
         self.setting = setting
         self.host = host
+
+
+class PortInUse(GatelensError):
+    """Another process listens on `port`."""
+
+    def __init__(self, setting: str, host: str, port: int) -> None:
+        super().__init__(
+            f"port {port} on {host} is in use by another process; stop it, or choose another port "
+            f"with {setting} in gatelens.toml."
+        )
+        self.setting = setting
+        self.port = port
 
 
 class RoleFailed(GatelensError):

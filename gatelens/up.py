@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import socket
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
+from gatelens.errors import PortInUse
 from gatelens.settings import Settings
 from gatelens.supervisor import Role, Supervisor
 
@@ -25,6 +28,21 @@ def server_roles(settings: Settings, config: Path | None) -> list[Role]:
         Role("jobs", command("jobs"), stop_order=2),
         Role("dashboards", command("dash"), f"{dashboard_url(settings)}/readyz", stop_order=1),
     ]
+
+
+def check_ports_free(settings: Settings) -> None:
+    """Refuse to start beside whatever already listens there. Raises PortInUse.
+
+    The roles check as well; here it comes before anything has started, and before another
+    installation on the same ports is taken for ours.
+    """
+    for setting, host, port in (
+        ("collector.http_port", settings.collector.host, settings.collector.http_port),
+        ("collector.grpc_port", settings.collector.host, settings.collector.grpc_port),
+        ("dashboard.port", settings.dashboard.host, settings.dashboard.port),
+    ):
+        with contextlib.suppress(OSError), socket.create_connection((_local(host), port), 0.5):
+            raise PortInUse(setting, host, port)
 
 
 def role_command(name: str, settings: Settings, config: Path | None) -> tuple[str, ...]:
@@ -51,6 +69,7 @@ def dashboard_url(settings: Settings) -> str:
 
 def run_up(settings: Settings, config: Path | None) -> int:
     """Run the servers until SIGTERM or Ctrl-C. Returns the exit code."""
+    check_ports_free(settings)
 
     def ready(seconds: float) -> None:
         console.print(
