@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import pyarrow as pa
+
 from storage.macros import MACROS
 from storage.schemas import TABLES, TableSpec
-from storage.views import sql_type, view_columns
-
-__all__ = ["ColumnInfo", "MacroInfo", "TableInfo", "describe_macros", "describe_tables", "sql_type"]
+from storage.views import sql_type as _quoted_type
+from storage.views import view_columns
 
 EXAMPLES: Mapping[str, str] = MappingProxyType(
     {
@@ -85,6 +86,11 @@ class MacroInfo:
     description: str
 
 
+def sql_type(type_: pa.DataType) -> str:
+    """A column's type as DuckDB names it, for people: without quotes."""
+    return _quoted_type(type_).replace('"', "")
+
+
 def describe_tables() -> list[TableInfo]:
     """Every table, raw ones first."""
     return [
@@ -119,4 +125,7 @@ def _columns(spec: TableSpec) -> tuple[ColumnInfo, ...]:
     described = {c.name: (c.unit, c.description) for c in spec.columns}
     described["day"] = ("", "UTC day of `time`; a condition on it skips whole folders.")
     described["hour"] = ("h", "UTC hour of `time`, 0-23.")
-    return tuple(ColumnInfo(name, type_, *described[name]) for name, type_ in view_columns(spec))
+    return tuple(
+        ColumnInfo(name, type_.replace('"', ""), *described[name])
+        for name, type_ in view_columns(spec)
+    )

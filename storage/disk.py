@@ -23,7 +23,7 @@ class DiskSpace:
 
 def disk_space(settings: StorageSettings, *, needed_bytes: int = 0) -> DiskSpace:
     """Free space of the data folder's disk (of its nearest existing parent before it is made).
-    `needed_bytes` are about to be written and count as used. One system call: cheap to ask often."""
+    `needed_bytes` are about to be written and count as used. One system call: cheap to ask."""
     place = Path(settings.data_dir).absolute()
     while not place.exists():
         place = place.parent

@@ -119,7 +119,7 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection for a notebook: every lake table as a view, macros included.
 
-    `connect(...).sql("FROM requests")` gives a relation with `.pl()`, `.to_arrow_table()` and so on.
+    `connect(...).sql("FROM requests")` gives a relation with `.pl()`, `.to_arrow_table()`, ...
     The views show the lake as it is now; connect again to see newer rows. The connection can write
     files and settings of its own process: it is for the lake's owner, not for strangers.
     """
