@@ -146,7 +146,7 @@ def health_checks(
 def apply_incidents(
     company: Company, rng: np.random.Generator, requests: Requests, incidents: tuple[Incident, ...]
 ) -> Requests:
-    """Make the calls of an incident's API slow, and a share of them 502 (reset) or 504 (late)."""
+    """Make the calls of an incident's API slow, and a share of them 502 (passed on) or 504."""
     luck = rng.random(len(requests), np.float32)  # drawn always: the rest must not depend on it
     for incident in incidents:
         hit = _in_incident(company, requests, incident)
@@ -159,7 +159,8 @@ def apply_incidents(
         upstream_ms = np.where(hit, np.minimum(upstream_ms, UPSTREAM_TIMEOUT_MS - 1), upstream_ms)
         upstream_ms = np.where(timeouts, UPSTREAM_TIMEOUT_MS + 20 * luck, upstream_ms)
         status = np.where(timeouts, 504, np.where(resets, 502, requests.status))
-        answered = np.where(timeouts, 0, np.where(resets, 0, requests.upstream_status))
+        # The service itself answers 502 (its provider failed); it never answers in time for a 504.
+        answered = np.where(timeouts, 0, np.where(resets, 502, requests.upstream_status))
         requests = replace(
             requests,
             status=status.astype(np.int16),

@@ -29,7 +29,8 @@ def null_where(values: pa.Array, mask: NDArray[np.bool_]) -> pa.Array:
 
 def hex_text(numbers: NDArray[np.uint64]) -> pa.Array:
     """Each row of 64-bit numbers as lower-case hex, 16 digits a number. Shape (n,) or (n, k)."""
-    table = np.ascontiguousarray(numbers.reshape(len(numbers), -1).astype(">u8"))
+    matrix = numbers if numbers.ndim == 2 else numbers[:, None]
+    table = np.ascontiguousarray(matrix.astype(">u8"))
     digits = _HEX[table.view(np.uint8)]
     width = digits.shape[1] * 2
     offsets = np.arange(0, (len(numbers) + 1) * width, width, dtype=np.int32)

@@ -2,7 +2,7 @@
 
 One `Pipeline` per gateway. Each service has a resource of its own; all of a pipeline share one
 batch processor per signal. Spans: gateway (server), its client span, the service's server span, a
-database span; the twin of `span_rows.py`.
+database span; the twin of `span_rows.py`. What they say is in `live_spans.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import threading
 from dataclasses import dataclass
 
 from opentelemetry._logs import Logger as OtelLogger
-from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Histogram, Observation
 from opentelemetry.sdk._logs import LoggerProvider
@@ -22,13 +21,19 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.trace import Span, Tracer, set_span_in_context
 
-from sample_data.apis import DATABASE_PORTS
 from sample_data.call import Call
 from sample_data.exporters import Exporters
-from sample_data.log_rows import EXCEPTIONS, INFO_EVERY, SEVERITIES, body_of, severity_of
+from sample_data.live_spans import (
+    client_span,
+    database_span,
+    gateway_span,
+    log_record,
+    metric_attributes,
+    service_span,
+)
+from sample_data.log_rows import INFO_EVERY
 from sample_data.rows import ENVIRONMENT
 from sample_data.span_rows import GATEWAY_SCOPES, GATEWAY_SERVICES, SERVICE_SCOPE
 
@@ -37,8 +42,6 @@ SCHEDULE_MS = 500
 QUEUE_RECORDS_MAX = 20_000
 """Spans or log records kept while the collector is down: about two minutes at 40 calls a second."""
 BATCH_RECORDS_MAX = 1_000
-
-Attributes = dict[str, AttributeValue]
 
 DURATION = "http.server.request.duration"
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -80,11 +83,11 @@ class Pipeline:
     def emit(self, call: Call) -> None:
         """Make the call's spans, log record and measurements. Times are those of the call."""
         gateway = self._gateway(call)
-        root = _gateway_span(gateway.tracer, call)
+        root = gateway_span(gateway.tracer, call)
         duration_s = (call.spans[0][1] - call.spans[0][0]) / 1e9
-        gateway.durations.record(duration_s, _metric_attributes(call, call.status))
+        gateway.durations.record(duration_s, metric_attributes(call, call.status))
         if call.upstream_ms is not None:
-            client = _client_span(gateway.tracer, call, set_span_in_context(root, Context()))
+            client = client_span(gateway.tracer, call, set_span_in_context(root, Context()))
             if call.upstream_status is not None and call.operation.api is not None:
                 self._serve(call, client)
             client.end(call.spans[1][1])
@@ -112,14 +115,14 @@ class Pipeline:
         """What the service behind the gateway reports about the call."""
         service = self._service_of(call)
         context = set_span_in_context(client, Context())
-        span = _service_span(service.tracer, call, context)
+        span = service_span(service.tracer, call, context)
         inner = set_span_in_context(span, Context())
-        _database_span(service.tracer, call, inner)
+        database_span(service.tracer, call, inner)
         if call.status >= 400 or call.dice % INFO_EVERY == 0:
-            service.logger.emit(_log_record(call, inner))
+            service.logger.emit(log_record(call, inner))
         span.end(call.spans[2][1])
         duration_s = (call.spans[2][1] - call.spans[2][0]) / 1e9
-        service.durations.record(duration_s, _metric_attributes(call, call.upstream_status or 0))
+        service.durations.record(duration_s, metric_attributes(call, call.upstream_status or 0))
 
     def _gateway(self, call: Call) -> _Service:
         kind = call.operation.gateway
@@ -197,188 +200,3 @@ class _Process:
 
     def memory(self, _: CallbackOptions) -> list[Observation]:
         return [Observation(int(180e6 + 9e6 * self._number + 20e6 * self._wave(240)))]
-
-
-def _gateway_span(tracer: Tracer, call: Call) -> Span:
-    op = call.operation
-    span = tracer.start_span(
-        f"{op.method} {op.template}" if op.template else op.method,
-        context=Context(),
-        kind=SpanKind.SERVER,
-        attributes=gateway_attributes(call),
-        start_time=call.spans[0][0],
-    )
-    if call.status >= 500:
-        span.set_status(Status(StatusCode.ERROR))
-    return span
-
-
-def gateway_attributes(call: Call) -> Attributes:
-    """Attributes of the gateway's server span: semantic conventions and `apigw.*`."""
-    op, consumer = call.operation, call.consumer
-    attributes: Attributes = {
-        "http.request.method": op.method,
-        "http.response.status_code": call.status,
-        "url.path": call.path,
-        "url.scheme": "https",
-        "server.address": op.host,
-        "client.address": call.address.text,
-        "geo.country.iso_code": call.address.country,
-        "user_agent.original": call.user_agent,
-        "network.protocol.version": "2",
-        "http.request.size": call.request_bytes,
-        "http.response.size": call.response_bytes,
-        "apigw.gateway.duration": call.gateway_ms / 1e3,
-        "apigw.request.id": call.request_id,
-    }
-    if op.template is not None:
-        attributes["http.route"] = op.template
-    if op.api is not None:
-        attributes["apigw.api.name"] = op.api.name
-        attributes["apigw.product"] = op.api.product
-    if op.version is not None:
-        attributes["apigw.api.version"] = op.version
-    if consumer is not None:
-        attributes["apigw.consumer.name"] = consumer.name
-        attributes["apigw.consumer.group"] = consumer.group
-        attributes["apigw.plan"] = consumer.plan.name
-    if call.upstream_ms is not None:
-        attributes["apigw.upstream.duration"] = call.upstream_ms / 1e3
-    if call.upstream_status is not None:
-        attributes["apigw.upstream.status_code"] = call.upstream_status
-    if call.quota_remaining is not None and call.quota_limit is not None:
-        attributes["apigw.ratelimit.limit"] = call.quota_limit
-        attributes["apigw.ratelimit.remaining"] = call.quota_remaining
-    if consumer is not None:
-        refused = call.outcome in ("rate_limited", "quota_exceeded")
-        attributes["apigw.ratelimit.result"] = call.outcome if refused else "ok"
-    if call.status >= 500:
-        attributes["error.type"] = str(call.status)
-    return attributes
-
-
-def _client_span(tracer: Tracer, call: Call, parent: Context) -> Span:
-    op = call.operation
-    host = f"{op.api.service}.internal" if op.api else op.host
-    attributes: Attributes = {
-        "http.request.method": op.method,
-        "server.address": host,
-        "server.port": 8080,
-        "url.full": f"http://{host}:8080{call.path}",
-        "network.protocol.version": "1.1",
-    }
-    if call.upstream_status is not None:
-        attributes["http.response.status_code"] = call.upstream_status
-    if call.status == 504:
-        attributes["error.type"] = "timeout"
-    span = tracer.start_span(
-        op.method,
-        context=parent,
-        kind=SpanKind.CLIENT,
-        attributes=attributes,
-        start_time=call.spans[1][0],
-    )
-    if call.status >= 500:
-        span.set_status(Status(StatusCode.ERROR))
-    return span
-
-
-def service_attributes(call: Call) -> Attributes:
-    """Attributes of the service's server span. The call reached a service."""
-    op = call.operation
-    assert op.api is not None, "only calls of an API reach a service"
-    attributes: Attributes = {
-        "http.request.method": op.method,
-        "http.route": op.template or call.path,
-        "http.response.status_code": call.upstream_status or 0,
-        "url.path": call.path,
-        "url.scheme": "http",
-        "network.protocol.version": "1.1",
-        "server.address": f"{op.api.service}.internal",
-        "client.address": "10.20.0.7",
-    }
-    if call.consumer is not None:
-        attributes["waypost.consumer"] = call.consumer.name
-    return attributes
-
-
-def _service_span(tracer: Tracer, call: Call, parent: Context) -> Span:
-    op = call.operation
-    span = tracer.start_span(
-        f"{op.method} {op.template}",
-        context=parent,
-        kind=SpanKind.SERVER,
-        attributes=service_attributes(call),
-        start_time=call.spans[2][0],
-    )
-    if call.status >= 500:
-        kind, message = EXCEPTIONS.get(call.status, EXCEPTIONS[500])
-        span.add_event(
-            "exception",
-            {"exception.type": kind, "exception.message": message},
-            timestamp=call.spans[2][1],
-        )
-        span.set_status(Status(StatusCode.ERROR, message))
-    return span
-
-
-def _database_span(tracer: Tracer, call: Call, parent: Context) -> None:
-    op = call.operation
-    if op.api is None or op.kind != "call":
-        return
-    verbs = {"GET": "SELECT", "POST": "INSERT", "PUT": "UPDATE", "PATCH": "UPDATE"}
-    verb = verbs.get(op.method, "DELETE")
-    span = tracer.start_span(
-        f"{verb} {op.api.name}",
-        context=parent,
-        kind=SpanKind.CLIENT,
-        attributes={
-            "db.system.name": op.api.database,
-            "db.namespace": op.api.name,
-            "db.operation.name": verb,
-            "db.query.summary": f"{verb} {op.api.name}",
-            "server.address": f"{op.api.name}-db.internal",
-            "server.port": DATABASE_PORTS[op.api.database],
-        },
-        start_time=call.spans[3][0],
-    )
-    span.end(call.spans[3][1])
-
-
-def _log_record(call: Call, context: Context) -> LogRecord:
-    op = call.operation
-    number, text = SEVERITIES[severity_of(call.status)]
-    attributes: Attributes = {
-        "http.request.method": op.method,
-        "http.route": op.template or call.path,
-    }
-    if call.consumer is not None:
-        attributes["waypost.consumer"] = call.consumer.name
-    if call.status in EXCEPTIONS:
-        kind, message = EXCEPTIONS[call.status]
-        attributes["exception.type"] = kind
-        attributes["exception.message"] = message
-        attributes["exception.stacktrace"] = (
-            f"{kind}: {message}\n  at waypost.{op.api.name if op.api else 'edge'}.handle(app:41)"
-        )
-    return LogRecord(
-        timestamp=call.spans[2][1],
-        observed_timestamp=call.spans[2][1],
-        context=context,
-        severity_number=SeverityNumber(number),
-        severity_text=text,
-        body=body_of(op, call.status),
-        attributes=attributes,
-    )
-
-
-def _metric_attributes(call: Call, status: int) -> Attributes:
-    op = call.operation
-    attributes: Attributes = {
-        "http.request.method": op.method,
-        "http.response.status_code": status,
-        "url.scheme": "https",
-    }
-    if op.template is not None:
-        attributes["http.route"] = op.template
-    return attributes

@@ -40,7 +40,7 @@ def body_of(operation: Operation, status: int) -> str:
 
 
 def logs_table(company: Company, requests: Requests) -> pa.Table:
-    """Log rows in order of the calls. Calls that never reached a service wrote nothing."""
+    """Log rows in the order of the calls. Calls that no service answered wrote nothing."""
     ops = company.operations
     logged = _logged(company, requests)
     n, op = len(logged), logged.operation
@@ -94,7 +94,7 @@ def logs_table(company: Company, requests: Requests) -> pa.Table:
 
 def _logged(company: Company, requests: Requests) -> Requests:
     traced = np.array([o.gateway != "nginx" and o.kind == "call" for o in company.operations])
-    reached = traced[requests.operation] & ~np.isnan(requests.upstream_ms)
+    reached = traced[requests.operation] & (requests.upstream_status > 0)
     failed = (requests.outcome == SERVER_ERROR) | (requests.outcome == CLIENT_ERROR)
     sampled = requests.ids[:, 1] % INFO_EVERY == 0
     return requests.take(reached & (failed | sampled))

@@ -19,7 +19,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.util.types import AttributeValue
 
 from sample_data.call import Call
-from sample_data.live_otlp import BOUNDS_S, DURATION, gateway_attributes, service_attributes
+from sample_data.live_otlp import BOUNDS_S, DURATION
+from sample_data.live_spans import gateway_attributes, service_attributes
 from sample_data.log_rows import EXCEPTIONS, SEVERITIES, body_of, severity_of
 from sample_data.rows import ENVIRONMENT
 from sample_data.span_rows import GATEWAY_SCOPES, GATEWAY_SERVICES, SERVICE_SCOPE
