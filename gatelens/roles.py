@@ -70,9 +70,14 @@ def run_jobs(settings: Settings) -> None:
     log.info("jobs_started")
     stopping.wait()
     started = time.monotonic()
+
     # A rollup and its place are one commit, an alert's state and its notice one transaction: what
     # runs too long to wait for is simply left, and done again by the next start.
-    closing = threading.Thread(target=lambda: (scheduler.stop(), alerting.close()), daemon=True)
+    def close() -> None:
+        scheduler.stop()
+        alerting.close()
+
+    closing = threading.Thread(target=close, daemon=True)
     closing.start()
     closing.join(JOBS_STOP_WITHIN_S)
     log.info("jobs_stopped", took_s=round(time.monotonic() - started, 2), left=closing.is_alive())
