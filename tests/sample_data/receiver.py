@@ -32,6 +32,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.refuse = 0
+        self._started = False
         self.bodies: dict[str, list[bytes]] = defaultdict(list)
         self._changed = threading.Condition()
         receiver = self
@@ -63,13 +64,15 @@ class Receiver:
         self.grpc_target = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
 
     def start(self) -> None:
+        self._started = True
         threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         ).start()
         self._grpc.start()
 
     def stop(self) -> None:
-        self._http.shutdown()
+        if self._started:
+            self._http.shutdown()
         self._http.server_close()
         self._grpc.stop(None).wait()
 
