@@ -95,12 +95,18 @@ def _text_ok(buf, position, end):  # type: ignore[no-untyped-def]
     """valid_utf8 with a short way for ASCII, which nearly all keys and values are."""
     start = position
     high = np.uint64(0)
-    while position + 8 <= end:
-        high |= load64(buf, position)
-        position += 8
-    while position < end:
-        high |= np.uint64(buf[position])
-        position += 1
+    if end - position >= 8:
+        while position + 8 < end:
+            high |= load64(buf, position)
+            position += 8
+        high |= load64(buf, end - 8)
+    elif position + 8 <= len(buf):
+        # Fewer than eight bytes: what lies behind them is shifted out (twice: 64 is no shift).
+        high = load64(buf, position) << np.uint64(8 * (7 - (end - position))) << np.uint64(8)
+    else:
+        while position < end:
+            high |= np.uint64(buf[position])
+            position += 1
     if high & _HIGH_BITS == 0:
         return True
     return valid_utf8(buf, start, end)
