@@ -1,9 +1,9 @@
 """Which file is this, and how much of it is in the lake already?
 
 A file is known by its bytes, not by its name: rotation renames files, a copy is the same file. Its
-identity is the digest of its first bytes, as many as the largest of HEAD_SIZES that fits; one
-that has grown since is found under the smaller sizes too. The identity alone is not trusted: a
-former import is taken up only if the digest of *all* bytes read then still matches, so two logs that
+identity is the digest of its first bytes, as many as the largest of HEAD_SIZES that fits; one that
+has grown since is found under the smaller sizes too. The identity alone is not trusted: a former
+import is taken up only if the digest of *all* bytes read then still matches, so two logs that
 begin alike are never mixed up.
 
 The lake says how far a file got (its application version is the byte position); the ledger, written

@@ -18,6 +18,8 @@ class Fields(Protocol):
     """Columns of named fields over the same rows. Asking for a field that is not there is an error:
     ask `has` first."""
 
+    @property
+    def rows(self) -> int: ...
     def has(self, name: str) -> bool: ...
     def text(self, name: str) -> pa.Array: ...
     def numbers(self, name: str) -> npt.NDArray[np.float64]: ...
@@ -36,6 +38,10 @@ class JsonFields:
         self._records = records
         self._keys: frozenset[str] = frozenset().union(*records) if records else frozenset()
         self._texts: dict[str, pa.Array] = {}
+
+    @property
+    def rows(self) -> int:
+        return len(self._records)
 
     def has(self, name: str) -> bool:
         return name in self._keys or ("." in name and name.partition(".")[0] in self._keys)
@@ -105,4 +111,6 @@ def _text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, list) and len(value) == 1:
+        return _text(value[0])
     return orjson.dumps(value).decode()

@@ -64,6 +64,10 @@ class ScannedLines:
     failed_at: npt.NDArray[np.int16]
     """-1 where the line matched, else the index of the first field that did not end."""
 
+    @property
+    def rows(self) -> int:
+        return self.failed_at.size
+
     def has(self, name: str) -> bool:
         return name in self.format.index
 

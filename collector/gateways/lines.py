@@ -7,6 +7,7 @@ line number. A line is never dropped silently and never fails the body it came i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 
 from collector.gateways.bodies import JoinedBody, count_lines, join_bodies
 from collector.gateways.fields import Fields, JsonFields
-from collector.gateways.limits import LINE_BYTES_MAX
+from collector.gateways.limits import LINE_BYTES_MAX, REJECT_RECORD_BYTES_MAX
 from collector.gateways.line_scanner import LineFormat, ScannedLines, scan_lines, split_lines
 from collector.gateways.rows import constant, rejects_batch, requests_batch
 from collector.gateways.scan_values import NO_TIME
@@ -59,7 +60,8 @@ class LinesFormat:
 
     `shapes` are tried in order, so the more demanding ones come first. `json` reads objects, None =
     the format has no JSON form. `unwrap` takes a decoded JSON value apart where one line holds
-    several records (an array, an envelope).
+    several records (an array, an envelope). `parse_text` makes an object of a text line that has
+    names in it (logfmt); slower than shapes and tried after them.
     """
 
     name: str
@@ -67,6 +69,7 @@ class LinesFormat:
     shapes: tuple[LineShape, ...] = ()
     json: Reader | None = None
     unwrap: Callable[[Any], Iterable[Any]] | None = None
+    parse_text: Callable[[str], dict[str, Any] | None] | None = None
     source: str = ""
     description: str = ""
     snippet: str = ""
@@ -93,60 +96,101 @@ def merge_decoded(parts: Sequence[Decoded]) -> Decoded:
 
 @dataclass(slots=True)
 class _Rejects:
-    """Rejects of one body as they are found: line, reason, detail."""
+    """Rejects of one body as they are found: line, record, reason, detail."""
 
     lines: list[int] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
 
-    def add(self, lines: Indexes, reason: str, detail: str) -> None:
-        self.lines.extend(lines.tolist())
-        self.reasons.extend([reason] * len(lines))
-        self.details.extend([detail] * len(lines))
+    def add(self, lines: Iterable[int], record: Record, reason: str, detail: str) -> None:
+        """Reject lines; `record` gives the bytes of the n-th of them."""
+        for n, line in enumerate(lines):
+            self.lines.append(line)
+            self.records.append(record(n)[: 2 * REJECT_RECORD_BYTES_MAX])
+            self.reasons.append(reason)
+            self.details.append(detail)
+
+
+Record = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """One joined body and where its lines are."""
+
+    format: LinesFormat
+    joined: JoinedBody
+    buffer: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int32]
+    rejects: _Rejects
+    batches: list[tuple[Indexes, pa.RecordBatch]]
+
+    def line(self, index: int) -> bytes:
+        return self.joined.text[self.starts[index] : self.ends[index]]
+
+    def reject(self, lines: Indexes, reason: str, detail: str) -> None:
+        numbers = lines.tolist()
+        self.rejects.add(numbers, lambda n: self.line(numbers[n]), reason, detail)
 
 
 def _decode_body(format_: LinesFormat, joined: JoinedBody) -> Decoded:
     buffer, starts, ends = split_lines(joined.text)
-    rejects = _Rejects()
-    batches: list[tuple[Indexes, pa.RecordBatch]] = []
+    body = _Body(format_, joined, buffer, starts, ends, _Rejects(), [])
     left = np.flatnonzero(ends > starts)
     too_long = ends[left] - starts[left] > LINE_BYTES_MAX
+    if format_.json is not None and left.size:
+        is_json = _looks_like_json(buffer, starts[left], ends[left])
+        if is_json.any():
+            _decode_json(body, left[is_json], format_.json)
+            left, too_long = left[~is_json], too_long[~is_json]
     if too_long.any():
         detail = f"The line is longer than {LINE_BYTES_MAX} bytes."
-        rejects.add(left[too_long], "line_too_long", detail)
+        body.reject(left[too_long], "line_too_long", detail)
         left = left[~too_long]
-    if format_.json is not None and left.size:
-        is_json = (buffer[starts[left]] == 123) | (buffer[starts[left]] == 91)
-        if is_json.any():
-            batches += _decode_json(
-                format_, joined, left[is_json], starts, ends, rejects, format_.json
-            )
-            left = left[~is_json]
-    scanned: ScannedLines | None = None
     for shape in format_.shapes:
         if not left.size:
             break
-        scanned = scan_lines(buffer, starts[left], ends[left], shape.format)
-        matched = scanned.failed_at < 0
-        if not matched.any():
-            continue
-        whole = bool(matched.all())
-        rows = left if whole else left[matched]
-        if not whole:
-            scanned = ScannedLines(
-                buffer, shape.format, scanned.starts[:, matched].copy(),
-                scanned.ends[:, matched].copy(), scanned.failed_at[matched],
-            )  # fmt: skip
-        batches += _assemble(format_, joined, rows, shape.read(scanned), rejects)
-        left = left[:0] if whole else left[~matched]
+        left = _decode_shape(body, left, shape)
+    if left.size and format_.parse_text is not None:
+        left = _decode_named(body, left)
     if left.size:
-        rejects.add(left, "not_this_format", f"The line does not look like {format_.name}.")
-    return _finish(format_, joined, starts, ends, batches, rejects)
+        body.reject(left, "not_this_format", f"The line does not look like {format_.name}.")
+    return _finish(body)
 
 
-def _assemble(
-    format_: LinesFormat, joined: JoinedBody, lines: Indexes, read: Read, rejects: _Rejects
-) -> list[tuple[Indexes, pa.RecordBatch]]:
+def _looks_like_json(
+    buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.int32], ends: npt.NDArray[np.int32]
+) -> npt.NDArray[np.bool_]:
+    """Lines that open an object, or an array of such; `[2016-04-15…` is a text line's time."""
+    first = buffer[starts]
+    second = buffer[np.minimum(starts + 1, ends - 1)]
+    return np.asarray((first == 123) | ((first == 91) & np.isin(second, (123, 91, 93, 32))))
+
+
+def _decode_shape(body: _Body, left: Indexes, shape: LineShape) -> Indexes:
+    """Read the lines that have the shape; answers the others."""
+    scanned = scan_lines(body.buffer, body.starts[left], body.ends[left], shape.format)
+    matched = scanned.failed_at < 0
+    if not matched.any():
+        return left
+    if matched.all():
+        rows, left = left, left[:0]
+    else:
+        rows, left = left[matched], left[~matched]
+        scanned = ScannedLines(
+            scanned.buffer, scanned.format, scanned.starts[:, matched].copy(),
+            scanned.ends[:, matched].copy(), scanned.failed_at[matched],
+        )  # fmt: skip
+    numbers = rows.tolist()
+    _assemble(body, rows, shape.read(scanned), lambda n: body.line(numbers[n]))
+    return left
+
+
+def _assemble(body: _Body, lines: Indexes, read: Read, record: Record) -> None:
+    """Rows of what was read, rejects of rows without time or status."""
+    format_, joined = body.format, body.joined
     bad_time = read.start_us == NO_TIME
     bad_status = ~bad_time & ~((read.status >= 0) & (read.status <= 999))
     bad = bad_time | bad_status
@@ -157,37 +201,38 @@ def _assemble(
     columns["status_code"] = pa.array(np.where(bad, 0, read.status).astype(np.int16))
     columns["gateway"] = constant(format_.gateway, rows)
     columns["source"] = constant(format_.source or format_.name, rows)
-    if columns.get("environment") is None:
-        columns["environment"] = constant(joined.environment, rows)
+    said, told = columns.get("environment"), constant(joined.environment, rows)
+    columns["environment"] = told if said is None else pc.coalesce(told, said)
     batch = requests_batch(rows, columns)
     if bad.any():
-        rejects.add(lines[bad_time], "bad_time", "The time cannot be read.")
-        rejects.add(lines[bad_status], "bad_status", "The status code cannot be read.")
+        for marks, reason, detail in (
+            (bad_time, "bad_time", "The time cannot be read."),
+            (bad_status, "bad_status", "The status code cannot be read."),
+        ):
+            which = np.flatnonzero(marks).tolist()
+            body.rejects.add(lines[marks].tolist(), _picked(record, which), reason, detail)
         batch = batch.filter(pa.array(~bad))
         lines = lines[~bad]
-    return [(lines, batch)] if len(lines) else []
+    if len(lines):
+        body.batches.append((lines, batch))
 
 
-def _decode_json(
-    format_: LinesFormat,
-    joined: JoinedBody,
-    lines: Indexes,
-    starts: npt.NDArray[np.int32],
-    ends: npt.NDArray[np.int32],
-    rejects: _Rejects,
-    read: Reader,
-) -> list[tuple[Indexes, pa.RecordBatch]]:
+def _picked(record: Record, which: Sequence[int]) -> Record:
+    return lambda n: record(which[n])
+
+
+def _decode_json(body: _Body, lines: Indexes, read: Reader) -> None:
+    format_ = body.format
     records: list[Mapping[str, Any]] = []
     places: list[int] = []
     broken: list[int] = []
-    strange: list[int] = []
+    strange: list[tuple[int, Any]] = []
     for line in lines.tolist():
         try:
-            value = orjson.loads(joined.text[starts[line] : ends[line]])
-        except orjson.JSONDecodeError:
+            found = _json_values(body.line(line))
+        except (ValueError, RecursionError):
             broken.append(line)
             continue
-        found = value if isinstance(value, list) else [value]
         if format_.unwrap is not None:
             found = [record for item in found for record in format_.unwrap(item)]
         for record in found:
@@ -195,41 +240,69 @@ def _decode_json(
                 records.append(record)
                 places.append(line)
             else:
-                strange.append(line)
-    rejects.add(np.array(broken, dtype=np.int64), "bad_json", "The line is not valid JSON.")
-    rejects.add(np.array(strange, dtype=np.int64), "not_an_object", "Expected a JSON object.")
-    if not records:
-        return []
-    rows = np.array(places, dtype=np.int64)
-    return _assemble(format_, joined, rows, read(JsonFields(records)), rejects)
+                strange.append((line, record))
+    body.reject(np.array(broken, dtype=np.int64), "bad_json", "The line is not valid JSON.")
+    body.rejects.add(
+        [line for line, _ in strange], lambda n: orjson.dumps(strange[n][1]),
+        "not_an_object", "Expected a JSON object.",
+    )  # fmt: skip
+    if records:
+        rows = np.array(places, dtype=np.int64)
+        _assemble(body, rows, read(JsonFields(records)), lambda n: orjson.dumps(records[n]))
 
 
-def _finish(
-    format_: LinesFormat,
-    joined: JoinedBody,
-    starts: npt.NDArray[np.int32],
-    ends: npt.NDArray[np.int32],
-    batches: list[tuple[Indexes, pa.RecordBatch]],
-    rejects: _Rejects,
-) -> Decoded:
+def _json_values(text: bytes) -> list[Any]:
+    """Records of a line: an object, an array, or several written one after the other (Splunk HEC
+    batches have nothing between them). Raises ValueError."""
+    try:
+        value = orjson.loads(text)
+        return value if isinstance(value, list) else [value]
+    except orjson.JSONDecodeError:
+        if b"}{" not in text and b"} {" not in text:
+            raise
+    decoder, found, at = json.JSONDecoder(), [], 0
+    rest = text.decode()
+    while at < len(rest):
+        value, at = decoder.raw_decode(rest, at)
+        found.append(value)
+        at += len(rest[at:]) - len(rest[at:].lstrip())
+    return found
+
+
+def _decode_named(body: _Body, lines: Indexes) -> Indexes:
+    """Read lines by `parse_text`; answers those it could not read."""
+    parse, read = body.format.parse_text, body.format.json
+    assert parse is not None and read is not None
+    parsed = [parse(body.line(line).decode()) for line in lines.tolist()]
+    good = np.array([record is not None for record in parsed])
+    if good.any():
+        rows = lines[good]
+        numbers = rows.tolist()
+        fields = JsonFields([record for record in parsed if record is not None])
+        _assemble(body, rows, read(fields), lambda n: body.line(numbers[n]))
+    return np.asarray(lines[~good])
+
+
+def _finish(body: _Body) -> Decoded:
+    joined, rejects = body.joined, body.rejects
     tables: dict[str, pa.RecordBatch] = {}
-    if batches:
-        batch = pa.concat_batches([b for _, b in batches]) if len(batches) > 1 else batches[0][1]
-        if len(batches) > 1:
-            order = np.argsort(np.concatenate([at for at, _ in batches]), kind="stable")
-            batch = pc.take(batch, pa.array(order))
-        tables["requests"] = batch
+    if len(body.batches) == 1:
+        tables["requests"] = body.batches[0][1]
+    elif body.batches:
+        order = np.argsort(np.concatenate([at for at, _ in body.batches]), kind="stable")
+        batch = pa.concat_batches([batch for _, batch in body.batches])
+        tables["requests"] = pc.take(batch, pa.array(order))
     if rejects.lines:
         places = [joined.locate(line) for line in rejects.lines]
         tables["rejects"] = rejects_batch(
             times_us=[payload.received_unix_nano // 1000 for payload, _ in places],
             tenants=[joined.tenant] * len(places),
-            source=format_.name,
+            source=body.format.name,
             origins=[payload.origin for payload, _ in places],
             positions=[position for _, position in places],
             reasons=rejects.reasons,
             details=rejects.details,
-            records=[joined.text[starts[line] : ends[line]] for line in rejects.lines],
+            records=rejects.records,
         )
     accepted = tables["requests"].num_rows if "requests" in tables else 0
     return Decoded(tables, accepted, len(rejects.lines))

@@ -19,11 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.gateways.attributes import attributes_column
+from collector.gateways.escapes import unescaped
 from collector.gateways.fields import Fields, first_numbers, first_text
 from collector.gateways.line_scanner import LIST, LineField, LineFormat
 from collector.gateways.lines import LinesFormat, LineShape, Read
+from collector.gateways.mapped import bare_host
 from collector.gateways.rows import floats, whole
 from collector.gateways.scan_values import NO_TIME
+from collector.gateways.upstreams import last_of_list, status_column
 from collector.gateways.urls import origin_form, without_query
 from collector.naming.naming import GATEWAY_API_ID
 
@@ -110,21 +113,21 @@ def read_nginx(fields: Fields) -> Read:
     if upstream_s is not None:
         columns["upstream_ms"] = floats(upstream_s * 1000.0)
     _read_request_line(fields, columns)
-    columns["host"] = _named(first_text(fields, *_ALIASES["host"]))
-    columns["user_agent"] = _unescaped(first_text(fields, *_ALIASES["user_agent"]))
+    columns["host"] = bare_host(first_text(fields, *_ALIASES["host"]))
+    columns["user_agent"] = unescaped(first_text(fields, *_ALIASES["user_agent"]))
     columns["client_address"] = _first_of_list(first_text(fields, *_ALIASES["client"]))
-    columns["consumer"] = _unescaped(first_text(fields, *_ALIASES["user"]))
+    columns["consumer"] = unescaped(first_text(fields, *_ALIASES["user"]))
     for name in ("request_id", "trace_id", "span_id"):
         columns[name] = first_text(fields, *_ALIASES[name])
     for name in ("response_bytes", "request_bytes"):
         values = first_numbers(fields, *_ALIASES[name])
         columns[name] = None if values is None else whole(values, pa.int64())
     if fields.has("upstream_addr"):
-        columns["upstream"] = _last_of_list(fields.text("upstream_addr"))
+        columns["upstream"] = last_of_list(fields.text("upstream_addr"))
     if fields.has("upstream_status"):
-        columns["upstream_status"] = status_column(_last_of_list(fields.text("upstream_status")))
+        columns["upstream_status"] = status_column(last_of_list(fields.text("upstream_status")))
     if fields.has("upstream_cache_status"):
-        columns["cache_status"] = pc.utf8_lower(_last_of_list(fields.text("upstream_cache_status")))
+        columns["cache_status"] = pc.utf8_lower(last_of_list(fields.text("upstream_cache_status")))
     if fields.has("proxy_upstream_name"):
         names = {GATEWAY_API_ID: fields.text("proxy_upstream_name")}
         columns["attributes"] = attributes_column(len(start_us), names)
@@ -135,12 +138,6 @@ def read_nginx(fields: Fields) -> Read:
         rejected = pc.fill_null(pc.equal(fields.text("limit_req_status"), "REJECTED"), False)
         columns["outcome"] = pc.if_else(rejected, "rate_limited", pa.scalar(None, pa.string()))
     return Read(start_us, status, columns)
-
-
-def status_column(texts: pa.Array) -> pa.Array:
-    """Statuses written as text; NULL where it is none."""
-    good = pc.fill_null(pc.match_substring_regex(texts, "^[0-9]{3}$"), False)
-    return pc.cast(pc.if_else(good, texts, pa.scalar(None, pa.string())), pa.int16())
 
 
 def _end_times(fields: Fields) -> npt.NDArray[np.int64]:
@@ -175,48 +172,13 @@ def _read_request_line(fields: Fields, columns: dict[str, pa.Array | None]) -> N
         if values is not None:
             columns[name] = values if before is None else pc.coalesce(before, values)
     found = columns.get("path")
-    columns["path"] = None if found is None else _unescaped(origin_form(found))
-
-
-def _named(hosts: pa.Array | None) -> pa.Array | None:
-    """Hosts in lower case; `_` is NGINX's word for no server name."""
-    if hosts is None:
-        return None
-    return pc.if_else(pc.equal(hosts, "_"), pa.scalar(None, pa.string()), pc.utf8_lower(hosts))
+    columns["path"] = None if found is None else unescaped(origin_form(found))
 
 
 def _first_of_list(values: pa.Array | None) -> pa.Array | None:
     if values is None or not pc.any(pc.match_substring(values, ",")).as_py():
         return values
     return pc.replace_substring_regex(values, r"\s*,.*", "")
-
-
-def _last_of_list(values: pa.Array) -> pa.Array:
-    """Of `a, b : c` the last; NULL where that is `-`."""
-    if pc.any(pc.match_substring_regex(values, r"[, ]")).as_py():
-        values = pc.replace_substring_regex(values, r".*[, ]", "")
-    return pc.if_else(pc.equal(values, "-"), pa.scalar(None, pa.string()), values)
-
-
-_ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
-
-
-def _unescaped(values: pa.Array | None) -> pa.Array | None:
-    """`\\x22` as the byte it stands for, where the result is text; control bytes stay escaped."""
-    if values is None or not pc.any(pc.match_substring(values, "\\x")).as_py():
-        return values
-    return pa.array([_unescape(v) for v in values.to_pylist()], pa.string())
-
-
-def _unescape(value: str | None) -> str | None:
-    if value is None or "\\x" not in value:
-        return value
-
-    def byte(match: re.Match[bytes]) -> bytes:
-        code = int(match.group(1), 16)
-        return match.group(0) if code < 32 or code == 127 else bytes([code])
-
-    return _ESCAPE.sub(byte, value.encode()).decode("utf-8", "backslashreplace")
 
 
 SNIPPET = """\

@@ -28,6 +28,9 @@ class Memo:
             answer = self._known[value] = self._function(value)
             return answer
 
+    def forget(self) -> None:
+        self._known.clear()
+
 
 def map_unique(values: pa.Array, function: Callable[[str], str | None]) -> pa.Array:
     """`function` of every value; NULL stays NULL."""
