@@ -56,12 +56,15 @@ def gateway_attributes(call: Call) -> Attributes:
     if op.api is not None:
         attributes["apigw.api.name"] = op.api.name
         attributes["apigw.product"] = op.api.product
+        if call.upstream_ms is not None:
+            attributes["apigw.upstream.name"] = f"{op.api.service}.internal:8080"
     if op.version is not None:
         attributes["apigw.api.version"] = op.version
     if consumer is not None:
         attributes["apigw.consumer.name"] = consumer.name
         attributes["apigw.consumer.group"] = consumer.group
         attributes["apigw.plan"] = consumer.plan.name
+        attributes["apigw.credential.id"] = consumer.credential
     if call.upstream_ms is not None:
         attributes["apigw.upstream.duration"] = call.upstream_ms / 1e3
     if call.upstream_status is not None:

@@ -167,6 +167,7 @@ def _resource(name: str, namespace: str, version: str) -> Resource:
                 "service.name": name,
                 "service.namespace": namespace,
                 "service.version": version,
+                "service.instance.id": f"{name}-1",
                 "deployment.environment.name": ENVIRONMENT,
             }
         )

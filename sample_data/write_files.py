@@ -35,7 +35,8 @@ BROKEN_LINES = (
     '198.18.0.1 - - [32/Nov/2026:14:02:11 +0000] "GET /v0/edi/orders HTTP/1.1" 200 12 "-" "curl/8"',
     '198.18.0.1 - - [20/Nov/2026:14:02:12 +0000] "GET /v0/edi/orders HTTP/1.1" abc 12 "-" "curl/8"',
 )
-"""Among the NGINX lines, one every forty: none of them is a request."""
+"""Among the NGINX lines, one every forty: none of them is a request
+(a blank line is no record at all)."""
 
 
 def write_files(folder: Path = FILES_DIR) -> list[Path]:
