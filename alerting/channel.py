@@ -8,7 +8,15 @@ from typing import Literal
 from alerting.net_guard import Network
 
 ChannelType = Literal[
-    "webhook", "alertmanager", "slack", "pagerduty", "opsgenie", "teams", "discord", "email"
+    "webhook",
+    "alertmanager",
+    "slack",
+    "pagerduty",
+    "opsgenie",
+    "teams",
+    "discord",
+    "telegram",
+    "email",
 ]
 
 
@@ -23,7 +31,7 @@ class ChannelConfig:
     secret: str = ""
     """Reference: HMAC key of a webhook, password of e-mail."""
     token: str = ""
-    """Reference: bearer token, PagerDuty routing key, Opsgenie API key."""
+    """Reference: bearer token, PagerDuty routing key, Opsgenie API key, Telegram bot token."""
     send_resolved: bool = True
     allow_networks: tuple[Network, ...] = ()
     """Private or loopback networks this channel may call; () = only public addresses, by https."""
@@ -33,5 +41,6 @@ class ChannelConfig:
     smtp_user: str = ""
     sender: str = ""
     to: tuple[str, ...] = ()
+    """Addresses of e-mail, chat ids of Telegram."""
     rate_per_minute: int = 60
     """Notifications sent to it in a minute at most; the rest waits."""

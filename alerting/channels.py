@@ -3,7 +3,7 @@
 channels:
   - name: on-call
     type: webhook            # webhook, alertmanager, slack, pagerduty, opsgenie, teams,
-                             # discord, email
+                             # discord, telegram, email
     url: https://hooks.example/alerts        # or env:NAME / file:/path where it is a secret
     secret: env:HOOK_SECRET                  # HMAC key; webhook only
     allow_networks: [127.0.0.0/8]            # private places this channel may call
@@ -64,6 +64,7 @@ _NEEDS: Mapping[ChannelType, tuple[str, ...]] = MappingProxyType(
         "discord": ("url",),
         "pagerduty": ("token",),
         "opsgenie": ("token",),
+        "telegram": ("token", "to"),
         "email": ("smtp_host", "sender", "to"),
     }
 )

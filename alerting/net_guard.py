@@ -50,27 +50,34 @@ def resolve(host: str, port: int) -> Sequence[str]:
 def check_url(url: str, allowed: Sequence[Network] = (), *, resolver: Resolver = resolve) -> Target:
     """The target of a URL. Raises AddressRefused when it may not be called.
 
-    https only, unless every address lies in `allowed`: those may be private and plain http.
+    https only, unless the address lies in `allowed`: that may be private and plain http.
     The URL itself is never in an error, as it may hold a token.
     """
     parts = split_url(url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
+    address = check_host(host, port, allowed, resolver=resolver)
+    if parts.scheme != "https" and not _in_any(ipaddress.ip_address(address), allowed):
+        raise AddressRefused(f"{host!r} would be called without TLS.", "Use https.")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(parts.scheme, host, port, address, path)
+
+
+def check_host(
+    host: str, port: int, allowed: Sequence[Network] = (), *, resolver: Resolver = resolve
+) -> str:
+    """The address to connect to for a host. Raises AddressRefused unless every address it has is
+    public or in `allowed`, DeliveryFailed when it has none."""
     addresses = [ipaddress.ip_address(a.split("%")[0]) for a in resolver(host, port)]
     if not addresses:
         raise DeliveryFailed(f"The host {host!r} has no address.", retry=True)
-    permitted = all(_in_any(address, allowed) for address in addresses)
-    if not permitted:
-        for address in addresses:
-            if not is_public(address) and not _in_any(address, allowed):
-                raise AddressRefused(
-                    f"{host!r} leads to {address}, which is not a public address.",
-                    "List its network under allow_networks of the channel if that is meant.",
-                )
-        if parts.scheme != "https":
-            raise AddressRefused(f"{host!r} would be called without TLS.", "Use https.")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, host, port, str(addresses[0]), path)
+    for address in addresses:
+        if not is_public(address) and not _in_any(address, allowed):
+            raise AddressRefused(
+                f"{host!r} leads to {address}, which is not a public address.",
+                "List its network under allow_networks of the channel if that is meant.",
+            )
+    return str(addresses[0])
 
 
 def split_url(url: str) -> SplitResult:
