@@ -55,6 +55,9 @@ class Filters:
                 raise QueryRefused(f"filter {name} takes a tuple of values")
             if len(values) > FILTER_VALUES_MAX:
                 raise QueryRefused(f"filter {name} has more than {FILTER_VALUES_MAX} values")
+        for value in self.status_code:
+            if value != UNKNOWN:
+                status_range(value)
 
     def active(self) -> list[tuple[str, tuple[str, ...]]]:
         """Dimensions that are narrowed, with their values."""
@@ -70,3 +73,14 @@ def check_dimensions(names: tuple[str, ...]) -> None:
     for name in names:
         if name not in DIMENSIONS:
             raise UnknownDimension(name, DIMENSIONS)
+
+
+def status_range(value: str) -> tuple[int, int]:
+    """First and last status code a filter word stands for: '404' or '5xx'. Raises QueryRefused."""
+    text = str(value).strip().lower()
+    if len(text) == 3 and text.endswith("xx") and text[0] in "12345":
+        low = int(text[0]) * 100
+        return low, low + 99
+    if text.isascii() and text.isdigit() and len(text) <= 3:
+        return int(text), int(text)
+    raise QueryRefused(f"{str(value)[:20]!r} is not a status code; use 404 or 5xx")

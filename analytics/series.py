@@ -28,9 +28,10 @@ def sum_usage(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
             columns.append(pl.when(known).then(pl.col(name).sum()).alias(name))
         elif name not in keys:
             columns.append(pl.col(name).sum())
-    if keys:
-        return frame.group_by(list(keys)).agg(columns)
-    return frame.select(columns) if frame.height else frame
+    if not frame.height:
+        return frame
+    summed = frame.group_by(list(keys)).agg(columns) if keys else frame.select(columns)
+    return summed.filter(pl.col("requests") > 0)  # a recount may have cancelled a group
 
 
 def slots_to_times(frame: pl.DataFrame, interval_s: int) -> pl.DataFrame:

@@ -10,8 +10,8 @@ class AnalyticsSettings:
     """How often jobs run and how much they take at once. Frozen: made once per process."""
 
     minute_every_s: float = 5.0
-    """Seconds between two looks for new requests to add to the minute rollups. Answers add what is not
-    in the rollups yet themselves, so a shorter interval shows nothing sooner, only more partial rows."""
+    """Seconds between two looks for new requests to add to the minute rollups. Answers add what is
+    not in the rollups yet themselves: shorter shows nothing sooner, it only makes more rows."""
 
     hour_every_s: float = 20.0
     """Seconds between two looks for new minutes to add to the hour rollups."""

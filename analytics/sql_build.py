@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from analytics.errors import QueryRefused
-from analytics.filters import UNKNOWN, Filters, check_dimensions
+from analytics.filters import UNKNOWN, Filters, check_dimensions, status_range
 from analytics.pieces import Kind, Piece
 
 ERROR = "COALESCE(outcome = 'server_error', status_code >= 500, FALSE)"
@@ -79,13 +78,10 @@ def _condition(name: str, values: Sequence[str], params: Params) -> str:
 
 
 def _status(value: str, params: Params) -> str:
-    text = str(value).strip().lower()
-    if len(text) == 3 and text.endswith("xx") and text[0] in "12345":
-        low = int(text[0]) * 100
-        return f"status_code BETWEEN {low} AND {low + 99}"
-    if text.isascii() and text.isdigit() and len(text) <= 3:
-        return f"status_code = {params.add(int(text))}"
-    raise QueryRefused(f"{value[:20]!r} is not a status code; use 404 or 5xx")
+    low, high = status_range(value)
+    if low == high:
+        return f"status_code = {params.add(low)}"
+    return f"status_code BETWEEN {low} AND {high}"
 
 
 def piece_sql(

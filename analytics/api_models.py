@@ -1,0 +1,119 @@
+"""Shapes of the analytics HTTP API: what `/api/docs` shows. NULL = nothing was measured."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+DimensionValues = dict[str, str | int | None]
+
+
+class UsageRow(BaseModel):
+    time: datetime | None = Field(
+        None, description="Start of the interval, UTC; absent without one."
+    )
+    group: DimensionValues = Field(description="Value of each dimension grouped by.")
+    requests: int | None
+    errors: int | None = Field(description="Failed on the server side.")
+    error_rate: float | None = Field(description="errors / requests, 0 to 1.")
+    request_bytes: int | None
+    response_bytes: int | None
+    duration_ms_avg: float | None
+
+
+class LatencyRow(BaseModel):
+    time: datetime | None = Field(
+        None, description="Start of the interval, UTC; absent without one."
+    )
+    group: DimensionValues
+    quantiles_ms: dict[str, float | None] = Field(description="p50, p95, ...; within 1 %.")
+    requests: int | None = Field(description="Requests whose time is known.")
+
+
+class BreakdownRow(BaseModel):
+    group: DimensionValues
+    other: bool = Field(False, description="True in the one row that sums up the smaller groups.")
+    requests: int
+    errors: int
+    error_rate: float | None
+    share: float = Field(description="Of all requests that pass the filters, 0 to 1.")
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    requests_previous: int
+    growth: float | None = Field(description="0.5 = half as much again as before.")
+    last_seen: datetime | None
+
+
+class MeasureRow(BaseModel):
+    group: DimensionValues
+    value: float | None
+    requests: int
+
+
+class MeasureInfo(BaseModel):
+    name: str
+    unit: str
+    description: str
+
+
+class OverviewBody(BaseModel):
+    requests: int
+    errors: int
+    error_rate: float | None
+    requests_per_s: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    consumers: int
+    apis: int
+    previous: OverviewBody | None = None
+
+
+class CompletenessBody(BaseModel):
+    data_until: datetime | None
+    counted_until: datetime | None
+    requests_raw: int
+    requests_counted: int
+    complete: bool
+    rejects: int
+    silent_gateways: list[str]
+
+
+class Answer(BaseModel):
+    """What every table answer says about itself."""
+
+    start: datetime
+    end: datetime
+
+
+class UsageAnswer(Answer):
+    interval_s: int | None
+    rows: list[UsageRow]
+
+
+class LatencyAnswer(Answer):
+    interval_s: int | None
+    part: str
+    rows: list[LatencyRow]
+
+
+class BreakdownAnswer(Answer):
+    by: str
+    compared_start: datetime
+    compared_end: datetime
+    rows: list[BreakdownRow]
+
+
+class MeasureAnswer(Answer):
+    measure: MeasureInfo
+    rows: list[MeasureRow]
+
+
+class OverviewAnswer(Answer):
+    overview: OverviewBody
+
+
+class CompletenessAnswer(Answer):
+    completeness: CompletenessBody
