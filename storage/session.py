@@ -44,7 +44,7 @@ class ReadSession:
         self.tenant = tenant
         self._con = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
         self._con.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors do not inherit a session's own
-        self._con.execute("SET parquet_metadata_cache = true")
+        self._con.execute("SET GLOBAL parquet_metadata_cache = true")
         create_macros(self._con)
         self._closed = threading.Event()
 

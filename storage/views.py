@@ -26,7 +26,7 @@ _SCALARS = {
 
 _HIVE = (
     "hive_partitioning = true, "
-    "hive_types = {'tenant': VARCHAR, 'day': DATE, 'hour': TINYINT}, union_by_name = true"
+    "hive_types = {'tenant': VARCHAR, 'day': DATE, 'hour': TINYINT}"
 )
 
 
@@ -65,6 +65,8 @@ def view_sql(
     source = f"read_parquet([{paths}], {_HIVE})"
     present: set[str] | None = None
     if any(f.schema_version != LAKE_SCHEMA_VERSION for f in files):
+        # costs a look into every file when binding, so only where columns can differ
+        source = f"read_parquet([{paths}], {_HIVE}, union_by_name = true)"
         present = {row[0] for row in con.execute(f"DESCRIBE FROM {source}").fetchall()}
     columns = ", ".join(_column_sql(spec, n, t, present) for n, t in view_columns(spec))
     return f"SELECT {columns} FROM {source}"  # noqa: S608 - names from schemas.py, paths quoted
