@@ -171,7 +171,7 @@ def main() -> None:
     out(f"{'':13} {'B/rec':>7} {'validate':>9} {'scan':>8} {'decode 1':>9} ")
     out(f"{'decode ' + str(options.joined):>12} {'MB/s':>9}\n")
     for otlp, make in ((OTLP_TRACES, traces), (OTLP_LOGS, logs), (OTLP_METRICS, metrics)):
-        body = make(random.Random(SEED))  # noqa: S311
+        body = make(random.Random(SEED))
         out(measure(otlp, body, options.joined, options.repeat) + "\n")
 
 

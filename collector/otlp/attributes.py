@@ -14,6 +14,8 @@ from collector.otlp.plan import OWNER_SHIFT, TABLE_ID
 from collector.otlp.text import LENGTH_MASK, match_keys
 from collector.otlp.values import render_values
 
+_NONE = np.empty(0, dtype=np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
@@ -22,6 +24,8 @@ class Attributes:
     body: Body
     aux: Bytes
     owners: Ints
+    tables: npt.NDArray[np.uint8]
+    """Number of the owner's table, per attribute."""
     keys: Ints
     values: Ints
     bodies: Ints
@@ -33,9 +37,12 @@ class Attributes:
 
     def of(self, table: str) -> Pairs:
         """Attributes that belong to rows of `table`."""
-        mine = self.owners >> OWNER_SHIFT == TABLE_ID[table]
         count = self.body.count(table)
-        if mine.all():
+        mine = self.tables == TABLE_ID[table]
+        found = int(np.count_nonzero(mine))
+        if found == 0:
+            return Pairs(_NONE, _NONE, _NONE, count)
+        if found == len(mine):
             return Pairs(self.owners & ROW_MASK, self.keys, self.values, count)
         return Pairs(self.owners[mine] & ROW_MASK, self.keys[mine], self.values[mine], count)
 
@@ -44,13 +51,15 @@ def render_attributes(body: Body, *, bodies: bool = False) -> Attributes:
     """Render every value once. `bodies`: the records have a value of their own (log bodies)."""
     sources = ("attribute", "record") if bodies else ("attribute",)
     references, aux = render_values(body, sources)
+    owners = body.column("attribute", "owner")
     return Attributes(
         body,
         aux,
-        body.column("attribute", "owner"),
+        owners,
+        (owners >> OWNER_SHIFT).astype(np.uint8),
         body.column("attribute", "key"),
         references["attribute"],
-        references.get("record", np.empty(0, dtype=np.int64)),
+        references.get("record", _NONE),
     )
 
 
@@ -98,6 +107,8 @@ class Found:
     def _one(self, name: str) -> Ints:
         entry = self._entry[self._number[name]]
         if not len(self._values):
-            return entry
+            none: Ints = entry
+            return none
         references = self._values[entry]
-        return np.where((entry >= 0) & (references & LENGTH_MASK > 0), references, -1)
+        result: Ints = np.where((entry >= 0) & (references & LENGTH_MASK > 0), references, -1)
+        return result

@@ -65,7 +65,8 @@ class Body:
     def has(self, table: str, path: str) -> npt.NDArray[np.bool_]:
         """Whether an optional field or a message was there."""
         bit = self.plan.bits[table][path]
-        return (self.column(table, "has") >> bit) & 1 == 1
+        there: npt.NDArray[np.bool_] = (self.column(table, "has") >> bit) & 1 == 1
+        return there
 
 
 def scan_body(data: bytes, plan: Plan, *, items_max: int, everything: bool) -> Body:

@@ -57,7 +57,9 @@ def _varint(value: int) -> bytes:
 def _integer(value: object, limits: tuple[int, int]) -> int:
     if type(value) is int:
         number = value
-    elif type(value) is str and _INTEGER.fullmatch(value) or type(value) is float and value.is_integer() and abs(value) <= _EXACT_MAX:
+    elif (type(value) is str and _INTEGER.fullmatch(value)) or (
+        type(value) is float and value.is_integer() and abs(value) <= _EXACT_MAX
+    ):
         number = int(value)
     else:
         raise _Wrong("an integer")

@@ -11,9 +11,11 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.typing import signature
+from numba.core import typing as numba_typing
 from numba.extending import intrinsic
 
+signature: Any = numba_typing.signature  # type: ignore[attr-defined]
+# mypy sees the two-argument generators; numba drops their first parameter, the typing context.
 BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 """Bytes a kernel only reads. Writable arrays convert to it."""
 OUT = types.Array(types.uint8, 1, "C")
@@ -29,11 +31,12 @@ def kernel(*signatures: Any) -> Any:
 def _pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     array = context.make_array(sig.args[0])(context, builder, args[0])
     index = context.cast(builder, args[1], sig.args[1], types.intp)
-    return cgutils.gep_inbounds(builder, array.data, index)
+    gep: Any = cgutils.gep_inbounds
+    return gep(builder, array.data, index)
 
 
 @intrinsic
-def load64(_: Any, array: Any, index: Any) -> Any:
+def _load64(_: Any, array: Any, index: Any) -> Any:
     """array[index:index + 8] as a little-endian uint64; index + 8 <= len(array)."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -47,7 +50,7 @@ def load64(_: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def store64(_: Any, array: Any, index: Any, value: Any) -> Any:
+def _store64(_: Any, array: Any, index: Any, value: Any) -> Any:
     """array[index:index + 8] = value, little-endian; index + 8 <= len(array)."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -58,3 +61,7 @@ def store64(_: Any, array: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return signature(types.void, array, index, value), codegen
+
+
+load64: Any = _load64
+store64: Any = _store64

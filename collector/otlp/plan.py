@@ -8,9 +8,9 @@ A plan says what becomes of every field number of every message. Three rules mak
 * every other field gets a slot in its row, so a field that a newer `opentelemetry-proto` brings is
   scanned at once, and needs only its line where columns are made (traces.py, logs.py, metrics.py).
 
-A row is `width` int64 slots. Slot 0 is the owner: table of the owner << 40 | its row. Text and bytes are
-offset << 32 | length, 0 when absent. Integers and bools are themselves, doubles their bits.
-A oneof has a slot with the field number that was set last (0 = none) and one for its value, shared.
+A row is `width` int64 slots. Slot 0 is the owner: its table << 40 | its row. Text and bytes are
+offset << 32 | length, 0 when absent. Integers and bools are themselves, doubles their bits. A oneof
+has a slot with the field number that was set last (0 = none) and one for its value, shared.
 For messages in a oneof that value is the number of rows its child table had when the member was
 set: children below it were replaced on the wire ("last one wins") and are dead.
 """
@@ -74,7 +74,7 @@ _SKIPPED = {"key_strindex"}
  EXTRA_SLOT, EXTRA_BYTES, POSITION_SLOT) = range(14)  # fmt: skip
 ENTRY_WIDTH = 16
 
-# Operations of an entry. 1-7 convert a scalar; a list entry adds OP_LIST to its element's operation.
+# Operations of an entry. 1-7 convert a scalar; a list adds OP_LIST to its element's operation.
 (OP_SKIP, OP_INT64, OP_INT32, OP_UINT32, OP_BOOL, OP_SINT32, OP_FIXED64, OP_FIXED32,
  OP_STRING, OP_BYTES, OP_MESSAGE) = range(11)  # fmt: skip
 OP_LIST = 16

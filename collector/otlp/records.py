@@ -47,13 +47,15 @@ class Records:
         """Mask of the rows to keep; None = all of them."""
         if self.live is None:
             return None if not self.codes.any() else self.codes == 0
-        return self.live & (self.codes == 0)
+        accepted: npt.NDArray[np.bool_] = self.live & (self.codes == 0)
+        return accepted
 
 
 def sized(references: Ints, size: int) -> npt.NDArray[np.bool_]:
     """Which ids are of another length than `size`, and not absent."""
     lengths = references & LENGTH_MASK
-    return (lengths != size) & (lengths != 0)
+    wrong: npt.NDArray[np.bool_] = (lengths != size) & (lengths != 0)
+    return wrong
 
 
 class Signal(ABC):

@@ -23,8 +23,8 @@ def refused_rows(
     source: str, payloads: Sequence[Payload], payload_of: Ints, positions: Ints,
     records: Records, shown: pa.RecordBatch,
 ) -> pa.RecordBatch:  # fmt: skip
-    """One row per refused record. `payload_of`, `positions` (in the body, from 1) and `shown` have an
-    entry per record; only `shown` columns reach the table, as JSON."""
+    """One row per refused record. `payload_of`, `positions` (in the body, from 1) and `shown` have
+    an entry per record; only `shown` columns reach the table, as JSON."""
     refused = records.refused
     origin = pa.array(payload_of[refused])
     code = pa.array(records.codes[refused].astype(np.int64) - 1)

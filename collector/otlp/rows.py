@@ -45,7 +45,7 @@ class Part:
 def decode_part(
     signal: Signal, part: Part, limits: OtlpLimits
 ) -> tuple[pa.RecordBatch, pa.RecordBatch | None]:
-    """Rows of the signal's table, and of `rejects` where records were refused. Raises MalformedBody."""
+    """Rows of the signal's table, and of `rejects` where any were refused. Raises MalformedBody."""
     data = part.bodies[0] if len(part.bodies) == 1 else b"".join(part.bodies)
     body = scan_body(data, signal.plan, items_max=_NO_LIMIT, everything=True)
     scopes = signal.scopes(body)
@@ -75,8 +75,8 @@ def _payload_of(part: Part, body: Body, scopes: Ints) -> Ints:
 
 def _positions(payload_of: Ints, records: Records) -> Ints:
     """Number of every record in its payload, from 1; dead rows do not count."""
-    live = np.ones(len(payload_of), dtype=np.int64) if records.live is None else records.live
-    numbers = np.cumsum(live)
+    every = np.ones(len(payload_of), dtype=np.bool_)
+    numbers = np.cumsum(every if records.live is None else records.live)
     before = np.concatenate(([0], numbers))[np.searchsorted(payload_of, payload_of)]
     result: Ints = numbers - before
     return result

@@ -13,6 +13,8 @@ does; tests/collector/otlp/test_scan.py and fuzz.py hold it to that. The rules, 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numba.core import types
@@ -54,6 +56,8 @@ OK, TRUNCATED, BAD_TAG, BAD_VARINT, BAD_LENGTH, BAD_GROUP, BAD_UTF8, TOO_DEEP, T
 SCRATCH = 64
 """First slots of the output, where rows without room go. No row is wider."""
 
+_pair: Any = types.UniTuple
+_ANSWER = _pair(types.int64, 2)
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _ENTRIES = types.Array(types.int32, 1, "C", readonly=True)
 
@@ -130,7 +134,7 @@ def _varint(buf, position, end, size_max):  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="never", nogil=True)
 def _skip_group(buf, position, end, tag, depth):  # type: ignore[no-untyped-def]
-    """(status, position after the group that `tag` opened). Groups in it count towards the depth."""
+    """(status, position behind the group that `tag` opened). Groups count towards the depth."""
     tags = np.empty(DEPTH_MAX + 1, dtype=np.uint64)
     level = 0
     if depth >= DEPTH_MAX:
@@ -196,7 +200,7 @@ def _fixed(buf, position, size):  # type: ignore[no-untyped-def]
     return np.int64(value)
 
 
-@kernel(types.UniTuple(types.int64, 2)(BYTES, _ENTRIES, INTS, INTS, INTS, INTS, INTS, types.int64))
+@kernel(_ANSWER(BYTES, _ENTRIES, INTS, INTS, INTS, INTS, INTS, types.int64))
 def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: ignore[no-untyped-def]
     """Read `buf`, one request or several joined. Returns (status, position).
 
@@ -238,10 +242,10 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
         if number < FIELDS:
             entry = (context * FIELDS + number) * ENTRY_WIDTH
             op = np.int64(entries[entry + OP])
-            if op > 0 and wire != entries[entry + WIRE]:
-                # Packed is the other way to write a list of numbers.
-                if op <= OP_LIST or wire != 2:
-                    op = np.int64(0)
+            # Packed is the other way to write a list of numbers.
+            packed = op > OP_LIST and wire == 2
+            if op > 0 and wire != entries[entry + WIRE] and not packed:
+                op = np.int64(0)
 
         if wire == 2:
             size = np.int64(0)
@@ -295,7 +299,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                 end = position + size
                 context = np.int64(entries[entry + CONTEXT])
                 continue
-            if op == OP_STRING or op == OP_BYTES or op == OP_STRING + OP_LIST:
+            if op in (OP_STRING, OP_BYTES, OP_STRING + OP_LIST):
                 if op != OP_BYTES and not _text_ok(buf, position, position + size):
                     return BAD_UTF8, at
                 reference = (position << 32) | size
@@ -353,7 +357,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                 return BAD_VARINT, at
             number_value = _convert(raw, op & (OP_LIST - 1))
         elif wire == 1 or wire == 5:
-            size = 8 if wire == 1 else 4
+            size = np.int64(8 if wire == 1 else 4)
             if size > end - position:
                 return TRUNCATED, at
             number_value = _fixed(buf, position, size)

@@ -2,7 +2,7 @@
 attributes are the same, in whatever order the attributes came.
 
 Same on every machine and in every version: stored rows are joined by it. Texts are hashed eight
-bytes at a time with the finaliser of MurmurHash3 (fmix64) between words; pairs of one row are summed.
+bytes at a time with the finaliser of MurmurHash3 (fmix64) between words; pairs of a row are summed.
 """
 
 from __future__ import annotations

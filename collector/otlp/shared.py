@@ -3,8 +3,9 @@
 `resource_attributes` has the attributes of the resource and, so that nothing of the data model is
 lost, what else was said about resource and scope, under these keys (after those of the resource):
 
-    otel.resource.schema_url, otel.resource.dropped_attributes_count, otel.resource.entity_refs (JSON),
-    otel.scope.schema_url, otel.scope.dropped_attributes_count, otel.scope.<attribute of the scope>
+    otel.resource.schema_url, otel.resource.dropped_attributes_count,
+    otel.resource.entity_refs (JSON), otel.scope.schema_url, otel.scope.dropped_attributes_count,
+    otel.scope.<attribute of the scope>
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Compiled kernels that turn references into Arrow string data.
 
 A reference is offset << 32 | length; -1 is NULL. Offsets count through two buffers: the body, then
-`aux`, which holds what was rendered (numbers, JSON). Output buffers have PAD bytes to spare, so that
-copies may run over by a word.
+`aux`, which holds what was rendered (numbers, JSON). Output buffers have PAD bytes to spare, so
+that copies may run over by a word.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def url_paths(buf, aux, references, absolute, out):  # type: ignore[no-untyped-d
         base = np.int64(0)
         if at >= split:
             source = aux
-            base = split
+            base = np.int64(split)
         start = at - base
         end = start + size
         if absolute:
@@ -169,7 +169,7 @@ def small_numbers(buf, aux, references, out):  # type: ignore[no-untyped-def]
         for j in range(at, at + size):
             digit = np.int64(aux[j - split] if j >= split else buf[j]) - 48
             if digit < 0 or digit > 9:
-                number = -1
+                number = np.int64(-1)
                 break
             number = number * 10 + digit
         out[i] = number

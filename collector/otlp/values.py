@@ -4,7 +4,8 @@
 |---------------|-------------------------------------------------------------------|
 | string        | as it is                                                          |
 | bool, int     | true, false; decimal, exact over 64 bits                          |
-| double        | the shortest JSON number that reads back the same; NaN, Infinity and -Infinity as words |
+| double        | the shortest JSON number that reads back the same; NaN, Infinity, |
+|               | -Infinity as words                                                |
 | bytes         | a JSON string of base64                                           |
 | array, kvlist | JSON; keys in the order sent; NaN and infinities as strings       |
 | none of these | NULL (null inside JSON)                                           |
@@ -178,10 +179,11 @@ def _render_nested(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """JSON of array and kvlist values, one after the other; `sizes` gets the length of each.
 
-    Value i owns the nodes from firsts[i] on that descend from tags[i]; lasts[i] is the last directly
-    below it. Others may lie between (a log body sent in two parts around attributes). A node below
-    a member of a oneof that was replaced is dead: its number is below the first of its owner, or its
-    owner no longer holds others. First call with write=False for the size, then with the room.
+    Value i owns the nodes from firsts[i] on that descend from tags[i]; lasts[i] is the last one
+    directly below it. Others may lie between (a log body sent in two parts around attributes). A
+    node below a member of a oneof that was replaced is dead: its number is below the first of its
+    owner, or its owner no longer holds others. First call with write=False for the size, then with
+    the room.
     """
     live = np.full(len(owners), -1, dtype=np.int64)
     stack = np.empty(128, dtype=np.int64)
@@ -254,7 +256,7 @@ def double_texts(values: npt.NDArray[np.float64]) -> tuple[bytes, Ints]:
 
 
 def render_values(body: Body, sources: tuple[str, ...]) -> tuple[dict[str, Ints], Bytes]:
-    """References of the values of each table in `sources`, and the `aux` buffer they may point to."""
+    """References of the values of each table in `sources`, and the `aux` they may point to."""
     tables = (*sources, "node")
     rows = {name: body.count(name) for name in tables}
     kinds = np.concatenate([body.column(name, "value.case") for name in tables])

@@ -2,8 +2,8 @@
 
     python -m tests.collector.otlp.fuzz --seconds 600 [--seed N]
 
-Starts from the bodies in tests/collector/otlp/corpus, then random ones. A body that the two decoders
-differ on is written to the corpus, so that the suite keeps it, and the run ends with code 1.
+Starts from the bodies in tests/collector/otlp/corpus, then random ones. A body that the two
+decoders differ on is written to the corpus, so that the suite keeps it; the run ends with code 1.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ KEYS = (
 )  # fmt: skip
 TEXTS = (
     "", "a", "GET", "200", "099", "1000", "/orders/7?x=1#y", "https://shop.example/a/b?q#f",
-    "http://h?x", "://", "x://y/z", "naïve ✓ 𝄞", 'quote " back \\ tab \t nul \0 del \x7f', "x" * 130,
-    "production",
+    "http://h?x", "://", "x://y/z", "naïve ✓ 𝄞", 'quote " back \\ tab \t nul \0 del \x7f',
+    "x" * 130, "production",
 )  # fmt: skip
 INTS = (0, 1, 2, 200, 404, 999, 1000, -1, 2**31 - 1, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63))
 DOUBLES = (

@@ -1,6 +1,6 @@
 """A plain and slow OTLP decoder on Google's protobuf: what the scanner is measured against.
 
-One dict per row, written to be read. The rules are those of `collector/otlp/rules.md`.
+One dict per row, written to be read. The rules are stated in the docstrings of collector/otlp.
 """
 
 from __future__ import annotations
@@ -398,7 +398,7 @@ ROWS = {"otlp_traces": span_rows, "otlp_logs": log_rows, "otlp_metrics": metric_
 def decode(
     format_name: str, body: bytes, received: int, environment: str | None
 ) -> list[tuple[Row, str]]:
-    """(row, reason of refusal or '') of every record. Raises DecodeError as Google's decoder does."""
+    """(row, reason of refusal or '') of every record. Raises Google's DecodeError."""
     request = REQUESTS[format_name].FromString(body)
     return list(ROWS[format_name](request, received, environment))
 
