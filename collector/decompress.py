@@ -78,9 +78,9 @@ def decompress(body: bytes, encoding: str, *, bytes_max: int, ratio_max: int = 0
     more than RATIO_FREE_BYTES; 0 = no such limit), MalformedBody where the input is no such
     stream or ends early. Never holds more than the limit plus one codec buffer.
     """
-    if len(body) > bytes_max:
-        raise BodyTooLarge(bytes_max)
     if encoding == "identity" or not body:
+        if len(body) > bytes_max:
+            raise BodyTooLarge(bytes_max)
         return body
     limit = bytes_max
     if ratio_max:

@@ -1,4 +1,4 @@
-"""Every format the collector takes, by name. To add one: one line in `_ALL`."""
+"""Every format the collector takes, by name: OTLP's three, and the gateways'."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
-from collector.gateways.nginx import NGINX
+from collector.gateways.registry import GATEWAY_FORMATS
 from collector.otlp import OTLP_LOGS, OTLP_METRICS, OTLP_TRACES
 from collector.payload import Format, Payload
 
@@ -15,7 +15,7 @@ _ALL: tuple[Format, ...] = (
     OTLP_TRACES,
     OTLP_LOGS,
     OTLP_METRICS,
-    NGINX,
+    *GATEWAY_FORMATS.values(),
 )
 
 FORMATS: Mapping[str, Format] = MappingProxyType({f.name: f for f in _ALL})

@@ -149,8 +149,11 @@ class GuardedProtocol(HttpToolsProtocol):
         ]
         if failure.retry_after_s is not None:
             lines.append(b"retry-after: %d\r\n" % failure.retry_after_s)
-        if self.cycle is None or self.cycle.response_complete:
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             self.transport.write(b"".join((*lines, b"\r\n", body)))
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # its body will never be complete
+            self.cycle.message_event.set()
         self.transport.close()
 
     def _start_head_timer(self) -> None:

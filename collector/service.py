@@ -28,6 +28,7 @@ from collector.http_protocol import guarded_protocol
 from collector.intake import Admitted, Intake
 from collector.naming import Naming
 from collector.operations import operations_app
+from collector.privacy import use_secret
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
 from collector.wal import Wal
@@ -67,6 +68,7 @@ class Collector:
                 storage.data_dir / WAL_FOLDER, settings, self.intake.on_group
             )
             undo.callback(self._wal.close)
+            use_secret(storage.data_dir)
             self._open_lake(storage)
             self._socket = bind(settings.host, settings.http_port)
             undo.callback(self._socket.close)

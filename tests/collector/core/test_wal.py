@@ -17,12 +17,6 @@ from tests.collector.core.logs import open_log, read_log, record, write_log
 BODIES = [b"one", b"two" * 500, b"", b"four"]
 
 
-@pytest.fixture(autouse=True)
-def _no_faults_left() -> object:
-    yield
-    fault_points.arm("")
-
-
 def test_what_was_written_is_read_back_in_order(tmp_path: Path) -> None:
     write_log(tmp_path, BODIES)
     found, wal = read_log(tmp_path)
