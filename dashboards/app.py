@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from dash import Dash, Input, Output, html
-from dash.backends._fastapi import FastAPIDashServer
+from dash.backends import _fastapi as dash_fastapi
+from fastapi import Request
+from fastapi.responses import HTMLResponse
 
 from dashboards import ids, shell, theme
 from dashboards.components import page_head
@@ -24,6 +26,8 @@ PAGES: dict[str, ModuleType] = {
 
 DETAILS: dict[str, ModuleType] = {"apis": api_detail}
 """The same for `/<first>/<name>`: pages about one thing, `layout(data, name)`."""
+
+_fastapi: Any = dash_fastapi
 
 _INDEX = """<!DOCTYPE html>
 <html lang="en">
@@ -43,10 +47,25 @@ _INDEX = """<!DOCTYPE html>
 </html>"""
 
 
-class HttpOnlyBackend(FastAPIDashServer):
+class HttpOnlyBackend(dash_fastapi.FastAPIDashServer):
     """Dash on FastAPI without its WebSocket: no callback uses it, so it need not be guarded."""
 
     websocket_capability = False
+
+    def _setup_catchall(self) -> None:
+        """Called by Dash on start, for whichever app was made last; `serve_pages` does it."""
+
+    def serve_pages(self, app: Any) -> None:
+        """Answer every other GET with the page, which then finds its screen by the address."""
+
+        async def page(request: Request) -> HTMLResponse:
+            token = _fastapi.set_current_request(request)
+            try:
+                return HTMLResponse(app.index())
+            finally:
+                _fastapi.reset_current_request(token)
+
+        self.server.add_api_route("/{path:path}", page, methods=["GET"], include_in_schema=False)
 
 
 def create_app(data: Data) -> Dash:
@@ -72,6 +91,8 @@ def create_app(data: Data) -> Dash:
     async def route(path: object) -> Any:
         return page_for(path if isinstance(path, str) else "/", data)
 
+    backend: Any = app.backend
+    backend.serve_pages(app)
     return app
 
 

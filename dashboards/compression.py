@@ -2,7 +2,7 @@
 
 Dash's own compression runs at the highest level on the event loop, for every request anew: a
 second of standstill for everybody per browser that opens its first page. Here a file is compressed
-once, off the loop, and kept; updates (JSON) take zlib-ng's fastest level, about a millisecond per 100 KB.
+once, off the loop, and kept; updates (JSON) take zlib-ng at its fastest: about 1 ms per 100 KB.
 """
 
 from __future__ import annotations

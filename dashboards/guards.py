@@ -100,22 +100,27 @@ class BodyTooLarge(Exception):
     """More bytes came than the path allows."""
 
 
-def capped(scope: Scope, receive: Receive, limit: int) -> Receive:
-    """`receive` that raises BodyTooLarge beyond `limit` bytes, declared or really sent."""
-    declared = header(scope, b"content-length")
-    if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise BodyTooLarge
-    seen = 0
+class Capped:
+    """`receive` that raises BodyTooLarge beyond `limit` bytes, declared or really sent.
 
-    async def read() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > limit:
+    `exceeded` stays set: frameworks swallow what reading a body raises.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+        declared = header(scope, b"content-length")
+        if declared is not None and declared.isdigit() and int(declared) > limit:
+            raise BodyTooLarge
+        self._receive = receive
+        self._left = limit
+        self.exceeded = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            self.exceeded = True
             raise BodyTooLarge
         return message
-
-    return read
 
 
 def with_headers(

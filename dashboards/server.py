@@ -40,11 +40,11 @@ from dashboards.guards import (
     SECURITY_HEADERS,
     App,
     BodyTooLarge,
+    Capped,
     Message,
     Receive,
     Scope,
     Send,
-    capped,
     content_policy,
     host_allowed,
     refuse,
@@ -60,6 +60,8 @@ from storage.settings import StorageSettings
 log = structlog.get_logger(__name__)
 
 _UPDATES = "/_dash-update-component"
+_FRAME = frozenset({"/_dash-layout", "/_dash-dependencies", "/_favicon.ico"})
+"""What else the browser asks of Dash itself."""
 
 
 class Dispatcher:
@@ -107,7 +109,7 @@ class Dispatcher:
             return await refuse(send, 403, "Requests from other sites are refused.")
         try:
             limit = SQL_BODY_BYTES_MAX if is_api else CALLBACK_BODY_BYTES_MAX
-            reader = capped(scope, receive, limit)
+            reader = Capped(scope, receive, limit)
             if is_api:
                 await self._api(scope, reader, with_headers(send, SECURITY_HEADERS))
             else:
@@ -115,13 +117,15 @@ class Dispatcher:
         except BodyTooLarge:
             await refuse(send, 413, f"The body is larger than {limit} bytes.")
 
-    async def _screen(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _screen(self, scope: Scope, receive: Capped, send: Send) -> None:
         path: str = scope["path"]
         if path.startswith("/_dash-component-suites/"):
             return await self._files(scope, receive, with_headers(send, SECURITY_HEADERS))
-        if path.startswith(("/_dash-", "/assets/", "/_reload-hash", "/_favicon")):
-            if path == _UPDATES and scope["method"] == "POST":
-                return await self._update(scope, receive, send)
+        if path == _UPDATES:
+            if scope["method"] != "POST":
+                return await refuse(send, 405, "Updates are sent with POST.")
+            return await self._update(scope, receive, send)
+        if path in _FRAME or path.startswith("/assets/"):
             wrapped = with_headers(send, self._page_headers)
             return await compressed(self._screens, scope, receive, wrapped)
         if scope["method"] not in ("GET", "HEAD"):
@@ -131,7 +135,7 @@ class Dispatcher:
             scope, receive, with_headers(send, self._page_headers, status=status)
         )
 
-    async def _update(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _update(self, scope: Scope, receive: Capped, send: Send) -> None:
         """A screen's update. What Dash cannot make sense of is the sender's mistake: 400."""
         started = False
 
@@ -141,7 +145,7 @@ class Dispatcher:
                 started = True
                 if message["status"] == 500:
                     # Our own callbacks never raise (guard.py): what is left is a forged body.
-                    message = {**message, "status": 400}
+                    message = {**message, "status": 413 if receive.exceeded else 400}
             await send(message)
 
         try:
@@ -152,7 +156,8 @@ class Dispatcher:
         except Exception as err:
             log.warning("update_refused", reason=type(err).__name__)
             if not started:
-                await refuse(send, 400, "This update does not fit any screen.")
+                status = 413 if receive.exceeded else 400
+                await refuse(send, status, "This update does not fit any screen.")
 
     async def _ready(self, send: Send) -> None:
         """Ready = the lake and the state store answer within a second."""
@@ -279,8 +284,20 @@ def run(
     except (OSError, StorageError) as err:
         listener.close()
         raise DashboardStartError(f"The dashboards cannot open their data: {err}") from err
-    config = uvicorn.Config(
-        create_server(data),
+    server = uvicorn.Server(uvicorn_config(create_server(data)))
+    host, port = listener.getsockname()[:2]
+    log.info("dashboards_listening", url=f"http://{host}:{port}")
+    try:
+        server.run(sockets=[listener])
+    finally:
+        data.close()
+        listener.close()
+        log.info("dashboards_stopped")
+
+
+def uvicorn_config(app: Dispatcher) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -290,11 +307,3 @@ def run(
         lifespan="on",
         ws="none",
     )
-    host, port = listener.getsockname()[:2]
-    log.info("dashboards_listening", url=f"http://{host}:{port}")
-    try:
-        uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        data.close()
-        listener.close()
-        log.info("dashboards_stopped")

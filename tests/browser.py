@@ -1,0 +1,114 @@
+"""A headless Chromium for tests, screenshots and measurements.
+
+Fixtures for a test module: `from tests.browser import browser, browser_context, page  # noqa: F401`.
+Screens forbid `eval` (Content-Security-Policy), which `page.wait_for_function` needs: use
+`wait_for_screen` or locators instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
+CANDIDATES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+SETTLED = """() => !!document.querySelector('.gl-page-head') && window.gatelens
+    && window.gatelens.inflight === 0 && !document.querySelector('.gl-skeleton')"""
+
+
+def find_chromium() -> str | None:
+    """Path of the browser: GATELENS_CHROMIUM, or the first one found. None = there is none."""
+    named = os.environ.get("GATELENS_CHROMIUM")
+    if named:
+        return shutil.which(named)
+    return next((path for name in CANDIDATES if (path := shutil.which(name))), None)
+
+
+def chromium_path() -> str:
+    """The same; raises with what to do when there is none."""
+    found = find_chromium()
+    if found is None:
+        raise RuntimeError(
+            "no Chromium found: install the package chromium or set GATELENS_CHROMIUM"
+        )
+    return found
+
+
+def launch_arguments() -> list[str]:
+    return [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--hide-scrollbars",
+    ]
+
+
+def wait_for_screen(page: Page, timeout_s: float = 30.0) -> None:
+    """Until every panel has its first data and no update is running."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if page.evaluate(SETTLED):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"the screen did not settle within {timeout_s} s: {page.url}")
+
+
+def exact_number(page: Page, element_id: str) -> float:
+    """The `data-value` of a number on the screen."""
+    value = page.locator(f"[id='{element_id}']").get_attribute("data-value")
+    assert value, f"no number under id {element_id}"
+    return float(value)
+
+
+class Troubles:
+    """What the browser complains about while a page is open: a test asserts there is nothing."""
+
+    def __init__(self, page: Page) -> None:
+        self.seen: list[str] = []
+        page.on("console", lambda m: self.seen.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda err: self.seen.append(str(err)))
+        page.on("requestfailed", self._failed)
+        page.on(
+            "response",
+            lambda r: self.seen.append(f"{r.status} {r.url}") if r.status >= 400 else None,
+        )
+
+    def _failed(self, request: Request) -> None:
+        # Leaving a page cancels what it was still loading.
+        if "ERR_ABORTED" not in (request.failure or ""):
+            self.seen.append(f"failed: {request.url}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=chromium_path(), args=launch_arguments()
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def browser_context(browser: Browser) -> Iterator[BrowserContext]:
+    """One context for all pages, so that the framework's files are loaded and parsed once."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(browser_context: BrowserContext) -> Iterator[Page]:
+    """A fresh page in the dark theme, 1440 x 900, with nothing stored."""
+    opened = browser_context.new_page()
+    yield opened
+    if opened.url.startswith("http"):
+        opened.evaluate("() => localStorage.clear()")
+    opened.close()

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections import Counter
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import Troubles, exact_number, wait_for_screen
+from tests.dashboards.conftest import Running
+from tests.dashboards.known import HOSTILE_API, Call, rank
+
+pytestmark = pytest.mark.browser
+
+HOUR = "from=now-1h&refresh=off"
+
+
+def opened(page: Page, server: Running, path: str) -> Troubles:
+    troubles = Troubles(page)
+    page.goto(server.url + path)
+    wait_for_screen(page)
+    return troubles
+
+
+def server_errors(calls: list[Call]) -> int:
+    return sum(1 for c in calls if c.status_code >= 500)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_home_shows_the_numbers_that_were_sent(page: Page, server: Running, theme: str) -> None:
+    troubles = opened(page, server, f"/?{HOUR}&theme={theme}")
+
+    assert exact_number(page, "home-requests") == len(server.calls)
+    assert exact_number(page, "home-error-rate") == server_errors(server.calls) / len(server.calls)
+    p95 = rank([c.duration_ms for c in server.calls], 0.95)
+    assert exact_number(page, "home-p95") == pytest.approx(p95, rel=0.01)
+    assert exact_number(page, "home-consumers") == len({c.consumer for c in server.calls} - {None})
+    assert exact_number(page, "home-completeness") == 1.0
+    by_api = Counter(c.api for c in server.calls)
+    assert exact_number(page, "mover-requests-orders") == by_api["orders"]
+    assert page.locator("html").get_attribute("data-mantine-color-scheme") == theme
+    assert page.locator(".js-plotly-plot .scatterlayer .trace").count() > 3
+    assert troubles.seen == []
+
+
+def test_api_page_shows_usage_errors_and_quantiles_of_that_api(page: Page, server: Running) -> None:
+    mine = [c for c in server.calls if c.api == "orders"]
+    troubles = opened(page, server, f"/apis/orders?{HOUR}")
+
+    assert exact_number(page, "api-requests") == len(mine)
+    assert exact_number(page, "api-error-rate") == server_errors(mine) / len(mine)
+    for name, quantile in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+        expected = rank([c.duration_ms for c in mine], quantile)
+        assert exact_number(page, f"api-{name}") == pytest.approx(expected, rel=0.01)
+    gateway = rank([c.duration_ms - c.upstream_ms for c in mine], 0.95)
+    assert exact_number(page, "api-gateway-p95") == pytest.approx(gateway, rel=0.01)
+    for code, count in Counter(c.status_code for c in mine).items():
+        assert exact_number(page, f"api-code-{code}") == count
+    assert troubles.seen == []
+
+
+def test_a_click_narrows_the_page_and_the_back_button_widens_it(
+    page: Page, server: Running
+) -> None:
+    troubles = opened(page, server, f"/apis/orders?{HOUR}")
+    mine = [c for c in server.calls if c.api == "orders"]
+
+    page.locator("[data-gl-set='route=%2Ford%2F%7Bid%7D']").click()
+    narrowed = sum(1 for c in mine if c.route == "/ord/{id}")
+    expect(page.locator("#api-requests")).to_have_attribute("data-value", str(narrowed))
+    assert "route=" in page.url
+    page.go_back()
+    expect(page.locator("#api-requests")).to_have_attribute("data-value", str(len(mine)))
+    assert troubles.seen == []
+
+
+def test_apis_lists_every_api_and_its_links_keep_the_range(page: Page, server: Running) -> None:
+    troubles = opened(page, server, f"/apis?{HOUR}")
+
+    for api, count in Counter(c.api for c in server.calls).items():
+        cell = page.locator(f'[data-field="requests"][data-row="{api}"]')
+        expect(cell).to_have_attribute("data-value", str(count))
+    page.get_by_role("link", name="orders").click()
+    expect(page.locator("#api-requests")).to_be_visible()
+    assert page.url.startswith(f"{server.url}/apis/orders?from=now-1h")
+    assert troubles.seen == []
+
+
+def test_telemetry_that_tries_to_run_a_script_is_shown_as_text(page: Page, server: Running) -> None:
+    troubles = opened(page, server, f"/?{HOUR}")
+    expect(page.get_by_role("link", name=HOSTILE_API)).to_be_visible()
+
+    troubles.seen += opened(page, server, f"/apis/{quote(HOSTILE_API, safe='')}?{HOUR}").seen
+    expect(page.get_by_role("heading", level=1)).to_contain_text(HOSTILE_API)
+    assert exact_number(page, "api-requests") == sum(c.api == HOSTILE_API for c in server.calls)
+    assert page.locator("img[onerror]").count() == 0
+    assert troubles.seen == []
+
+
+def test_time_picker_writes_the_url_and_every_panel_follows(page: Page, server: Running) -> None:
+    opened(page, server, f"/?{HOUR}")
+
+    page.get_by_label("Time range").click()
+    page.get_by_role("button", name="Last 24 hours").click()
+    expect(page.locator("#range-label")).to_have_text("Last 24 hours")
+    expect(page.locator("#home-sub")).to_contain_text("Last 24 hours")
+    assert "from=now-24h" in page.url
+    assert page.locator("#home-apis-link").get_attribute("href").startswith("/apis?from=now-24h")
+
+
+def test_theme_is_kept_over_a_reload(page: Page, server: Running) -> None:
+    opened(page, server, f"/?{HOUR}")
+
+    page.get_by_label("Theme").click()
+    page.get_by_role("button", name="Light").click()
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "light")
+    page.reload()
+    wait_for_screen(page)
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "light")
+
+
+def test_unusable_link_shows_the_default_and_says_so(page: Page, server: Running) -> None:
+    troubles = opened(page, server, "/?from=yesterdayish&to=%3Cscript%3E")
+
+    expect(page.get_by_role("status")).to_contain_text("cannot be used")
+    assert exact_number(page, "home-requests") == len(server.calls)
+    assert troubles.seen == []
+
+
+def test_empty_installation_says_how_to_get_data_in(page: Page, empty_server: Running) -> None:
+    troubles = opened(page, empty_server, "/")
+
+    expect(page.locator("#empty-installation")).to_contain_text("OTEL_EXPORTER_OTLP_ENDPOINT")
+    assert exact_number(page, "home-requests") == 0
+    for path in ("/apis", "/alerts", "/apis/nothing"):
+        troubles.seen += opened(page, empty_server, path).seen
+    assert troubles.seen == []
