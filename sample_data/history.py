@@ -64,11 +64,12 @@ def write_history(
     growth: Growth | None = None,
     app_id: str = APP_ID,
     progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> HistoryReport:
     """Write `days` of calls that end at `until` (aware; usually now), an hour per commit.
 
-    The last `spans_hours` also get spans and logs. `progress(done, all)` counts hours. Each hour is
-    recorded as a transaction of `app_id`, so running again writes only hours after the last one
+    The last `spans_hours` also get spans and logs. `progress(done, all)` counts hours; `stop` is
+    asked before each hour. Each hour is recorded as a transaction of `app_id`, so running again writes only hours after the last one
     written; an hour begun by an earlier run is not completed. Raises what `LakeTable.append`
     raises; hours written before stay.
     """
@@ -91,6 +92,9 @@ def write_history(
 
     pieces = iterate(company, scenario, start_us, end_us, HOUR_US)
     for done, (begin, requests) in enumerate(pieces, start=1):
+        if stop():
+            hours = done - 1
+            break
         hour = begin // HOUR_US
         recent = requests.take(requests.time_us >= spans_from_us)
         # Requests last: a crash in between leaves an hour that the next run takes up again.
@@ -109,11 +113,13 @@ def write_demo_history(
     days: float,
     until: dt.datetime | None = None,
     rate_per_s: float = 40.0,
+    stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """The past of the demonstration: it grows into the rate of live traffic. Rows written in all.
 
     Writes only once per data folder: a later start finds history there and writes none, since the
-    time in between had no traffic. `until`: where live traffic begins; None = now.
+    time in between had no traffic. `until`: where live traffic begins; None = now. `stop` is asked
+    before each hour; what it cut off is not written later either.
     """
     lake = Lake(storage)
     if lake.table("requests").app_version(APP_ID) is not None:
@@ -130,6 +136,7 @@ def write_demo_history(
         until=end,
         requests_per_day=int(mean_per_s * 86_400),
         spans_hours=DEMO_SPANS_HOURS,
+        stop=stop,
         growth=Growth(end_us, DEMO_RISE_US, min(1.0, DEMO_FLOOR_PER_S / mean_per_s)),
     )
     return report.requests + report.spans + report.logs

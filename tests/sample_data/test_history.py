@@ -100,3 +100,13 @@ def test_quota_used_so_far_is_what_the_lake_has(tmp_path: Path) -> None:
     assert used == _count(Lake(storage), f"count(*) FILTER (consumer = '{name}')")
     assert used is not None and used > 20
     assert Lake(storage).table("requests").app_version(APP_ID) is not None
+
+
+def test_history_stops_between_hours_when_asked(tmp_path: Path) -> None:
+    lake = Lake(StorageSettings(data_dir=tmp_path))
+    answers = iter([False, True])
+    report = write_history(
+        lake, days=0.2, until=UNTIL, requests_per_day=20_000, stop=lambda: next(answers)
+    )
+    assert report.hours == 1
+    assert _count(lake, "count(DISTINCT hour)") == 1
