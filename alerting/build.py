@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import sqlalchemy as sa
 
 from alerting.channels import Delivery, load_delivery
 from alerting.engine import AlertEngine
+from alerting.events import export_events
+from alerting.explain import Explainer
 from alerting.rules import load_rules
 from alerting.settings import AlertingSettings
 from alerting.source import AnalyticsSource
 from analytics.query import Analytics
 from storage.catalog import Catalog
+from storage.lake import Lake
 
 
 def build_alerting(
@@ -20,21 +25,25 @@ def build_alerting(
     catalog: Catalog,
     *,
     delivery: Delivery | None = None,
+    lake: Lake | None = None,
 ) -> AlertEngine:
     """An engine ready to `tick()` every `settings.evaluate_interval_s`.
 
     state: from storage.state.open_state. delivery: channels made in code; None = those of
-    `settings.channels_path`. Raises ConfigInvalid with every mistake of the files, ValueError for
-    settings that make no sense.
+    `settings.channels_path`. lake: where `alert_events` are written; None = nowhere. Raises
+    ConfigInvalid with every mistake of the files, ValueError for settings that make no sense.
     """
     settings.validate()
     rules = load_rules(settings.rules_path, builtin=settings.builtin_rules, tenant=settings.tenant)
+    source = AnalyticsSource(
+        analytics, catalog, tenant=settings.tenant, lookback_s=settings.stale_after_s * 2
+    )
     return AlertEngine(
-        source=AnalyticsSource(
-            analytics, catalog, tenant=settings.tenant, lookback_s=settings.stale_after_s * 2
-        ),
+        source=source,
         state=state,
         rules=rules,
         delivery=delivery or load_delivery(settings.channels_path),
         settings=settings,
+        explain=Explainer(source),
+        export=partial(export_events, state, lake, tenant=settings.tenant) if lake else None,
     )

@@ -20,6 +20,7 @@ from alerting.channels import Delivery
 from alerting.checks import Reading, look
 from alerting.dispatch import Dispatched, dispatch
 from alerting.errors import RuleFailed
+from alerting.explain import Contributor, say_contributors
 from alerting.instances import (
     Alert,
     AlertChange,
@@ -30,19 +31,19 @@ from alerting.instances import (
     load_alerts,
     save_alerts,
 )
-from alerting.limits import RESOLVED_KEPT_S, SERIES_PER_RULE_MAX
+from alerting.limits import EXPLAINED_MAX, RESOLVED_KEPT_S, SERIES_PER_RULE_MAX
 from alerting.outbox import Outbox
 from alerting.rule import Absence, Rule
 from alerting.settings import AlertingSettings
 from alerting.silences import count_match, load_silences
 from alerting.source import CachedSource, Labels, Source
 from alerting.state_machine import Change, Instance, Observation, State, advance
-from alerting.wording import labels_of, word_alert
+from alerting.wording import evidence_of, labels_of, word_alert
 
 log = structlog.get_logger(__name__)
 
-Explain = Callable[[Rule, Labels, float], Mapping[str, object]]
-"""Evidence for an alert that just fired: what explains most of the breach. May raise."""
+Explain = Callable[[Rule, Labels, float], Sequence[Contributor]]
+"""What explains most of a breach that just began to fire. May raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class AlertEngine:
         *,
         outbox: Outbox | None = None,
         explain: Explain | None = None,
-        on_changes: Callable[[Sequence[AlertChange]], None] | None = None,
+        export: Callable[[], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.rules = tuple(rules)
@@ -104,14 +105,20 @@ class AlertEngine:
         self._state = state
         self._settings = settings
         self._explain = explain
-        self._on_changes = on_changes
+        self._export = export
         self._clock = clock
         self._looked_at: dict[str, float] = {}  # wall clock; a restart looks at once
+        self._explained = 0  # in this round
 
     def tick(self, now: float | None = None) -> Evaluation:
         """Evaluate, then hand what is due to the channels' threads; does not wait for them."""
         done = self.evaluate_once(now)
         self.outbox.deliver_due()
+        if self._export is not None:
+            try:
+                self._export()
+            except Exception as err:  # the history keeps the events: the next round has them
+                log.error("alert_events_failed", error=str(err), kind=type(err).__name__)
         return done
 
     def deliver_due(self, now: float | None = None) -> None:
@@ -128,6 +135,7 @@ class AlertEngine:
         Raises only what the state store raises; then nothing of the round was written.
         """
         started = time.monotonic()
+        self._explained = 0
         now = self._clock() if now is None else now
         with self._state.connect() as connection:
             before = {alert.fingerprint: alert for alert in load_alerts(connection)}
@@ -136,8 +144,6 @@ class AlertEngine:
         self._close_orphans(run)
         self._let_go(run)
         dispatched = self._write(run)
-        if self._on_changes is not None and run.changes:
-            self._on_changes(run.changes)
         return Evaluation(
             run.at,
             tuple(run.changes),
@@ -229,32 +235,34 @@ class AlertEngine:
         stepped = replace(
             alert, instance=instance, severity=rule.severity, labels=labels_of(rule, reading.labels)
         )
+        found: Sequence[Contributor] = ()
         if change is not None or instance.state is State.FIRING:
-            stepped = replace(stepped, annotations=word_alert(rule, stepped, reading))
+            worded = word_alert(rule, stepped, reading)
+            if change is not None and change.opens:
+                found = self._contributors(rule, reading, at)
+                worded.update({"contributors": said} if (said := say_contributors(found)) else {})
+            elif "contributors" in alert.annotations:
+                worded["contributors"] = alert.annotations["contributors"]
+            stepped = replace(stepped, annotations=worded)
         if instance.state is State.INACTIVE and not watched:
             run.after.pop(alert.fingerprint, None)
         else:
             run.after[alert.fingerprint] = stepped
         run.written.add(alert.fingerprint)
         if change is not None:
-            run.changes.append(self._change(rule, stepped, change, at, reading))
+            summary = stepped.annotations.get("summary", "")
+            evidence = evidence_of(rule, reading, at, found)
+            run.changes.append(AlertChange(stepped, change, at, summary, evidence))
 
-    def _change(
-        self, rule: Rule, alert: Alert, change: Change, at: float, reading: Reading
-    ) -> AlertChange:
-        evidence: dict[str, object] = {
-            "window_s": rule.window_s,
-            "until": at,
-            "requests": reading.requests,
-            "text": reading.evidence,
-        }
-        if change.opens and self._explain is not None:
-            try:
-                evidence.update(self._explain(rule, reading.labels, at))
-            except Exception as err:
-                evidence["explain_error"] = type(err).__name__
-                log.warning("explain_failed", rule=rule.name, error=str(err))
-        return AlertChange(alert, change, at, alert.annotations.get("summary", ""), evidence)
+    def _contributors(self, rule: Rule, reading: Reading, at: float) -> Sequence[Contributor]:
+        if self._explain is None or reading.breached is None or self._explained >= EXPLAINED_MAX:
+            return ()
+        self._explained += 1
+        try:
+            return self._explain(rule, reading.labels, at)
+        except Exception as err:  # an alert is not held back by its explanation
+            log.warning("explain_failed", rule=rule.name, error=str(err))
+            return ()
 
     def _close_orphans(self, run: _Round) -> None:
         """Alerts whose rule is gone, or groups differently now: open ones are resolved."""

@@ -18,6 +18,9 @@ ALERTS_PER_NOTICE_MAX = 100
 TEXT_CHARS_MAX = 2_000
 """One rendered annotation. Longer ones are cut and end in an ellipsis."""
 
+EXPLAINED_MAX = 20
+"""Alerts explained in one round. In a storm the rest open without contributors."""
+
 LABEL_CHARS_MAX = 500
 """One label value. Longer ones are cut; the fingerprint is taken from the whole value."""
 

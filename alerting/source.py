@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
+from analytics.limits import GROUPS_MAX
 from analytics.query import UNKNOWN, Analytics, Filters, TimeRange
 from storage.catalog import Catalog
 
@@ -84,11 +85,18 @@ class AnalyticsSource:
 
 
 class CachedSource:
-    """Asks every question once: for one round, in which many rules ask the same."""
+    """Asks every question once: for one round, in which many rules ask the same.
+
+    Many rules differ only in whom they look at (`api: orders`, `api: billing`, ...). From the
+    second one on, the question is asked once for everybody, grouped by what they filter, and
+    divided here.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._answers: dict[object, Sequence[Point]] = {}
+        self._shapes: dict[object, int] = {}
+        self._divided: dict[object, dict[Labels, list[Point]] | None] = {}
 
     def data_until(self, now: float) -> float | None:
         return self._source.data_until(now)
@@ -98,11 +106,57 @@ class CachedSource:
     ) -> Sequence[Point]:
         question = (name, start, end, filters, by)
         if question not in self._answers:
-            self._answers[question] = self._source.measure(name, start, end, filters, by)
+            shared = self._from_shared(name, start, end, filters, by)
+            self._answers[question] = (
+                self._source.measure(name, start, end, filters, by) if shared is None else shared
+            )
         return self._answers[question]
+
+    def _from_shared(
+        self, name: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    ) -> Sequence[Point] | None:
+        """The answer out of one question for everybody; None when it must be asked by itself."""
+        wanted = _single_values(filters)
+        if not wanted:
+            return None
+        names = tuple(n for n, _ in wanted)
+        shape = (name, start, end, filters.tenant, names, by)
+        self._shapes[shape] = self._shapes.get(shape, 0) + 1
+        if self._shapes[shape] < 2:
+            return None
+        if shape not in self._divided:
+            everybody = Filters(tenant=filters.tenant)
+            finer = (*(n for n in names if n not in by), *by)
+            answer = self._source.measure(name, start, end, everybody, finer)
+            # A full answer may have been cut: then nobody can be found in it for certain.
+            self._divided[shape] = None if len(answer) >= GROUPS_MAX else _divide(answer, names, by)
+        divided = self._divided[shape]
+        return None if divided is None else divided.get(wanted, [])
 
     def quotas(self, period: Period) -> Mapping[str, int]:
         return self._source.quotas(period)
+
+
+def _single_values(filters: Filters) -> Labels:
+    """The filters as labels when each names one plain value; () otherwise."""
+    active = filters.active()
+    plain = all(
+        len(values) == 1 and not (name == "status_code" and "x" in values[0])
+        for name, values in active
+    )
+    return tuple((name, values[0]) for name, values in active) if plain else ()
+
+
+def _divide(
+    points: Sequence[Point], names: tuple[str, ...], by: tuple[str, ...]
+) -> dict[Labels, list[Point]]:
+    """Points of a finer question by the values of `names`, each with the labels of `by` only."""
+    divided: dict[Labels, list[Point]] = {}
+    for point in points:
+        labels = dict(point.labels)
+        rest = Point(tuple((n, labels[n]) for n in by), point.value, point.requests)
+        divided.setdefault(tuple((n, labels[n]) for n in names), []).append(rest)
+    return divided
 
 
 def _range(start: float, end: float) -> TimeRange:

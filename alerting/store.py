@@ -177,6 +177,16 @@ class AlertStore:
             for row in rows
         ]
 
+    def full_fingerprint(self, start: str) -> str | None:
+        """The fingerprint that begins so; None when none or several do."""
+        if not start.isalnum():
+            return None
+        column = alert_history.c.fingerprint
+        query = sa.select(column).where(column.startswith(start)).distinct().limit(2)
+        with self._state.connect() as connection:
+            found = connection.execute(query).scalars().all()
+        return found[0] if len(found) == 1 else None
+
     def counts(self) -> AlertCounts:
         """Zeros when nothing was ever evaluated."""
         state, severity = alert_instances.c.state, alert_instances.c.severity

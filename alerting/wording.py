@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 
 from alerting.checks import Reading, say_span
+from alerting.explain import Contributor
 from alerting.instances import Alert
 from alerting.rule import Absence, BurnRate, Rule, Threshold, say_value
 from alerting.rule import Change as ChangeCheck
@@ -36,6 +38,21 @@ def word_alert(rule: Rule, alert: Alert, reading: Reading) -> dict[str, str]:
     if rule.runbook_url:
         worded.setdefault("runbook_url", rule.runbook_url)
     return worded
+
+
+def evidence_of(
+    rule: Rule, reading: Reading, at: float, contributors: Sequence[Contributor]
+) -> dict[str, object]:
+    """What the history keeps of a change, as JSON: enough to ask the same question again."""
+    return {
+        "window_s": _shown_window_s(rule),
+        "until": at,
+        "requests": reading.requests,
+        "text": reading.evidence,
+        "filters": {name: list(values) for name, values in rule.filters.active()},
+        "series": dict(reading.labels),
+        "contributors": [asdict(c) for c in contributors],
+    }
 
 
 def template_values(rule: Rule, labels: Mapping[str, str], reading: Reading) -> dict[str, str]:

@@ -169,12 +169,12 @@ ticks = st.lists(
         values,
         st.sampled_from(["run", "run", "run", "restart", "crash", "stall", "pause"]),
     ),
-    max_size=25,
+    max_size=15,
 )
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(ticks=ticks, policy=st.sampled_from(["keep", "alert", "ok"]))
 def test_any_history_tells_opens_and_closes_in_turn(tmp_path_factory, ticks, policy):
@@ -206,7 +206,7 @@ def test_any_history_tells_opens_and_closes_in_turn(tmp_path_factory, ticks, pol
     # The end: everything is fine and measured, so everything that was told firing is told resolved.
     for api in ("orders", "billing"):
         world.source.set("error_rate", 0.0, api=api)
-    for _ in range(30):
+    for _ in range(12):
         world.step()
     open_now: dict[str, bool] = {"orders": False, "billing": False}
     for row in outbox_rows(world.state):

@@ -93,7 +93,7 @@ def test_incident_in_the_lake_reaches_the_receiver_within_thirty_seconds(tmp_pat
     began, ended, now = START, None, START
     while now < START + 150 and not (ended and len(sink.received) >= 2):
         if int(now - START) % 2 == 0:
-            sick = now < START + 45
+            sick = now < START + 20
             place.store(rows(now, 2, error_share=0.5 if sick else 0.0))
         now += 1.0
         if int(now - START) % 5 == 0:
