@@ -69,9 +69,9 @@ def write_history(
     """Write `days` of calls that end at `until` (aware; usually now), an hour per commit.
 
     The last `spans_hours` also get spans and logs. `progress(done, all)` counts hours; `stop` is
-    asked before each hour. Each hour is recorded as a transaction of `app_id`, so running again writes only hours after the last one
-    written; an hour begun by an earlier run is not completed. Raises what `LakeTable.append`
-    raises; hours written before stay.
+    asked before each hour. Each hour is recorded as a transaction of `app_id`, so running again
+    writes only hours after the last one written; an hour begun by an earlier run is not completed.
+    Raises what `LakeTable.append` raises; hours written before stay.
     """
     company = build_company(seed)
     end_us = int(until.timestamp() * SECOND_US)
