@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -166,27 +166,33 @@ class FileImport:
         return True
 
     def _next_chunk(self) -> tuple[bytes, bool]:
-        """Whole lines up to the chunk size; True if the source has no more at the moment."""
-        limit = self._target.chunk_bytes
-        if self._rejects_until > self._position:
-            limit = self._rejects_until - self._position
-        exact = self._rejects_until > self._position
-        data = self._pending
-        at_end = False
-        while len(data) < limit:
-            more = self.source.read(min(limit - len(data), _READ_BYTES * 8))
-            if not more:
-                at_end = True
-                break
-            data += more
-        if exact and len(data) >= limit:
-            cut = limit
+        """Whole lines, about a chunk's worth; True if the source has no more at the moment."""
+        exact = self._rejects_until - self._position
+        limit = exact if exact > 0 else self._target.chunk_bytes
+        data, at_end = self._fill(self._pending, limit)
+        if exact > 0 and len(data) >= exact:
+            cut = exact
         else:
-            cut = data.rfind(b"\n", 0, limit) + 1
+            cut = (data.rfind(b"\n", 0, limit) + 1) or (data.find(b"\n") + 1)
+            while not cut and not at_end and len(data) < LINE_BYTES_MAX:
+                # A line longer than the chunk.
+                data, at_end = self._fill(data, max(2 * len(data), 4096))
+                cut = data.find(b"\n") + 1
             if not cut and len(data) >= LINE_BYTES_MAX:
                 cut = len(data)
         self._pending = data[cut:]
-        return data[:cut], at_end
+        return data[:cut], at_end and b"\n" not in self._pending
+
+    def _fill(self, data: bytes, size: int) -> tuple[bytes, bool]:
+        """`data` made up to `size` bytes; True if the source ended before."""
+        parts, length = [data], len(data)
+        while length < size:
+            more = self.source.read(min(size - length, _READ_BYTES * 8))
+            if not more:
+                return b"".join(parts), True
+            parts.append(more)
+            length += len(more)
+        return b"".join(parts), False
 
     def _with_tail(self, chunk: bytes, whole_tail: bool | None) -> bytes:
         if not self._pending or whole_tail is False:
@@ -256,8 +262,3 @@ def _shift_positions(rejects: pa.RecordBatch, lines: int) -> pa.RecordBatch:
     index = rejects.schema.get_field_index("position")
     moved = pc.add(rejects.column(index), lines)
     return rejects.set_column(index, rejects.schema.field(index), moved)
-
-
-def without_since(target: ImportTarget) -> ImportTarget:
-    """The target for lines that are written from now on."""
-    return replace(target, since_us=None)

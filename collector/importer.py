@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -23,10 +23,12 @@ from typing import BinaryIO
 import structlog
 
 from collector.gateways import GATEWAY_FORMATS, gateway_format
-from collector.import_file import FileImport, ImportTarget
+from collector.gateways.detect import detect
+from collector.import_file import CHUNK_BYTES, FileImport, ImportTarget
 from collector.import_ledger import ImportLedger
 from collector.import_source import STDIN, ImportFailed, Source, expand_paths, open_source
 from collector.naming import Naming
+from collector.privacy import use_secret
 from storage.catalog import load_catalog
 from storage.lake import Lake
 from storage.settings import StorageSettings
@@ -38,6 +40,12 @@ log = structlog.get_logger(__name__)
 
 FINISHED_AFTER_S = 60.0
 """A file not written to for this long is finished: its last line counts even without newline."""
+
+AUTO = "auto"
+"""Name that stands for whatever format the file's first lines are in."""
+
+DETECT_BYTES = 64 * 1024
+"""How much of a file its format is told from."""
 
 POLL_S = 1.0
 """How often a followed file is looked at when it has nothing new."""
@@ -111,6 +119,7 @@ def import_files(
     options: Mapping[str, str] | None = None,
     stop: threading.Event | None = None,
     stdin: BinaryIO | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> ImportReport:
     """Read files (names, globs, `-`) of a gateway format into `requests` and `rejects`.
@@ -123,6 +132,7 @@ def import_files(
     target = _target(
         format, storage, catalog_path, tenant, environment, since, options or {}, now_ns
     )
+    target = replace(target, chunk_bytes=chunk_bytes)
     names = expand_paths(paths)
     report = ImportReport()
     for number, path in enumerate(names, 1):
@@ -133,6 +143,8 @@ def import_files(
             continue
         imported = FileImport(source, target)
         try:
+            if format == AUTO:
+                imported = FileImport(source, detected(source, target) or target)
             while imported.step(whole_tail=_finished(source, now_ns)):
                 if progress is not None:
                     progress(_progress(path, number, len(names), imported, report))
@@ -179,7 +191,7 @@ def follow_files(
         while True:
             last_round = stop.is_set()
             for number, path in enumerate(names, 1):
-                moved = _follow(path, target, followed, report)
+                moved = _follow(path, target, format == AUTO, followed, report)
                 if moved and progress is not None and path in followed:
                     progress(_progress(path, number, len(names), followed[path], report))
             if last_round:
@@ -192,7 +204,11 @@ def follow_files(
 
 
 def _follow(
-    path: str, target: ImportTarget, followed: dict[str, FileImport], report: ImportReport
+    path: str,
+    target: ImportTarget,
+    auto: bool,
+    followed: dict[str, FileImport],
+    report: ImportReport,
 ) -> bool:
     """Take in what a followed file has; whether there was anything."""
     imported = followed.get(path)
@@ -213,7 +229,15 @@ def _follow(
         source = open_source(path)
     except ImportFailed:
         return moved
-    followed[path] = imported = FileImport(source, target)
+    try:
+        chosen = detected(source, target) if auto else target
+    except ImportFailed:
+        source.close()
+        return moved
+    if chosen is None:
+        source.close()
+        return moved
+    followed[path] = imported = FileImport(source, chosen)
     while imported.step(whole_tail=False):
         moved = True
     return moved
@@ -238,14 +262,16 @@ def _target(
     options: Mapping[str, str],
     now_ns: Callable[[], int],
 ) -> ImportTarget:
-    if format not in GATEWAY_FORMATS:
-        known = ", ".join(sorted(GATEWAY_FORMATS))
+    if format not in GATEWAY_FORMATS and format != AUTO:
+        known = ", ".join([AUTO, *sorted(GATEWAY_FORMATS)])
         raise ImportFailed(f"{format!r} is not a format that can be imported; known: {known}")
+    if format == AUTO and options:
+        raise ImportFailed(f"options ({', '.join(options)}) need a format named, not {AUTO!r}")
     try:
-        chosen = gateway_format(format, options)
+        chosen = gateway_format("nginx" if format == AUTO else format, options)
     except ValueError as err:
         raise ImportFailed(str(err)) from err
-    scope = "\0".join([format, tenant, *(f"{k}={v}" for k, v in sorted(options.items()))])
+    use_secret(storage.data_dir)
     return ImportTarget(
         lake=Lake(storage),
         ledger=ImportLedger(open_state(storage)),
@@ -255,8 +281,34 @@ def _target(
         environment=environment,
         since_us=None if since is None else int(since.timestamp() * 1_000_000),
         now_ns=now_ns,
-        scope=scope,
+        scope=_scope(format, tenant, options),
     )
+
+
+def _scope(format: str, tenant: str, options: Mapping[str, str]) -> str:
+    return "\0".join([format, tenant, *(f"{k}={v}" for k, v in sorted(options.items()))])
+
+
+def detected(source: Source, target: ImportTarget) -> ImportTarget | None:
+    """The target with the format the source's first lines are written in; None for an empty source.
+
+    Raises ImportFailed if no format reads them.
+    """
+    head = b""
+    while len(head) < DETECT_BYTES and (more := source.read(DETECT_BYTES - len(head))):
+        head += more
+    source.restart()
+    whole = head if len(head) < DETECT_BYTES else head[: head.rfind(b"\n") + 1]
+    name = detect(whole, GATEWAY_FORMATS)
+    if name is None:
+        if not head.strip():
+            return None
+        raise ImportFailed(
+            f"{source.name}: no known format reads its first lines; name one of "
+            + ", ".join(sorted(GATEWAY_FORMATS))
+        )
+    log.info("format_detected", path=source.name, format=name)
+    return replace(target, format=GATEWAY_FORMATS[name], scope=_scope(name, target.tenant, {}))
 
 
 def _finished(source: Source, now_ns: Callable[[], int]) -> bool | None:

@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from collector.payload import Payload
 
 
@@ -43,7 +45,7 @@ def join_bodies(payloads: Sequence[Payload]) -> Iterator[JoinedBody]:
         first_lines: list[int] = []
         line = 0
         for payload in members:
-            body = readable_utf8(payload.body)
+            body = _one_line_json(readable_utf8(payload.body))
             body = body[:-1] if body.endswith(b"\n") else body
             first_lines.append(line)
             line += body.count(b"\n") + 1
@@ -51,6 +53,24 @@ def join_bodies(payloads: Sequence[Payload]) -> Iterator[JoinedBody]:
         yield JoinedBody(
             tenant, environment, content, b"\n".join(parts), tuple(members), tuple(first_lines)
         )
+
+
+def _one_line_json(body: bytes) -> bytes:
+    """A JSON document over several lines as one line; anything else as it is.
+
+    Exports and hand-made posts are pretty-printed. Only looked at where the first line opens a
+    document and does not close it, so that JSON lines cost nothing here.
+    """
+    start = body[:64].lstrip()
+    if start[:1] not in (b"{", b"[") or b"\n" not in body:
+        return body
+    first = body.lstrip().partition(b"\n")[0].rstrip()
+    if first.endswith((b"}", b"]")) and len(first) > 1:
+        return body
+    try:
+        return orjson.dumps(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return body
 
 
 def readable_utf8(body: bytes) -> bytes:
