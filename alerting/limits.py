@@ -12,6 +12,9 @@ SERIES_PER_RULE_MAX = 10_000
 """Series one rule may track. Beyond it the ones with most requests are kept; the rest are counted
 in `Evaluation.series_dropped` and logged, never silently."""
 
+SHARED_SERIES_MAX = 100_000
+"""Series in one answer that many alike rules share. Beyond it every rule asks for itself."""
+
 ALERTS_PER_NOTICE_MAX = 100
 """Alerts listed in one notification. Beyond it `truncatedAlerts` says how many are left out."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-from analytics.limits import GROUPS_MAX
+from alerting.limits import SHARED_SERIES_MAX
 from analytics.query import UNKNOWN, Analytics, Filters, TimeRange
 from storage.catalog import Catalog
 
@@ -128,8 +128,9 @@ class CachedSource:
             everybody = Filters(tenant=filters.tenant)
             finer = (*(n for n in names if n not in by), *by)
             answer = self._source.measure(name, start, end, everybody, finer)
-            # A full answer may have been cut: then nobody can be found in it for certain.
-            self._divided[shape] = None if len(answer) >= GROUPS_MAX else _divide(answer, names, by)
+            self._divided[shape] = (
+                None if len(answer) > SHARED_SERIES_MAX else _divide(answer, names, by)
+            )
         divided = self._divided[shape]
         return None if divided is None else divided.get(wanted, [])
 
