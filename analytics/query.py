@@ -121,19 +121,20 @@ class Analytics:
         by: Sequence[str] = (),
         interval_s: int | None = None,
         limit: int | None = None,
+        fill: bool = True,
     ) -> pl.DataFrame:
         """Requests, errors, bytes and mean time: [time,] *by, requests, errors, error_rate,
         request_bytes, response_bytes, duration_ms_avg.
 
         With an interval, every interval of the range has a row per group: 0 requests where the
-        tenant was measured but the group was idle, NULL where nothing at all was measured. `limit`
-        keeps the largest groups (default GROUPS_MAX).
+        tenant was measured but the group was idle, NULL where nothing at all was measured; without
+        `fill` only rows with requests. `limit` keeps the largest groups (default GROUPS_MAX).
         """
         by = tuple(by)
         keys = (*(("time",) if interval_s is not None else ()), *by)
         frame = self._usage_sums(time_range, filters, by, interval_s, _USAGE)
         frame = largest_groups(frame, by, limit or GROUPS_MAX)
-        if interval_s is not None:
+        if interval_s is not None and fill:
             frame = self._filled(frame, time_range, filters, by, interval_s, _COUNTS)
         frame = with_rates(frame).select(*keys, *_USAGE_RESULT, "duration_ms_avg")
         return in_order(frame, by, series=interval_s is not None)
