@@ -226,7 +226,7 @@ class SqlPool:
         if answer.error:
             raise _error(answer)
         assert table is not None
-        return SqlResult(table, answer.truncated, answer.elapsed_ms)
+        return SqlResult(_plain_integers(table), answer.truncated, answer.elapsed_ms)
 
     def _take(self, memory_bytes: int) -> _Worker:
         with self._lock:
@@ -242,6 +242,17 @@ class SqlPool:
                 self._idle.append(worker)
                 return
         worker.kill()
+
+
+def _plain_integers(table: pa.Table) -> pa.Table:
+    """DuckDB sums BIGINT to HUGEINT, which Arrow has as DECIMAL(38,0) and JSON as text: back to
+    BIGINT where every value fits, since a count is a number."""
+    for index, field in enumerate(table.schema):
+        if field.type == pa.decimal128(38, 0):
+            with contextlib.suppress(pa.ArrowInvalid):
+                whole = table.column(index).cast(pa.int64())
+                table = table.set_column(index, field.name, whole)
+    return table
 
 
 def _error(answer: Answer) -> Exception:

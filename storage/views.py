@@ -24,10 +24,7 @@ _SCALARS = {
     pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
 }
 
-_HIVE = (
-    "hive_partitioning = true, "
-    "hive_types = {'tenant': VARCHAR, 'day': DATE, 'hour': TINYINT}"
-)
+_HIVE = "hive_partitioning = true, hive_types = {'tenant': VARCHAR, 'day': DATE, 'hour': TINYINT}"
 
 
 def sql_type(type_: pa.DataType) -> str:
