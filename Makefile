@@ -40,6 +40,12 @@ test: $(VENV)/.dev ## run the suite
 test-slow: $(VENV)/.dev ## run the long tests and those with real peers
 	@$(BIN)/python -m pytest -m 'slow or peer' --timeout 1200
 
+fuzz: $(VENV)/.dev ## compare the OTLP decoder with Google's on random bodies (FUZZ_SECONDS=300)
+	@$(BIN)/python -m tests.collector.otlp.fuzz --seconds $(or $(FUZZ_SECONDS),300)
+
+bench-otlp: $(VENV)/.dev ## time the OTLP decoder, in ms per 1,000 records
+	@$(BIN)/python -m benchmarks.bench_otlp_decode
+
 lint: $(VENV)/.dev ## ruff: style and likely mistakes
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
