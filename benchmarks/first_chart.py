@@ -23,11 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.browser import chromium_path, launch_arguments  # noqa: E402  (needs the path above)
-
 from tests.e2e.installation import free_port  # noqa: E402
 
 GIVE_UP_AFTER_S = 300.0
-DRAWN = "() => document.querySelectorAll('.js-plotly-plot .scatterlayer .trace').length > 0"
+DRAWN = ".js-plotly-plot .scatterlayer .trace"
 
 
 def wait_for_chart(page: Page, url: str, deadline: float) -> None:
@@ -35,7 +34,7 @@ def wait_for_chart(page: Page, url: str, deadline: float) -> None:
     while True:
         try:
             page.goto(url, wait_until="domcontentloaded", timeout=5_000)
-            page.wait_for_function(DRAWN, timeout=15_000)
+            page.locator(DRAWN).first.wait_for(state="attached", timeout=15_000)
             return
         except Error:
             if time.monotonic() > deadline:

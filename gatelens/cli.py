@@ -40,7 +40,7 @@ def demo(
     data: Data = None,
     config: Config = None,
     days: Annotated[int, typer.Option(help="Days of history to write at the first start.")] = 7,
-    rate: Annotated[float, typer.Option(help="Live requests per second.")] = 40.0,
+    rate: Annotated[float, typer.Option(help="Live requests per second.")] = 30.0,
 ) -> None:
     """Run everything with live sample traffic of a fictional API company."""
     from gatelens.demo import run_demo
@@ -69,7 +69,7 @@ def dash(data: Data = None, config: Config = None, insecure: Insecure = None) ->
 
 @app.command("demo-traffic", hidden=True)
 def demo_traffic(
-    data: Data = None, config: Config = None, days: int = 7, rate: float = 40.0
+    data: Data = None, config: Config = None, days: int = 7, rate: float = 30.0
 ) -> None:
     """The demo's sender, started by `gatelens demo`."""
     from gatelens.demo import run_demo_traffic

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-import yaml
 from rich.console import Console
 
 from gatelens.settings import Settings
@@ -66,24 +65,10 @@ def run_demo(settings: Settings, config: Path | None, *, days: int, rate_per_s: 
 
 def demo_environment(settings: Settings, sink_url: str) -> dict[str, str]:
     """What the demo sets where the user has not: catalog, rules, our own sink as the channel."""
-    channels = settings.data_dir / "demo-channels.yaml"
-    channels.parent.mkdir(parents=True, exist_ok=True)
-    channels.write_text(
-        yaml.safe_dump(
-            {
-                "channels": [
-                    {
-                        "name": "demo-sink",
-                        "type": "webhook",
-                        "url": sink_url,
-                        "allow_networks": ["127.0.0.0/8"],
-                    }
-                ]
-            }
-        ),
-        encoding="utf-8",
-    )
-    environment = {"GATELENS_ALERTING_CHANNELS_PATH": str(channels)}
+    environment = {
+        "GATELENS_ALERTING_CHANNELS_PATH": str(SAMPLE_DIR / "demo_channels.yaml"),
+        "GATELENS_DEMO_SINK_URL": sink_url,
+    }
     if settings.catalog is None:
         environment["GATELENS_CATALOG"] = str(SAMPLE_DIR / "catalog.yaml")
     if not settings.alerting.rules_path:
@@ -107,7 +92,9 @@ def run_demo_traffic(settings: Settings, *, days: int, rate_per_s: float) -> Non
         quota_used=quota_used_so_far(storage, datetime.now(UTC)),
     )
     live.start()
-    rows = write_demo_history(storage, days=days, until=live.started_at, rate_per_s=rate_per_s)
+    rows = write_demo_history(
+        storage, days=days, until=live.started_at, rate_per_s=rate_per_s, stop=stopping.is_set
+    )
     log.info("history_written", rows=rows)
     stopping.wait()
     live.stop()

@@ -31,7 +31,12 @@ DEFAULT_CONFIG = Path("gatelens.toml")
 """Read when it exists and no other file is named."""
 
 ENV_PREFIX = "GATELENS_"
-ENV_WITHOUT_SETTING = ("GATELENS_CONFIG", "GATELENS_CHROMIUM", "GATELENS_SUPERVISED")
+ENV_WITHOUT_SETTING = (
+    "GATELENS_CONFIG",
+    "GATELENS_CHROMIUM",
+    "GATELENS_SUPERVISED",
+    "GATELENS_DEMO_SINK_URL",
+)
 """Variables with our prefix that are not settings."""
 
 

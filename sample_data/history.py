@@ -28,10 +28,11 @@ from storage.settings import StorageSettings
 
 APP_ID = "sample_data.history"
 
-DEMO_FLOOR_PER_S = 3.0
-"""Rate of the older past of the demonstration: a week stays under four million rows."""
-DEMO_RISE_US = DAY_US // 2
-DEMO_SPANS_HOURS = 0.5
+DEMO_FLOOR_PER_S = 0.5
+"""Rate of the older past of the demonstration: a week stays under a million rows, so that the first
+start is quick."""
+DEMO_RISE_US = DAY_US // 12
+DEMO_SPANS_HOURS = 0.25
 """How far back the demonstration has traces and logs."""
 
 

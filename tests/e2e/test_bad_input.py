@@ -85,7 +85,7 @@ def test_a_broken_nginx_line_is_kept_with_its_reason(collecting: Installation) -
     assert (row["source"], row["position"]) == ("nginx", 2)
     assert row["reason"] and row["detail"]
     assert (
-        "gatelens_collector_rejected"
+        "gatelens_collector_records_rejected_total"
         in httpx.get(f"{collecting.collector}/metrics", trust_env=False).text
     )
 
