@@ -19,7 +19,7 @@ import orjson
 import structlog
 from deltalake import DeltaTable
 
-from storage.errors import LakeConflict
+from storage.errors import CommitUncertain, LakeConflict
 from storage.limits import CHECKPOINT_INTERVAL, COMMIT_ATTEMPTS_MAX
 from storage.log import FileEntry, Snapshot, TableLog, commit_name, us_to_text
 
@@ -83,7 +83,8 @@ def commit(
 
     Before every attempt `still_valid` sees the newest snapshot; a reason it returns becomes a
     LakeConflict and nothing is committed. Losing a version to another writer is not a conflict by
-    itself: the next one is tried. On return the commit is on disk.
+    itself: the next one is tried. On return the commit is on disk. Raises CommitUncertain when the
+    disk fails after the commit became visible, OSError when it fails before.
     """
     info = {
         "commitInfo": {
@@ -94,29 +95,39 @@ def commit(
     }
     body = b"".join(orjson.dumps(a) + b"\n" for a in (info, *actions))
     temporary = table.folder / f"_commit_{uuid.uuid4().hex}.json.tmp"
-    write_durably(temporary, body)
     try:
+        write_durably(temporary, body)
         for _ in range(COMMIT_ATTEMPTS_MAX):
             snapshot = table.refresh()
             reason = still_valid(snapshot)
             if reason is not None:
                 raise LakeConflict(table.location.name, reason)
-            if publish_once(temporary, table.folder / commit_name(snapshot.version + 1)):
-                _checkpoint_when_due(table, snapshot.version + 1)
-                return snapshot.version + 1
+            version = snapshot.version + 1
+            if publish_once(temporary, table.folder / commit_name(version)):
+                _confirm(table, version)
+                _checkpoint_when_due(table, version)
+                return version
     finally:
         temporary.unlink(missing_ok=True)
     raise LakeConflict(table.location.name, f"lost {COMMIT_ATTEMPTS_MAX} versions to other writers")
 
 
 def publish_once(temporary: Path, target: Path) -> bool:
-    """Give a written file its final name, durably; False when the name is already taken."""
+    """Give a written file its final name; False when the name is already taken."""
     try:
         os.link(temporary, target)
     except FileExistsError:
         return False
-    fsync_folder(target.parent)
     return True
+
+
+def _confirm(table: TableLog, version: int) -> None:
+    """Make the new name survive a power cut. From here on the commit cannot be taken back: readers
+    may have seen it."""
+    try:
+        fsync_folder(table.folder)
+    except OSError as err:
+        raise CommitUncertain(table.location.name, version, str(err)) from err
 
 
 def write_durably(path: Path, data: bytes) -> None:

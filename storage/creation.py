@@ -114,5 +114,6 @@ def _first_commit(table: TableLog, spec: TableSpec) -> None:
         publish_once(temporary, table.folder / commit_name(0))
     finally:
         temporary.unlink(missing_ok=True)
+    fsync_folder(table.folder)
     fsync_folder(table.location)
     fsync_folder(table.location.parent)

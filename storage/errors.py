@@ -5,6 +5,7 @@ StorageError
 │   ├── UnknownTable          no such table in `schemas.TABLES`
 │   ├── InvalidRows           the rows do not fit the table; the caller's mistake
 │   ├── LakeConflict          another writer with the same app_id, or a rewrite of the same files
+│   ├── CommitUncertain       the commit is visible, but the disk did not confirm it
 │   ├── LakeTooNew            written by a newer Gatelens
 │   ├── VersionsGone          the log no longer reaches back to the asked version
 │   └── LakeDamaged           a log or data file cannot be read
@@ -54,6 +55,17 @@ class LakeConflict(LakeError):
         super().__init__(f"Commit to {table!r} refused: {reason}.")
         self.table = table
         self.reason = reason
+
+
+class CommitUncertain(LakeError):
+    """Appending the same app_version again is safe and tells whether it stands."""
+
+    def __init__(self, table: str, version: int, reason: str) -> None:
+        super().__init__(
+            f"Version {version} of {table!r} was written, but the disk did not confirm: {reason}.",
+            hint="Look at the disk; then simply retry.",
+        )
+        self.version = version
 
 
 class LakeTooNew(LakeError):

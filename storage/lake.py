@@ -17,7 +17,7 @@ import pyarrow as pa
 from storage.changes import Changes, read_changes
 from storage.commit import add_action, commit, transaction_action
 from storage.creation import create_table, ensure_lake_version
-from storage.errors import UnknownTable
+from storage.errors import CommitUncertain, LakeError, UnknownTable
 from storage.log import FileEntry, Snapshot, TableLog
 from storage.parquet import split_by_hour, write_file
 from storage.physical import conform
@@ -31,6 +31,11 @@ class Lake:
 
     def __init__(self, settings: StorageSettings, *, create: bool = True) -> None:
         """`create` False = only read: a folder that is not there yet is an empty lake."""
+        if "://" in settings.resolved_lake_url:
+            raise LakeError(
+                f"The lake cannot be at {settings.resolved_lake_url.split('://')[0]}://... yet.",
+                hint="Give a folder on a local or network file system.",
+            )
         self.settings = settings
         self.root = Path(settings.resolved_lake_url).absolute()
         ensure_lake_version(self.root, create=create)
@@ -82,7 +87,8 @@ class LakeTable:
         `time` and `tenant` are required. If the table has already seen `app_version` (or later) of
         `app_id`, nothing is written and None is returned; else the committed version. Zero rows
         still record the app_version. Raises InvalidRows, LakeConflict (another process uses the
-        same app_id) and OSError; after any of them nothing was committed.
+        same app_id) and OSError; after any of them nothing was committed. CommitUncertain: the
+        disk failed right after the commit; appending the same again is safe.
         """
         seen = self.snapshot().transaction(app_id)
         if seen is not None and seen >= app_version:
@@ -105,6 +111,8 @@ class LakeTable:
             for part in split_by_hour(self.spec, rows):
                 entries.append(write_file(self.location, self.spec, part, level=0))
             yield entries
+        except CommitUncertain:
+            raise  # readers may have seen the commit: the files must stay
         except BaseException:
             for entry in entries:
                 (self.location / entry.path).unlink(missing_ok=True)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from storage.commit import add_action, commit, remove_action
-from storage.errors import LakeDamaged
+from storage.errors import CommitUncertain, LakeDamaged
 from storage.lake import LakeTable
 from storage.log import FileEntry, Snapshot
 from storage.merge_plan import Merge
@@ -68,6 +68,8 @@ def run_merge(table: LakeTable, merge: Merge) -> FileEntry:
     actions.append(add_action(entry, data_change=False))
     try:
         commit(table.log, actions, operation="OPTIMIZE", still_valid=still_valid)
+    except CommitUncertain:
+        raise  # readers may have seen the commit: the file must stay
     except BaseException:
         (table.location / entry.path).unlink(missing_ok=True)
         raise

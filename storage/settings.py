@@ -14,7 +14,7 @@ class StorageSettings:
     """Folder of everything: lake, state, write-ahead log."""
 
     lake_url: str = ""
-    """Where the tables are; '' = `<data_dir>/lake`. A folder or `s3://bucket/prefix`."""
+    """Folder of the tables; '' = `<data_dir>/lake`."""
 
     state_url: str = ""
     """SQLAlchemy URL of the small state; '' = SQLite in `<data_dir>/state.sqlite`."""

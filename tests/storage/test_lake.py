@@ -13,7 +13,15 @@ from deltalake import DeltaTable
 
 from storage import commit as commit_module
 from storage.creation import VERSION_FILE
-from storage.errors import InvalidRows, LakeConflict, LakeDamaged, LakeTooNew, UnknownTable
+from storage.errors import (
+    CommitUncertain,
+    InvalidRows,
+    LakeConflict,
+    LakeDamaged,
+    LakeError,
+    LakeTooNew,
+    UnknownTable,
+)
 from storage.lake import Lake
 from storage.schemas import TABLES, TIMESTAMP
 from storage.session import ReadSession
@@ -200,6 +208,27 @@ def test_a_commit_that_fails_leaves_no_files(lake: Lake, monkeypatch: pytest.Mon
         table.append(requests(3), app_id="w", app_version=1)
     assert list(table.location.rglob("*.parquet")) == []
     assert table.app_version("w") is None
+
+
+def test_a_disk_that_fails_after_the_commit_is_visible_loses_nothing(
+    lake: Lake, session: ReadSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = lake.table("requests")
+
+    def failing(path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(commit_module, "fsync_folder", failing)
+    with pytest.raises(CommitUncertain, match="Version 1 .*Input/output error.*retry"):
+        table.append(requests(3), app_id="w", app_version=1)
+    monkeypatch.undo()
+    assert table.append(requests(3), app_id="w", app_version=1) is None
+    assert count(session) == 3
+
+
+def test_a_place_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match="cannot be at s3://"):
+        Lake(StorageSettings(lake_url="s3://user:secret@bucket/x"))
 
 
 def test_other_delta_readers_see_rows_descriptions_and_transactions(lake: Lake) -> None:
