@@ -64,14 +64,19 @@ def save_alerts(connection: sa.Connection, alerts: Iterable[Alert], known: Itera
     had = set(known)
     rows = [_row(alert) for alert in alerts]
     new = [row for row in rows if row["fingerprint"] not in had]
-    old = [{**row, "which": row["fingerprint"]} for row in rows if row["fingerprint"] in had]
+    # An acknowledgement is written by people, maybe since these rows were read: left alone.
+    kept = ("fingerprint", "acknowledged_at", "acknowledged_by")
+    names = [c.name for c in alert_instances.c if c.name not in kept]
+    # Parameters named like columns would be set as well, asked for or not.
+    old = [
+        {"which": row["fingerprint"], **{f"new_{name}": row[name] for name in names}}
+        for row in rows
+        if row["fingerprint"] in had
+    ]
     if new:
         connection.execute(sa.insert(alert_instances), new)
     if old:
-        # An acknowledgement is written by people, maybe since these rows were read: left alone.
-        kept = ("fingerprint", "acknowledged_at", "acknowledged_by")
-        names = [c.name for c in alert_instances.c if c.name not in kept]
-        update = sa.update(alert_instances).values({n: sa.bindparam(n) for n in names})
+        update = sa.update(alert_instances).values({n: sa.bindparam(f"new_{n}") for n in names})
         connection.execute(
             update.where(alert_instances.c.fingerprint == sa.bindparam("which")), old
         )

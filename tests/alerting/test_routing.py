@@ -10,6 +10,7 @@ import pytest
 from alerting.channels import load_delivery, parse_delivery
 from alerting.errors import ConfigInvalid, SilenceInvalid
 from alerting.matchers import parse_matcher
+from alerting.source import Point
 from alerting.store import AlertStore
 from alerting.time_intervals import TimeInterval, parse_times, parse_weekdays
 from tests.alerting.world import START, make_world, outbox_rows
@@ -175,6 +176,22 @@ def test_acknowledged_alert_is_not_repeated_and_a_new_firing_is_told(tmp_path):
     world.step()
     assert store.active()[0].acknowledged_by is None
     assert [f for _, _, f, _ in told(world)] == [["orders"], [], ["orders"]]
+
+
+def test_acknowledgement_during_a_round_is_kept(tmp_path):
+    world = make(tmp_path)
+    store = AlertStore(world.state, clock=lambda: world.now)
+    world.source.set("error_rate", 0.2, api="orders")
+    world.step()
+    (alert,) = store.active()
+
+    def answer(name, start, end, filters, by):
+        store.acknowledge(alert.fingerprint, by="ann")  # after the round read the alerts
+        return [Point((("api", "orders"),), 0.3, 100)] if name == "error_rate" else []
+
+    world.source.answer = answer
+    world.step()
+    assert (store.active()[0].value, store.active()[0].acknowledged_by) == (0.3, "ann")
 
 
 def test_muted_hours_hold_firing_back_until_they_end(tmp_path):
