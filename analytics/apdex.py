@@ -7,11 +7,14 @@ specification has it for application errors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from analytics.buckets import bucket_of
+from analytics.filters import Filters
+from analytics.query import Analytics
+from analytics.timerange import TimeRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,16 @@ def apdex(histogram: pl.DataFrame, threshold_ms: float, *, errors: pl.DataFrame)
     tolerating = within_four - satisfied
     score = (satisfied + tolerating / 2) / total if total else None
     return Apdex(score, satisfied, tolerating, total - within_four)
+
+
+def apdex_of(
+    analytics: Analytics, time_range: TimeRange, filters: Filters, threshold_ms: float
+) -> Apdex:
+    """Apdex of the requests that pass the filters."""
+    histogram = analytics.latency_histogram(time_range, filters)
+    if filters.outcome and "server_error" not in filters.outcome:
+        failed = histogram.clear()
+    else:
+        only_failed = replace(filters, outcome=("server_error",))
+        failed = analytics.latency_histogram(time_range, only_failed)
+    return apdex(histogram, threshold_ms, errors=failed)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from analytics.apdex import apdex_of
+from analytics.query import Analytics, Filters, TimeRange
+from analytics.slo import SloCount, budget_left, burn_rate, count_slo, slo_series, slo_statuses
+from storage.catalog import Api, Catalog, Slo
+from tests.analytics import oracle
+from tests.analytics.hostile import NOON, random_rows
+from tests.analytics.oracle import Row
+
+RANGE = TimeRange(NOON - timedelta(hours=2), NOON + timedelta(hours=2))
+AVAILABLE = Slo(name="up", api="orders", objective=0.99, window_days=1)
+FAST = Slo(name="fast", api="orders", kind="latency", threshold_ms=50, objective=0.9, window_days=1)
+CATALOG = Catalog(apis=(Api(name="orders"),), slos=(AVAILABLE, FAST))
+
+
+@pytest.fixture
+def orders(store: Callable[[list[Row]], None]) -> list[Row]:
+    rows = random_rows(21, 300)
+    store(rows)
+    return [row for row in rows if row["api"] == "orders"]
+
+
+def test_good_and_all_equal_the_oracle(orders: list[Row], analytics: Analytics) -> None:
+    chosen = oracle.select(orders, RANGE.start, RANGE.end)
+    good = sum(not oracle.is_error(r) for r in chosen)
+    assert count_slo(analytics, AVAILABLE, RANGE) == SloCount(good, len(chosen))
+    timed = [r for r in chosen if oracle.known(r["duration_ms"])]
+    found = count_slo(analytics, FAST, RANGE)
+    assert found.total == len(timed)
+    surely = sum(r["duration_ms"] <= 50 for r in timed)
+    at_most = sum(r["duration_ms"] <= 50 * 1.02 for r in timed)
+    assert surely <= found.good <= at_most
+
+
+@pytest.mark.parametrize("slo", [AVAILABLE, FAST])
+def test_slices_add_up_to_the_whole(slo: Slo, orders: list[Row], analytics: Analytics) -> None:
+    slices = slo_series(analytics, slo, RANGE)
+    whole = count_slo(analytics, slo, RANGE)
+    assert (slices["good"].sum(), slices["total"].sum()) == (whole.good, whole.total)
+
+
+def test_budget_is_signed() -> None:
+    assert budget_left(SloCount(1000, 1000), 0.99) == 1
+    assert budget_left(SloCount(995, 1000), 0.99) == pytest.approx(0.5)
+    assert budget_left(SloCount(980, 1000), 0.99) == pytest.approx(-1)
+
+
+def test_unmeasured_is_neither_met_nor_missed(analytics: Analytics) -> None:
+    for status in slo_statuses(analytics, CATALOG, now=NOON):
+        assert (status.met, status.budget_left, status.coverage) == (None, None, 0.0)
+        assert set(status.burn_rates.values()) == {None}
+
+
+def test_few_requests_say_nothing_about_a_burn_rate() -> None:
+    assert burn_rate(SloCount(8, 9), 0.99) is None
+    assert burn_rate(SloCount(9, 10), 0.99) == pytest.approx(10)
+
+
+def test_outage_burns_in_the_windows_it_lies_in(
+    store: Callable[[list[Row]], None], analytics: Analytics
+) -> None:
+    def calls(minutes_ago: int, count: int, outcome: str) -> list[Row]:
+        moment = NOON - timedelta(minutes=minutes_ago)
+        row = {"time": moment, "tenant": "default", "api": "orders", "outcome": outcome}
+        return [dict(row) for _ in range(count)]
+
+    store(calls(2, 50, "server_error") + calls(2, 50, "ok") + calls(120, 900, "ok"))
+    status = next(s for s in slo_statuses(analytics, CATALOG, now=NOON) if s.slo.name == "up")
+    assert status.burn_rates["5m"] == pytest.approx(50)
+    assert status.burn_rates["6h"] == pytest.approx(5)
+    assert status.budget_left == pytest.approx(-4)
+    assert status.met is False
+    assert status.coverage == pytest.approx(2 / 24)
+
+
+def test_apdex_equals_the_oracle(store: Callable[[list[Row]], None], analytics: Analytics) -> None:
+    rng = random.Random(3)
+    rows = [
+        {
+            "time": NOON,
+            "tenant": "default",
+            "api": "orders",
+            "duration_ms": rng.choice([1.0, 90.0, 150.0, 390.0, 450.0, 5000.0]),
+            "outcome": rng.choice(["ok", "ok", "server_error"]),
+        }
+        for _ in range(500)
+    ]
+    store(rows)
+    good = [r for r in rows if r["outcome"] == "ok"]
+    satisfied = sum(r["duration_ms"] <= 100 for r in good)
+    tolerating = sum(100 < r["duration_ms"] <= 400 for r in good)
+    found = apdex_of(analytics, RANGE, Filters(api=("orders",)), 100)
+    assert (found.satisfied, found.tolerating) == (satisfied, tolerating)
+    assert found.satisfied + found.tolerating + found.frustrated == 500
+    assert found.score == pytest.approx((satisfied + tolerating / 2) / 500)
+
+
+def test_apdex_of_nothing_is_unknown(analytics: Analytics) -> None:
+    assert apdex_of(analytics, RANGE, Filters(), 100).score is None
