@@ -1,0 +1,36 @@
+-- exceptions: span events named `exception`, grouped by service, type and message without numbers.
+-- Parameters: $start, $end (TIMESTAMPTZ, half-open; of the span), $limit.
+-- Output: service_name; type; message (digits, hex and quoted text replaced by #); occurrences;
+--   first_seen, last_seen (times of the spans); example_trace_id.
+-- Grain: service x type x normalised message.
+-- Inputs: spans. Cost: one pass over the events of the range.
+WITH thrown AS (
+    SELECT
+        service_name,
+        time,
+        trace_id,
+        unnest(events) AS event
+    FROM spans
+    WHERE time >= $start AND time < $end AND len(events) > 0
+)
+SELECT
+    service_name,
+    event.attributes['exception.type'] AS type,
+    left(
+        regexp_replace(
+            event.attributes['exception.message'],
+            '''[^'']*''|"[^"]*"|0x[0-9a-fA-F]+|[0-9a-fA-F]{8,}|[0-9]+',
+            '#',
+            'g'
+        ),
+        500
+    ) AS message,
+    count(*) AS occurrences,
+    min(time) AS first_seen,
+    max(time) AS last_seen,
+    arg_max(trace_id, time) AS example_trace_id
+FROM thrown
+WHERE event.name = 'exception'
+GROUP BY ALL
+ORDER BY occurrences DESC, service_name, type, message
+LIMIT $limit
