@@ -30,13 +30,17 @@ def build_alerting(
     """An engine ready to `tick()` every `settings.evaluate_interval_s`.
 
     state: from storage.state.open_state. delivery: channels made in code; None = those of
-    `settings.channels_path`. lake: where `alert_events` are written; None = nowhere. Raises
-    ConfigInvalid with every mistake of the files, ValueError for settings that make no sense.
+    `settings.channels_path`. lake: where `alert_events` are written and `sql` rules ask; None =
+    neither. Raises ConfigInvalid with every mistake of the files, ValueError for settings that make no sense.
     """
     settings.validate()
     rules = load_rules(settings.rules_path, builtin=settings.builtin_rules, tenant=settings.tenant)
     source = AnalyticsSource(
-        analytics, catalog, tenant=settings.tenant, lookback_s=settings.stale_after_s * 2
+        analytics,
+        catalog,
+        tenant=settings.tenant,
+        lookback_s=settings.stale_after_s * 2,
+        storage=lake.settings if lake else None,
     )
     return AlertEngine(
         source=source,

@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from alerting.rule import Absence, BurnRate, BurnWindow, Change, Quota, Rule, Threshold, say_value
+from alerting.rule import (
+    Absence,
+    BurnRate,
+    BurnWindow,
+    Change,
+    Quota,
+    Rule,
+    Sql,
+    Threshold,
+    say_value,
+)
 from alerting.source import Labels, Point, Source
 from analytics.query import MEASURES
 
@@ -46,6 +56,8 @@ def look(rule: Rule, source: Source, at: float, known: Iterable[Labels] = ()) ->
             readings = _burn_rate(rule, check, source, at)
         case Quota() as check:
             readings = _quota(rule, check, source, at)
+        case Sql() as check:
+            readings = _sql(rule, check, source, at)
     seen = {reading.labels for reading in readings}
     readings.extend(_gone(rule, labels) for labels in known if labels not in seen)
     return readings
@@ -202,6 +214,21 @@ def _quota(rule: Rule, check: Quota, source: Source, at: float) -> list[Reading]
             )
         )
     return readings
+
+
+def _sql(rule: Rule, check: Sql, source: Source, at: float) -> list[Reading]:
+    points = source.ask_sql(check.query, at - check.window_s, at, rule.filters, rule.group_by)
+    condition = check.condition
+    return [
+        Reading(
+            point.labels,
+            None if point.value is None else condition.breached_by(point.value),
+            point.value,
+            condition.threshold,
+            point.requests,
+        )
+        for point in points
+    ]
 
 
 def _say_quota(used: float, limit: int, start: float, end: float, at: float) -> str:

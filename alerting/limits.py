@@ -31,6 +31,9 @@ NO_DATA_KEEP_S = 3_600.0
 """How long `no_data: keep` holds a firing alert whose series is gone while other data arrives.
 Then it is resolved, saying so: an API that was switched off must not fire for ever."""
 
+SQL_RULE_S_MAX = 5.0
+"""One query of an `sql` rule. Beyond it the query is killed and the rule reported as failed."""
+
 LOOK_EVERY_S_MAX = 60.0
 """A rule over long windows is looked at every 1/100 of its span of data, at most this rarely: a
 month's sum does not move in 5 s, and asking for it costs."""

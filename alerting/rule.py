@@ -114,7 +114,17 @@ class Quota:
     condition: Condition
 
 
-Check = Threshold | Change | Absence | BurnRate | Quota
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A query of one's own over any table: columns of the rule's `group_by`, and `value`."""
+
+    query: str
+    """Has the parameters $start and $end, the window's ends."""
+    window_s: float
+    condition: Condition
+
+
+Check = Threshold | Change | Absence | BurnRate | Quota | Sql
 KINDS: Mapping[str, type] = MappingProxyType(
     {
         "threshold": Threshold,
@@ -122,6 +132,7 @@ KINDS: Mapping[str, type] = MappingProxyType(
         "absence": Absence,
         "burn_rate": BurnRate,
         "quota": Quota,
+        "sql": Sql,
     }
 )
 
@@ -151,7 +162,7 @@ class Rule:
     def window_s(self) -> float:
         """Longest span of data one look needs, in seconds."""
         match self.check:
-            case Threshold(window_s=window):
+            case Threshold(window_s=window) | Sql(window_s=window):
                 return window
             case Change(window_s=window, offset_s=offset):
                 return window + offset
@@ -177,6 +188,8 @@ class Rule:
                 return "requests"
             case BurnRate():
                 return "x"
+            case Sql():
+                return ""
             case _:
                 return "1"
 

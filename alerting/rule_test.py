@@ -33,6 +33,7 @@ from sqlalchemy.pool import StaticPool
 from alerting.channel import ChannelConfig
 from alerting.channels import deliver_to
 from alerting.engine import AlertEngine
+from alerting.errors import AlertingError
 from alerting.notice import Notice, decode_notice
 from alerting.rule import Rule
 from alerting.rules import load_rules
@@ -154,6 +155,11 @@ class _WrittenSource:
             if series.measure == name and _passes(series, filters)
             if (point := self._point(series, start, end, by)) is not None
         ]
+
+    def ask_sql(
+        self, query: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    ) -> Sequence[Point]:
+        raise AlertingError("SQL rules cannot be tested on series.", "Try them with backtest.")
 
     def quotas(self, period: Period) -> Mapping[str, int]:
         return {}

@@ -2,7 +2,7 @@
 
     rules:
       - name: api-error-ratio            # unique; letters, digits, - _ .
-        kind: threshold                  # threshold (default), change, absence, burn_rate, quota
+        kind: threshold                  # threshold (default) or another, see below
         measure: error_rate              # any measure of analytics/measures.py
         filters: {environment: production, api: [orders, billing]}
         group_by: [api]                  # every API is an alert of its own
@@ -19,11 +19,13 @@
         annotations:
           summary: "{api} fails {value} of its requests (limit {threshold})"
 
-Fields by kind. change: measure, window, compare (how far back, default 1w), condition on the
+Fields by kind: change, absence, burn_rate, quota, sql. change: measure, window, compare (how far back, default 1w), condition on the
 relative change ("> 50%", "< -40%"), min_requests in the earlier window. absence: window,
 seen_within (default 1d), min_requests. burn_rate: objective (99.9%), period (default 30d), measure
 (default error_rate), windows as a list of {long, short, factor}; none gives the usual fast pair
-(1h/5m x14.4 and 6h/30m x6). quota: period (month, week, day), condition on the share used.
+(1h/5m x14.4 and 6h/30m x6). quota: period (month, week, day), condition on the share used. sql:
+query (one SELECT over any table, with $start and $end, giving the columns of group_by and `value`),
+window; a series without a row counts as fine unless no_data says otherwise.
 
 Annotations know {rule} {severity} {value} {threshold} {window} {api} and every other label.
 """
@@ -50,6 +52,7 @@ from alerting.rule import (
     Quota,
     Rule,
     Severity,
+    Sql,
     Threshold,
     parse_condition,
 )
@@ -146,13 +149,17 @@ def _rule(section: Section, tenant: str) -> Rule | None:
         section.wrong("name", f"{name!r} is no name.", "Use letters, digits, '-', '_' and '.'.")
     section.title = f"rule {name!r}" if name else "a rule"
     check = _check(section)
-    group_by = section.texts("group_by", choices=DIMENSIONS)
+    own = isinstance(check, Sql)
+    group_by = section.texts("group_by", choices=None if own else DIMENSIONS)
     if isinstance(check, Quota):
         group_by = group_by or ("consumer",)
     timing = Timing(
         for_s=section.duration_s("for"),
         keep_firing_for_s=section.duration_s("keep_firing_for"),
-        no_data=cast(NoData, section.text("no_data", "keep", choices=NO_DATA_POLICIES)),
+        # A query counts what it finds: a series without a row is over, not unmeasured.
+        no_data=cast(
+            NoData, section.text("no_data", "ok" if own else "keep", choices=NO_DATA_POLICIES)
+        ),
     )
     rule = Rule(
         name=name,
@@ -182,6 +189,8 @@ def _check(section: Section) -> Check | None:
                 _condition(section, relative=True),
                 int(section.number("min_requests", 0, minimum=0)),
             )
+        case "sql":
+            return _sql(section)
         case "absence":
             return _absence(section)
         case "burn_rate":
@@ -206,6 +215,18 @@ def _absence(section: Section) -> Absence:
     if seen_s <= window_s:
         section.wrong("seen_within", "'seen_within' must be longer than 'window'.")
     return Absence(window_s, seen_s, int(section.number("min_requests", 1, minimum=1)))
+
+
+def _sql(section: Section) -> Sql:
+    query = section.text("query", required=True)
+    if query and not ("$start" in query and "$end" in query):
+        section.wrong(
+            "query", "The query must be bound to the window.", "Add time >= $start AND time < $end."
+        )
+    if "filters" in section:
+        section.wrong("filters", "An sql rule takes no filters.", "Put them into the query.")
+    window_s = section.duration_s("window", 60.0, positive=True)
+    return Sql(query, window_s, _condition(section))
 
 
 def _burn_rate(section: Section) -> BurnRate:

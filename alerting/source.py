@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-from alerting.limits import SHARED_SERIES_MAX
+from alerting.errors import AlertingError
+from alerting.limits import SERIES_PER_RULE_MAX, SHARED_SERIES_MAX, SQL_RULE_S_MAX
 from analytics.query import UNKNOWN, Analytics, Filters, TimeRange
 from storage.catalog import Catalog
+from storage.settings import StorageSettings
+from storage.sql_worker import SqlLimits, run_sql
 
 Labels = tuple[tuple[str, str], ...]
 """Label names and values, in the order of the rule's group_by."""
@@ -43,6 +46,12 @@ class Source(Protocol):
         """One point per series that has data. Raises analytics' and storage's errors."""
         ...
 
+    def ask_sql(
+        self, query: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    ) -> Sequence[Point]:
+        """One point per row of a query with columns `by` and `value`. Raises when it has others."""
+        ...
+
     def quotas(self, period: Period) -> Mapping[str, int]:
         """Requests a consumer may make in the period, by consumer; only those with a quota."""
         ...
@@ -51,7 +60,16 @@ class Source(Protocol):
 class AnalyticsSource:
     """The lake's numbers, by way of analytics."""
 
-    def __init__(self, analytics: Analytics, catalog: Catalog, *, tenant: str, lookback_s: float):
+    def __init__(
+        self,
+        analytics: Analytics,
+        catalog: Catalog,
+        *,
+        tenant: str,
+        lookback_s: float,
+        storage: StorageSettings | None = None,
+    ) -> None:
+        self._storage = storage
         self._analytics = analytics
         self._catalog = catalog
         self._filters = Filters(tenant=tenant)
@@ -72,6 +90,32 @@ class AnalyticsSource:
                 requests=int(row["requests"] or 0),
             )
             for row in frame.iter_rows(named=True)
+        ]
+
+    def ask_sql(
+        self, query: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    ) -> Sequence[Point]:
+        # Rules are configuration, but they may have been typed on a screen: guarded as any SQL is.
+        if self._storage is None:
+            raise AlertingError("SQL rules need the lake.", "Build alerting with lake=.")
+        limits = SqlLimits(rows_max=SERIES_PER_RULE_MAX, seconds_max=SQL_RULE_S_MAX)
+        ends = {
+            "start": datetime.fromtimestamp(start, UTC),
+            "end": datetime.fromtimestamp(end, UTC),
+        }
+        table = run_sql(
+            self._storage, query, tenant=filters.tenant, params=ends, limits=limits
+        ).table
+        missing = {*by, "value"} - set(table.column_names)
+        if missing:
+            raise AlertingError(f"The query lacks the column {sorted(missing)[0]!r}.")
+        return [
+            Point(
+                tuple((n, UNKNOWN if row[n] is None else str(row[n])) for n in by),
+                None if row["value"] is None else float(row["value"]),
+                int(row.get("requests") or 0),
+            )
+            for row in table.to_pylist()
         ]
 
     def quotas(self, period: Period) -> Mapping[str, int]:
@@ -133,6 +177,11 @@ class CachedSource:
             )
         divided = self._divided[shape]
         return None if divided is None else divided.get(wanted, [])
+
+    def ask_sql(
+        self, query: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    ) -> Sequence[Point]:
+        return self._source.ask_sql(query, start, end, filters, by)
 
     def quotas(self, period: Period) -> Mapping[str, int]:
         return self._source.quotas(period)

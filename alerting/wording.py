@@ -9,7 +9,7 @@ from datetime import timedelta
 from alerting.checks import Reading, say_span
 from alerting.explain import Contributor
 from alerting.instances import Alert
-from alerting.rule import Absence, BurnRate, Rule, Threshold, say_value
+from alerting.rule import Absence, BurnRate, Rule, Sql, Threshold, say_value
 from alerting.rule import Change as ChangeCheck
 from alerting.source import Labels
 from alerting.state_machine import State
@@ -82,7 +82,12 @@ def _is_change(rule: Rule) -> bool:
 
 def _shown_window_s(rule: Rule) -> float:
     match rule.check:
-        case Threshold(window_s=window) | ChangeCheck(window_s=window) | Absence(window_s=window):
+        case (
+            Threshold(window_s=window)
+            | ChangeCheck(window_s=window)
+            | Absence(window_s=window)
+            | Sql(window_s=window)
+        ):
             return window
         case BurnRate(windows=windows):
             return windows[0].long_s

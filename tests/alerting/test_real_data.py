@@ -60,6 +60,7 @@ class Place:
             Analytics(self.session),
             catalog or Catalog(),
             delivery=deliver_to(sink.channel()),
+            lake=self.lake,
         )
         self.version = 0
 
@@ -124,4 +125,39 @@ def test_consumer_near_its_quota_is_told_with_a_forecast(tmp_path, sink):
     alerts = [a for a in AlertStore(place.state).active() if a.rule == "quota-nearly-used"]
     assert [a.summary for a in alerts] == ["acme has used 93.9 % of the month's quota"]
     assert "of 1,000 requests" in alerts[0].annotations["description"]
+    place.close()
+
+
+SQL_RULE = """
+rules:
+  - name: slow-consumers
+    kind: sql
+    group_by: [consumer]
+    window: 2m
+    condition: "> 10"
+    query: |
+      SELECT consumer, count(*) AS value FROM requests
+      WHERE time >= $start AND time < $end AND status_code = 503 GROUP BY consumer
+    annotations: {summary: "{consumer}: {value} times"}
+"""
+
+
+def test_sql_rule_asks_any_table_behind_the_guard(tmp_path, sink):
+    (tmp_path / "rules.yaml").write_text(SQL_RULE)
+    place = Place(tmp_path, sink, rules_path=tmp_path / "rules.yaml", builtin_rules=False)
+    place.store(rows(START - 100, 100, error_share=0.5))
+    done = place.engine.evaluate_once(START)
+    assert dict(done.failed) == {}
+    (alert,) = AlertStore(place.state).active()
+    assert alert.summary == "acme: 495 times"
+    place.close()
+
+
+def test_sql_rule_that_would_write_is_refused_and_reported(tmp_path, sink):
+    query = "DROP TABLE requests; -- $start $end"
+    text = SQL_RULE.split("    query: |")[0] + f'    query: "{query}"\n'
+    (tmp_path / "rules.yaml").write_text(text)
+    place = Place(tmp_path, sink, rules_path=tmp_path / "rules.yaml", builtin_rules=False)
+    place.store(rows(START - 100, 100))
+    assert list(place.engine.evaluate_once(START).failed) == ["slow-consumers"]
     place.close()
