@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -22,6 +22,10 @@ log = structlog.get_logger(__name__)
 
 POISON = "undecodable"
 """Reason, in the rejects table, of a body that passed validation and could not be decoded."""
+
+
+DECODE_BYTES = 16 * 1024 * 1024
+"""Body bytes decoded in one call."""
 
 
 @dataclass(slots=True)
@@ -64,8 +68,22 @@ def decode_batch(
         by_format.setdefault(entry.payload.format, []).append(entry)
         batch.records += entry.records
     for name, some in by_format.items():
-        _decode_some(batch, formats.get(name), some, naming, keep_poison)
+        for part in _parts(some):
+            _decode_some(batch, formats.get(name), part, naming, keep_poison)
     return batch
+
+
+def _parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Entries in runs of about DECODE_BYTES: enough to spread a call's fixed cost, few enough for
+    the intermediate arrays to stay small."""
+    start = size = 0
+    for at, entry in enumerate(entries):
+        size += len(entry.payload.body)
+        if size >= DECODE_BYTES:
+            yield entries[start : at + 1]
+            start, size = at + 1, 0
+    if start < len(entries):
+        yield entries[start:]
 
 
 def _decode_some(

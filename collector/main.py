@@ -9,6 +9,7 @@ from pathlib import Path
 
 import uvloop
 
+from collector.memory import keep_large_buffers
 from collector.service import Collector
 from collector.settings import CollectorSettings
 from storage.settings import StorageSettings
@@ -20,6 +21,7 @@ def run(settings: CollectorSettings, storage: StorageSettings, catalog_path: Pat
     A second signal does not hurry it: what is acknowledged is safe either way. Raises
     CollectorStartError, in one sentence, when a port is taken or a folder cannot be written.
     """
+    keep_large_buffers()
     collector = Collector(settings, storage, catalog_path)
     collector.start()
     # What exists now stays; the collector's own objects are short-lived and free of cycles, so

@@ -24,10 +24,10 @@ class CollectorSettings:
     commit_interval_s: float = 2.0
     """Longest time acknowledged data waits before it is committed to the lake."""
 
-    rows_per_commit_max: int = 200_000
+    rows_per_commit_max: int = 100_000
     """Records that make a commit happen before its time."""
 
-    bytes_per_commit_max: int = 64 * 1024 * 1024
+    bytes_per_commit_max: int = 32 * 1024 * 1024
     """Body bytes that make a commit happen before its time; bounds the memory of one commit."""
 
     fsync: FsyncMode = "strict"
@@ -46,7 +46,7 @@ class CollectorSettings:
     inflight_bytes_max: int = 128 * 1024 * 1024
     """Body bytes of requests not yet acknowledged. Beyond: 503 before anything is parsed."""
 
-    queue_bytes_max: int = 128 * 1024 * 1024
+    queue_bytes_max: int = 64 * 1024 * 1024
     """Acknowledged body bytes kept in memory for the next commits. Beyond: they are read back
     from the write-ahead log when their turn comes."""
 

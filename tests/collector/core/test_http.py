@@ -130,7 +130,11 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("path", "type_", "encoding", "body", "status", "code"), CASES)
+@pytest.mark.parametrize(
+    ("path", "type_", "encoding", "body", "status", "code"),
+    CASES,
+    ids=[f"{status} {path} {n}" for n, (path, *_, status, _) in enumerate(CASES)],
+)
 def test_refusals_are_a_status_in_the_encoding_of_the_request(
     collector: Collector, path: str, type_: str, encoding: str, body: bytes, status: int, code: int
 ) -> None:
