@@ -181,7 +181,7 @@ class FileImport:
             if not cut and len(data) >= LINE_BYTES_MAX:
                 cut = len(data)
         self._pending = data[cut:]
-        return data[:cut], at_end and b"\n" not in self._pending
+        return data[:cut], at_end and exact <= 0 and b"\n" not in self._pending
 
     def _fill(self, data: bytes, size: int) -> tuple[bytes, bool]:
         """`data` made up to `size` bytes; True if the source ended before."""

@@ -85,9 +85,11 @@ def _records(value: Any) -> Iterable[Any]:
     found: list[Any] = []
     if isinstance(value, dict) and isinstance(value.get("streams"), list):
         for stream in value["streams"]:
-            labels = stream.get("stream", {}) if isinstance(stream, dict) else {}
-            for entry in stream.get("values", ()) if isinstance(stream, dict) else ():
-                found.append(_entry(entry, labels))
+            entries = stream.get("values") if isinstance(stream, dict) else None
+            if isinstance(entries, list):
+                found += [_entry(entry, stream.get("stream")) for entry in entries]
+            else:
+                found.append(str(stream))
     else:
         found.append(value)
     for record in found:

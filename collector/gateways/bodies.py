@@ -92,10 +92,6 @@ def readable_utf8(body: bytes) -> bytes:
 
 def count_lines(body: bytes) -> int:
     """Lines with something in them."""
-    if not body:
-        return 0
-    lines = body.count(b"\n") + (not body.endswith(b"\n"))
-    blank = body.count(b"\n\n") if b"\n\n" in body else 0
-    if blank or body.startswith(b"\n") or b"\r\n" in body:
-        return sum(1 for line in body.splitlines() if line.strip())
-    return lines
+    if b"\n\n" in body or b"\r\n" in body or body.startswith(b"\n"):
+        return sum(1 for line in body.split(b"\n") if line.removesuffix(b"\r"))
+    return body.count(b"\n") + (body != b"" and not body.endswith(b"\n"))

@@ -1,13 +1,15 @@
-"""Tell a log's format from its first lines: the one that reads the most of them.
+"""Tell a log's format from its first lines: the one that reads the most of them, and most of each.
 
-Where several read equally many, the more particular one wins (`_ORDER`): Istio's line says more
-than Envoy's, and combined lines are NGINX's. NGINX and Apache write the
-same combined line; they differ in which instant the time is, so name the format where that matters.
+Where several read equally many lines, the one that fills the most columns wins, then the order
+below. NGINX and Apache write the same combined line but differ in which instant its time is: name
+the format where that matters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+import pyarrow as pa
 
 from collector.gateways.lines import LinesFormat
 from collector.payload import Payload
@@ -16,8 +18,8 @@ SAMPLE_LINES = 50
 """Lines that are tried."""
 
 _ORDER = (
-    "kong", "tyk", "apisix", "caddy", "traefik", "azure_apim", "apigee", "aws_apigw", "apipark",
-    "aws_alb", "haproxy", "istio", "envoy", "spring", "nginx", "apache",
+    "kong", "tyk", "apisix", "caddy", "azure_apim", "apigee", "aws_apigw", "apipark", "aws_alb",
+    "haproxy", "istio", "envoy", "spring", "nginx", "apache", "traefik",
 )  # fmt: skip
 
 
@@ -28,13 +30,24 @@ def detect(head: bytes, formats: Mapping[str, LinesFormat]) -> str | None:
     """
     lines = head.splitlines(keepends=True)[:SAMPLE_LINES]
     sample = b"".join(lines)
-    best: tuple[int, str] | None = None
+    best, chosen = (0, 0), None
     for name in sorted(formats, key=_rank):
         payload = Payload(sample, name, "text", "detect", None, 0, "")
-        read = formats[name].decode([payload]).accepted
-        if read and (best is None or read > best[0]):
-            best = (read, name)
-    return None if best is None else best[1]
+        decoded = formats[name].decode([payload])
+        if decoded.accepted:
+            score = decoded.accepted, _filled(decoded.tables["requests"])
+            if score > best:
+                best, chosen = score, name
+    return chosen
+
+
+def _filled(rows: pa.RecordBatch) -> int:
+    """Values that are there. Attributes do not count: they hold what found no column."""
+    return sum(
+        rows.num_rows - column.null_count
+        for name, column in zip(rows.schema.names, rows.columns, strict=True)
+        if name != "attributes"
+    )
 
 
 def _rank(name: str) -> int:

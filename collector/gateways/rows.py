@@ -86,17 +86,32 @@ def rejects_batch(
 
 
 _QUERY = re.compile(r"\?[^\s\"'\\]*")
-_SECRET = re.compile(
-    r"(?i)\b((?:proxy-)?authorization|cookie|(?:x-)?api[-_]?key|access[-_]?token|token|password|passwd|secret)"
-    r"(\"?\s*[:=]\s*\"?)((?:basic|bearer)\s+)?[^\s\",;&}]+"
-)
 _USERINFO = re.compile(r"://[^/\s@]+@")
+_SECRET_NAME = (
+    r"(?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?api[-_]?key(?:id)?|[\w-]*subscription-key"
+    r"|(?:access|id|refresh|auth)?[-_]?token|password|passwd|secret|client_id|credential"
+)
+_BODY_NAME = (
+    r"raw_re(?:quest|sponse)|[\w-]*(?:request|response|proxy)_?(?:body|headers?)|querystring"
+)
+_JSON_SECRETS = (
+    re.compile(rf'(?i)("(?:{_SECRET_NAME}|{_BODY_NAME})"\s*:\s*")(?:[^"\\]|\\.)*'),
+    re.compile(rf'(?i)(\\"(?:{_SECRET_NAME}|{_BODY_NAME})\\"\s*:\s*\\")(?:[^"\\]|\\[^"])*'),
+)
+"""Values of telling names in JSON (and JSON in JSON): secrets, and what may hold anything."""
+_SECRET = re.compile(rf'(?i)("(?:{_SECRET_NAME}|{_BODY_NAME})"\s*:\s*")[^"]*')
+"""Values of telling names in JSON: the whole string, and what may hold anything (headers, bodies)."""
+_SECRET = re.compile(
+    rf"(?i)\b({_SECRET_NAME})(\"?\s*[:=]\s*\"?)((?:basic|bearer)\s+)?[^\s\",;&}}]+"
+)
 
 
 def redact(record: bytes) -> str:
     """The record as readable text: bad bytes escaped, query strings and secrets removed, cut."""
     text = record[: 2 * REJECT_RECORD_BYTES_MAX].decode("utf-8", "backslashreplace")
     text = text.replace("\0", "\\x00")
+    for pattern in _JSON_SECRETS:
+        text = pattern.sub(r"\1[removed]", text)
     text = _SECRET.sub(r"\1\2[removed]", text)
     text = _QUERY.sub("?[removed]", text)
     text = _USERINFO.sub("://[removed]@", text)
