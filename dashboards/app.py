@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import unquote
@@ -38,7 +40,7 @@ _INDEX = """<!DOCTYPE html>
 {%favicon%}
 <style>__TOKENS__</style>
 {%css%}
-<script src="/assets/boot.js"></script>
+<script src="/assets/boot.js?v=__BOOT__"></script>
 </head>
 <body>
 {%app_entry%}
@@ -77,7 +79,7 @@ def create_app(data: Data) -> Dash:
         update_title="",
         suppress_callback_exceptions=True,
         assets_ignore="boot.js",
-        index_string=_INDEX.replace("__TOKENS__", theme.css()),
+        index_string=_index(),
         add_log_handler=False,
         enable_mcp=False,
     )
@@ -93,7 +95,17 @@ def create_app(data: Data) -> Dash:
 
     backend: Any = app.backend
     backend.serve_pages(app)
+    # Dash does this on the first request to `/`; whoever opens another address first would get a
+    # page without our scripts.
+    setup: Any = app._setup_server
+    setup()
     return app
+
+
+def _index() -> str:
+    boot = Path(__file__).with_name("assets") / "boot.js"
+    version = f"{zlib.crc32(boot.read_bytes()):x}"
+    return _INDEX.replace("__TOKENS__", theme.css()).replace("__BOOT__", version)
 
 
 def split_path(path: str) -> tuple[str, str]:

@@ -74,7 +74,7 @@ async def compressed(app: App, scope: Scope, receive: Receive, send: Send) -> No
 
 
 class KeptFiles:
-    """Component files of Dash, fetched from `app` once per address, compressed once.
+    """Files of Dash and of ours, fetched from `app` once per address, compressed once.
 
     Addresses carry the version and the file's time, so an answer never changes while the process
     lives. What is not 200 is not kept. Bounded by the number of files the framework has.

@@ -119,13 +119,13 @@ class Dispatcher:
 
     async def _screen(self, scope: Scope, receive: Capped, send: Send) -> None:
         path: str = scope["path"]
-        if path.startswith("/_dash-component-suites/"):
+        if path.startswith(("/_dash-component-suites/", "/assets/")):
             return await self._files(scope, receive, with_headers(send, SECURITY_HEADERS))
         if path == _UPDATES:
             if scope["method"] != "POST":
                 return await refuse(send, 405, "Updates are sent with POST.")
             return await self._update(scope, receive, send)
-        if path in _FRAME or path.startswith("/assets/"):
+        if path in _FRAME:
             wrapped = with_headers(send, self._page_headers)
             return await compressed(self._screens, scope, receive, wrapped)
         if scope["method"] not in ("GET", "HEAD"):

@@ -1,6 +1,6 @@
 """A headless Chromium for tests, screenshots and measurements.
 
-Fixtures for a test module: `from tests.browser import browser, browser_context, page  # noqa: F401`.
+Fixtures for a conftest: `from tests.browser import browser, browser_context, page`.
 Screens forbid `eval` (Content-Security-Policy), which `page.wait_for_function` needs: use
 `wait_for_screen` or locators instead.
 """
@@ -13,9 +13,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 CANDIDATES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+expect.set_options(timeout=20_000)  # machines that run tests are busy
 
 SETTLED = """() => !!document.querySelector('.gl-page-head') && window.gatelens
     && window.gatelens.inflight === 0 && !document.querySelector('.gl-skeleton')"""

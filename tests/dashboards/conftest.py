@@ -71,7 +71,6 @@ class serving:
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
-        self._server.force_exit = True
         self._thread.join(timeout=10)
         self._socket.close()
         self._data.close()

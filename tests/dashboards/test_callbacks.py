@@ -8,7 +8,6 @@ from tests.dashboards.conftest import Running
 
 def test_every_callback_on_the_server_is_a_coroutine(server: Running) -> None:
     app = create_app(server.data)
-    app._setup_server()
     on_server = {
         key: spec["callback"] for key, spec in app.callback_map.items() if "callback" in spec
     }

@@ -205,6 +205,10 @@ def test_component_files_are_compressed_once_and_kept_by_browsers(http: httpx.Cl
     assert http.get(path, headers={"accept-encoding": "identity"}).content == answer.content
 
 
+def test_the_very_first_page_asked_for_has_our_scripts(empty_server: Running) -> None:
+    assert "/assets/gatelens.js" in httpx.get(f"{empty_server.url}/apis/anything").text
+
+
 def test_port_in_use_is_one_sentence(storage: StorageSettings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
