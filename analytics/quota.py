@@ -8,7 +8,7 @@ calendar days, weeks and months in the given time zone.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -152,6 +152,14 @@ def _window_usage(
             )
         )
     return usages
+
+
+def counted_requests(
+    analytics: Analytics, plans: Mapping[str, Plan], window: TimeRange, filters: Filters
+) -> dict[str, int]:
+    """Requests of each consumer that count under its plan, over any range."""
+    tally = _tally(analytics.usage(window, filters, by=_BY, limit=_GROUPS))
+    return {name: _count(tally, name, plan, COUNTED) for name, plan in plans.items()}
 
 
 Tally = dict[str, list[tuple[str | None, str, int]]]
