@@ -51,9 +51,10 @@ def plan_merges(partition: Partition, files: Sequence[FileEntry], *, now_us: int
 
 def _open_hour(files: Sequence[FileEntry]) -> list[tuple[FileEntry, ...]]:
     fresh = [f for f in files if f.level == 0]
+    merged = _full_size_class([f for f in files if f.level > 0])
     if len(fresh) >= OPEN_HOUR_FILES:
-        return [g for g in _groups(fresh) if len(g) > 1]
-    return _full_size_class([f for f in files if f.level > 0])
+        merged += [g for g in _groups(fresh) if len(g) > 1]
+    return merged
 
 
 def _sealed_hour(files: Sequence[FileEntry]) -> list[tuple[FileEntry, ...]]:

@@ -35,6 +35,13 @@ def session(lake: Lake) -> Iterator[ReadSession]:
         yield opened
 
 
+@pytest.fixture
+def often_checkpointed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint every 10 commits, so that a test need not make hundreds."""
+    monkeypatch.setattr("storage.commit.CHECKPOINT_INTERVAL", 10)
+    monkeypatch.setattr("storage.maintenance.CHECKPOINT_INTERVAL", 10)
+
+
 def requests(
     count: int,
     *,

@@ -70,12 +70,13 @@ def test_a_second_backup_copies_only_what_is_new(
     assert answers(restored(tmp_path / "backup", tmp_path / "new")) == answers(settings)
 
 
+@pytest.mark.usefixtures("often_checkpointed")
 def test_a_backup_after_checkpoints_and_cleaning_restores(
     lake: Lake, settings: StorageSettings, tmp_path: Path
 ) -> None:
     from storage.maintenance import clean_log
 
-    filled(lake, 120)
+    filled(lake, 13)
     clean_log(lake.table("requests"), datetime.fromtimestamp(time.time() + 7200, HOUR.tzinfo))
     backup(settings, tmp_path / "backup")
     assert answers(restored(tmp_path / "backup", tmp_path / "new")) == answers(settings)

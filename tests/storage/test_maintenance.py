@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -98,16 +99,31 @@ def test_an_open_hour_is_merged_once_many_files_gathered(lake: Lake) -> None:
     assert [f.level for f in files_of(table)] == [1]
 
 
-def test_rows_are_rewritten_a_few_times_however_many_files_arrive(lake: Lake) -> None:
-    """Work in proportion to what is new: 320 files of 2 rows in one open hour."""
-    table = lake.table("requests")
+def test_rows_are_rewritten_a_few_times_however_many_files_arrive() -> None:
+    """Work in proportion to what is new: 1,800 commits of an hour, merged as they come."""
+    partition = ("a", HOUR.date(), 10)
+    files: list[FileEntry] = []
     rewritten = most_files = 0
-    for _ in range(20):
-        append_many(table, 16, rows=2)
-        rewritten += compact(lake, "requests", HOUR).rows_merged
-        most_files = max(most_files, len(files_of(table)))
-    assert rewritten <= 4 * 640
-    assert most_files <= 16 + 16 + 8
+
+    def merge_due(now: datetime) -> None:
+        nonlocal rewritten, files
+        for merge in plan_merges(partition, files, now_us=int(now.timestamp() * 1e6)):
+            size = sum(f.size for f in merge.files)
+            name = f"x/l{merge.level}-v1-{rewritten}-{size}.parquet"
+            files = [f for f in files if f not in merge.files]
+            files.append(replace(merge.files[0], path=name, size=size, rows=merge.rows))
+            rewritten += merge.rows
+
+    for i in range(1800):
+        name = f"x/l0-v1-{i}.parquet"
+        files.append(FileEntry(name, 5_000, 100, "a", HOUR.date(), 10, i, i, 0))
+        most_files = max(most_files, len(files))
+        if i % 30 == 29:
+            merge_due(HOUR + timedelta(seconds=2 * i))
+    merge_due(LATER)
+    assert [f.rows for f in files] == [180_000]
+    assert rewritten <= 4 * 180_000
+    assert most_files <= 60
 
 
 def test_late_rows_join_their_sealed_hour(lake: Lake, session: ReadSession) -> None:
@@ -183,7 +199,7 @@ def test_two_appenders_and_a_compactor_lose_and_double_nothing(settings: Storage
 
     def write(number: int) -> None:
         table = Lake(settings).table("requests")
-        for version in range(60):
+        for version in range(30):
             rows = requests(3, first=(number * 1000 + version) * 10)
             table.append(rows, app_id=f"w{number}", app_version=version)
 
@@ -208,8 +224,8 @@ def test_two_appenders_and_a_compactor_lose_and_double_nothing(settings: Storage
     assert failures == []
     with ReadSession(Lake(settings)) as session:
         rows = session.query("SELECT count(*) n, count(DISTINCT request_id) d FROM requests")
-        assert rows.to_pylist() == [{"n": 360, "d": 360}]
-    assert Lake(settings).table("requests").changes(None).rows == 360
+        assert rows.to_pylist() == [{"n": 180, "d": 180}]
+    assert Lake(settings).table("requests").changes(None).rows == 180
 
 
 class Killed(BaseException):
@@ -273,37 +289,40 @@ def test_files_a_job_has_not_read_outlive_compaction(lake: Lake) -> None:
     assert not (table.location / table.changes(0, versions_max=1).files[0].path).exists()
 
 
+@pytest.mark.usefixtures("often_checkpointed")
 def test_the_log_is_kept_until_every_job_has_read_it(lake: Lake) -> None:
     table = lake.table("requests")
-    append_many(table, 130, rows=1)
+    append_many(table, 23, rows=1)
     later = datetime.now(HOUR.tzinfo) + timedelta(seconds=LOG_KEEP_SECONDS + 1)
-    clean_log(table, later, consumed=40)
-    assert table.log.oldest_commit() == 41
-    assert table.changes(40).rows == 90
-    with pytest.raises(VersionsGone, match="starts at version 41"):
-        table.changes(39)
+    clean_log(table, later, consumed=14)
+    assert table.log.oldest_commit() == 15
+    assert table.changes(14).rows == 9
+    with pytest.raises(VersionsGone, match="starts at version 15"):
+        table.changes(13)
     clean_log(table, later, consumed=None)
-    assert table.log.oldest_commit() == table.log.checkpoint_version() == 100
+    assert table.log.oldest_commit() == table.log.checkpoint_version() == 20
     fresh = Lake(lake.settings).table("requests")
-    assert sum(f.rows for f in files_of(fresh)) == 130
-    assert fresh.app_version("w") == 130
+    assert sum(f.rows for f in files_of(fresh)) == 23
+    assert fresh.app_version("w") == 23
 
 
+@pytest.mark.usefixtures("often_checkpointed")
 def test_a_reader_left_behind_by_log_cleaning_starts_over(
     lake: Lake, settings: StorageSettings
 ) -> None:
     slow = Lake(settings).table("requests")
     assert slow.version() == 0
-    append_many(lake.table("requests"), 120, rows=1)
+    append_many(lake.table("requests"), 12, rows=1)
     later = datetime.now(HOUR.tzinfo) + timedelta(seconds=LOG_KEEP_SECONDS + 1)
     clean_log(lake.table("requests"), later)
-    assert slow.version() == 120
-    assert sum(f.rows for f in files_of(slow)) == 120
+    assert slow.version() == 12
+    assert sum(f.rows for f in files_of(slow)) == 12
 
 
+@pytest.mark.usefixtures("often_checkpointed")
 def test_fresh_log_files_are_kept(lake: Lake) -> None:
     table = lake.table("requests")
-    append_many(table, 120, rows=1)
+    append_many(table, 12, rows=1)
     assert clean_log(table, datetime.now(HOUR.tzinfo)).log_files_removed == 0
 
 
