@@ -51,7 +51,10 @@ def _strings(offsets: Offsets, data: Bytes, valid: Bools) -> pa.Array:
 
 def string_array(source: Source, references: Ints) -> pa.Array:
     """Text; -1 is NULL, the empty string is kept."""
-    return _strings(*_gathered(source, references), references >= 0)
+    valid = references >= 0
+    if not valid.any():
+        return pa.nulls(len(references), pa.string())
+    return _strings(*_gathered(source, references), valid)
 
 
 def text_array(source: Source, references: Ints) -> pa.Array:

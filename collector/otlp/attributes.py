@@ -11,7 +11,7 @@ import numpy.typing as npt
 from collector.otlp.arrow import Pairs, Source
 from collector.otlp.body import ROW_MASK, Body, Bytes, Ints
 from collector.otlp.plan import OWNER_SHIFT, TABLE_ID
-from collector.otlp.text import LENGTH_MASK, match_keys
+from collector.otlp.text import match_keys
 from collector.otlp.values import render_values
 
 _NONE = np.empty(0, dtype=np.int64)
@@ -80,35 +80,25 @@ class HotKeys:
     def find(self, data: Bytes, pairs: Pairs) -> Found:
         """`pairs.keys` must point into `data`."""
         found = np.full((len(self._at), pairs.count), -1, dtype=np.int64)
+        hits = np.zeros(len(self._at), dtype=np.int64)
         match_keys(
-            data, pairs.keys, pairs.rows, self._text, self._at, self._head, self._following, found
-        )
-        return Found(self._number, found, pairs.values)
+            data, pairs.keys, pairs.values, pairs.rows,
+            self._text, self._at, self._head, self._following, hits, found,
+        )  # fmt: skip
+        there = {name: found[i] for name, i in self._number.items() if hits[i]}
+        return Found(there, np.full(pairs.count, -1, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where the hot keys are."""
+    """Values of the hot keys that are there at all, per row."""
 
-    _number: dict[str, int]
-    _entry: npt.NDArray[np.int64]
-    _values: Ints
+    _values: dict[str, Ints]
+    _none: Ints
 
     def first(self, *names: str) -> Ints:
         """References of the first of `names` that is there and not empty; -1 where none is."""
-        result = self._one(names[0])
-        for name in names[1:]:
-            missing = result < 0
-            if not missing.any():
-                break
-            result = np.where(missing, self._one(name), result)
-        return result
-
-    def _one(self, name: str) -> Ints:
-        entry = self._entry[self._number[name]]
-        if not len(self._values):
-            none: Ints = entry
-            return none
-        references = self._values[entry]
-        result: Ints = np.where((entry >= 0) & (references & LENGTH_MASK > 0), references, -1)
-        return result
+        result = self._none
+        for values in (self._values[name] for name in names if name in self._values):
+            result = values if result is self._none else np.where(result < 0, values, result)
+        return np.maximum(result, -1)

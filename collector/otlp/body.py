@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,13 +33,30 @@ ROW_MASK = (1 << OWNER_SHIFT) - 1
 _ADMITTED = frozenset({"resource", "scope", "metric", "record"})
 """Tables that the checks before the acknowledgement look at."""
 
-_BYTES_PER_ROW = {"attribute": 16, "record": 32, "element": 16, "node": 32}
+_BYTES_PER_ROW = {"attribute": 24, "record": 64, "node": 64}
 """First guess of how small the average row is on the wire; a wrong one costs a second scan."""
+
+_SLOTS_KEPT_MAX = 8 * 1024 * 1024
+"""Slots (8 bytes each) that a thread keeps for its next scan. Fresh memory costs more than the
+scan: the operating system clears every page of it."""
+
+_kept = threading.local()
+
+
+def _slots(count: int) -> Ints:
+    """`count` slots of any content, valid until this thread asks again."""
+    if count > _SLOTS_KEPT_MAX:
+        return np.empty(count, dtype=np.int64)
+    slots: Ints | None = getattr(_kept, "slots", None)
+    if slots is None or len(slots) < count:
+        slots = _kept.slots = np.empty(count, dtype=np.int64)
+    return slots
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body's rows. Tables without room (see `scan_body`) only have their count."""
+    """A body's rows, until the same thread scans another. Tables without room (see `scan_body`)
+    only have their count."""
 
     data: Bytes
     plan: Plan
@@ -56,7 +74,8 @@ class Body:
         start = int(self.starts[number])
         rows = int(self.counts[number])
         slot = self.plan.slots[table][path]
-        return np.ascontiguousarray(self.slots[start + slot : start + rows * width + slot : width])
+        # A copy even of a single row: the slots are used again by the next scan of this thread.
+        return self.slots[start + slot : start + rows * width + slot : width].copy()
 
     def owner_rows(self, table: str) -> Ints:
         """Row of the owner; all rows of `table` must have owners in one table."""
@@ -78,15 +97,14 @@ def scan_body(data: bytes, plan: Plan, *, items_max: int, everything: bool) -> B
     kept = [everything or name in _ADMITTED for name in TABLES]
     room = np.array(
         [
-            len(data) // _BYTES_PER_ROW.get(name, 128) + 16 if keep else 0
+            len(data) // _BYTES_PER_ROW.get(name, 256) + 16 if keep else 0
             for name, keep in zip(TABLES, kept, strict=True)
         ],
         dtype=np.int64,
     )
     while True:
         starts = np.cumsum(room * plan.widths) - room * plan.widths + SCRATCH
-        slots = np.empty(int(starts[-1] + room[-1] * plan.widths[-1]), dtype=np.int64)
-        slots[:SCRATCH] = 0
+        slots = _slots(int(starts[-1] + room[-1] * plan.widths[-1]))
         counts = np.zeros(len(TABLES), dtype=np.int64)
         status, position = scan(
             view, plan.entries, plan.widths, slots, starts, room, counts, items_max

@@ -177,6 +177,8 @@ def _lists(body: Body) -> dict[str, pa.Array]:
 
 
 def _quantiles(body: Body) -> pa.Array:
+    if not body.count("quantile"):
+        return pa.nulls(body.count("record"), _QUANTILES)
     everywhere = np.ones(1, dtype=np.bool_)
     quantiles = pa.StructArray.from_arrays(
         [
@@ -191,6 +193,8 @@ def _quantiles(body: Body) -> pa.Array:
 
 def _exemplars(attributes: Attributes, source: Source) -> pa.Array:
     body = attributes.body
+    if not body.count("exemplar"):
+        return pa.nulls(body.count("record"), _EXEMPLARS)
     time = body.column("exemplar", "time_unix_nano")
     exemplars = pa.StructArray.from_arrays(
         [

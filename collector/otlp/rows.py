@@ -91,6 +91,6 @@ def _batch(
     columns |= shared.of_rows(scopes, payload.environment)
     always = np.ones(1, dtype=np.bool_)
     columns["time"] = number_array(micros(records.time), TIMESTAMP, always)
-    columns["tenant"] = pa.repeat(payload.tenant, len(scopes))
+    columns["tenant"] = pa.repeat(pa.scalar(payload.tenant, pa.string()), len(scopes))
     schema = TABLES[signal.table].arrow_schema
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)

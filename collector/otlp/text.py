@@ -67,36 +67,53 @@ def repeat_lists(lists, offsets, data, rows, out_offsets, out):  # type: ignore[
         to += size
 
 
+@numba.njit(inline="always", nogil=True)
+def _hex8(word):  # type: ignore[no-untyped-def]
+    """Eight hex digits of the low four bytes of `word`, as the eight bytes of a word."""
+    word &= np.uint64(0xFFFFFFFF)
+    word = (word | word << np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
+    word = (word | word << np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
+    low = np.uint64(0x000F000F000F000F)
+    digits = (word >> np.uint64(4)) & low | (word & low) << np.uint64(8)
+    # Six more carries a digit above nine into its high half: those are letters, 39 further on.
+    letters = (digits + np.uint64(0x0606060606060606)) >> np.uint64(4)
+    letters &= np.uint64(0x0101010101010101)
+    return digits + np.uint64(0x3030303030303030) + letters * np.uint64(39)
+
+
 @kernel(types.void(BYTES, INTS, types.int64, OUT, OUT))
 def hex_ids(buf, references, size, out, valid):  # type: ignore[no-untyped-def]
-    """Lower-case hex of ids of `size` bytes; of another length or all zero: not valid."""
+    """Lower-case hex of ids of `size` bytes (8 or 16); of another length or all zero: not valid."""
     to = np.int64(0)
     for i in range(len(references)):
         at = references[i] >> 32
         valid[i] = 0
         if references[i] & LENGTH_MASK != size:
             continue
-        any_bit = np.uint8(0)
-        for j in range(size):
-            any_bit |= buf[at + j]
-        if any_bit == 0:
+        first = load64(buf, at)
+        last = load64(buf, at + size - 8)
+        if first | last == 0:
             continue
         valid[i] = 1
-        for j in range(size):
-            high = buf[at + j] >> 4
-            low = buf[at + j] & 15
-            out[to] = high + (48 if high < 10 else 87)
-            out[to + 1] = low + (48 if low < 10 else 87)
-            to += 2
+        store64(out, to, _hex8(first))
+        store64(out, to + 8, _hex8(first >> np.uint64(32)))
+        if size == 16:
+            store64(out, to + 16, _hex8(last))
+            store64(out, to + 24, _hex8(last >> np.uint64(32)))
+        to += 2 * size
 
 
-@kernel(
-    types.void(BYTES, INTS, INTS, BYTES, INTS, INTS32, INTS32, types.Array(types.int64, 2, "C"))
-)
-def match_keys(buf, keys, rows, names, name_at, head, following, found):  # type: ignore[no-untyped-def]
-    """found[n, row] = index of the first entry of `row` whose key is name n, where there is one.
+_GRID = types.Array(types.int64, 2, "C")
 
-    Names of one length are a chain: head[length] -> following[name] -> ... -> -1.
+
+@kernel(types.void(BYTES, INTS, INTS, INTS, BYTES, INTS, INTS32, INTS32, INTS, _GRID))
+def match_keys(  # type: ignore[no-untyped-def]
+    buf, keys, values, rows, names, name_at, head, following, hits, found
+):
+    """found[n, row] = value of the first entry of `row` whose key is name n; -1: no such entry.
+
+    An empty or NULL value is -2. `hits` counts the entries of each name. Names of one length are a
+    chain: head[length] -> following[name] -> ... -> -1.
     """
     for i in range(len(keys)):
         size = keys[i] & LENGTH_MASK
@@ -110,8 +127,11 @@ def match_keys(buf, keys, rows, names, name_at, head, following, found):  # type
             while j < size and buf[at + j] == names[start + j]:
                 j += 1
             if j == size:
-                if found[name, rows[i]] < 0:
-                    found[name, rows[i]] = i
+                hits[name] += 1
+                if found[name, rows[i]] == -1:
+                    value = values[i]
+                    filled = value >= 0 and value & LENGTH_MASK > 0
+                    found[name, rows[i]] = value if filled else -2
                 break
             name = following[name]
 

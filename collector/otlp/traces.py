@@ -140,6 +140,8 @@ def _paths(source: Source, paths: Ints, targets: Ints, urls: Ints) -> Ints:
 
 def _events(attributes: Attributes, source: Source) -> pa.Array:
     body = attributes.body
+    if not body.count("event"):
+        return pa.nulls(body.count("record"), _EVENTS)
     time = body.column("event", "time_unix_nano")
     events = pa.StructArray.from_arrays(
         [
@@ -154,6 +156,8 @@ def _events(attributes: Attributes, source: Source) -> pa.Array:
 
 def _links(attributes: Attributes, source: Source) -> pa.Array:
     body = attributes.body
+    if not body.count("link"):
+        return pa.nulls(body.count("record"), _LINKS)
     links = pa.StructArray.from_arrays(
         [
             id_array(body.data, body.column("link", "trace_id"), 16),

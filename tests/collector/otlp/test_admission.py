@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -227,3 +228,29 @@ def test_a_body_without_records_is_fine(otlp: OtlpFormat, body: bytes) -> None:
 def test_warm_kernels_are_ready_at_once_the_second_time() -> None:
     warm_kernels()
     assert warm_kernels() < 1.0
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_rows_are_their_own_memory_and_outlive_the_next_decode(count: int) -> None:
+    body = traces(*[{"name": "kept", "start_time_unix_nano": NOW, "kind": 2}] * count)
+    batch = OTLP_TRACES.decode([payload("otlp_traces", body)]).tables["spans"]
+    before = rows_of(batch)
+    other = traces(*[{"name": "other", "span_id": b"\1" * 8, "end_time_unix_nano": NOW}] * 5)
+    for _ in range(3):
+        OTLP_TRACES.decode([payload("otlp_traces", other)])
+        OTLP_TRACES.validate(payload("otlp_traces", other))
+    assert rows_of(batch) == before
+
+
+def test_threads_do_not_share_what_they_scan_into() -> None:
+    bodies = [
+        payload("otlp_traces", traces(*[{"name": f"n{i}", "start_time_unix_nano": NOW}] * (50 + i)))
+        for i in range(8)
+    ]
+
+    def names(i: int) -> set[str]:
+        batches = [OTLP_TRACES.decode([bodies[i]]).tables["spans"] for _ in range(20)]
+        return {row["name"] for batch in batches for row in rows_of(batch)}
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(names, range(8))) == [{f"n{i}"} for i in range(8)]
