@@ -31,7 +31,8 @@ def build_alerting(
 
     state: from storage.state.open_state. delivery: channels made in code; None = those of
     `settings.channels_path`. lake: where `alert_events` are written and `sql` rules ask; None =
-    neither. Raises ConfigInvalid with every mistake of the files, ValueError for settings that make no sense.
+    neither. Raises ConfigInvalid with every mistake of the files, ValueError for settings that
+    make no sense.
     """
     settings.validate()
     rules = load_rules(settings.rules_path, builtin=settings.builtin_rules, tenant=settings.tenant)

@@ -15,6 +15,7 @@ from alerting.rule import (
     BurnRate,
     BurnWindow,
     Change,
+    Health,
     Quota,
     Rule,
     Sql,
@@ -56,6 +57,8 @@ def look(rule: Rule, source: Source, at: float, known: Iterable[Labels] = ()) ->
             readings = _burn_rate(rule, check, source, at)
         case Quota() as check:
             readings = _quota(rule, check, source, at)
+        case Health():
+            return []
         case Sql() as check:
             readings = _sql(rule, check, source, at)
     seen = {reading.labels for reading in readings}

@@ -33,7 +33,7 @@ from alerting.instances import (
 )
 from alerting.limits import EXPLAINED_MAX, RESOLVED_KEPT_S, SERIES_PER_RULE_MAX
 from alerting.outbox import Outbox
-from alerting.rule import Absence, Rule
+from alerting.rule import RULE_FAILING, Absence, Rule
 from alerting.settings import AlertingSettings
 from alerting.silences import count_match, load_silences
 from alerting.source import CachedSource, Labels, Source
@@ -73,6 +73,7 @@ class _Round:
     written: set[str] = field(default_factory=set)
     changes: list[AlertChange] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    looked: set[str] = field(default_factory=set)
     series: int = 0
     series_dropped: int = 0
 
@@ -141,6 +142,7 @@ class AlertEngine:
             before = {alert.fingerprint: alert for alert in load_alerts(connection)}
         run = _Round(now, self._anchor(now), before, dict(before))
         self._look_at_rules(run)
+        self._judge_health(run)
         self._close_orphans(run)
         self._let_go(run)
         dispatched = self._write(run)
@@ -170,6 +172,7 @@ class AlertEngine:
             if run.now - self._looked_at.get(rule.name, -math.inf) < rule.look_every_s:
                 continue
             self._looked_at[rule.name] = run.now
+            run.looked.add(rule.name)
             known = _known_series(rule, by_rule.get(rule.name, ()))
             try:
                 if run.at is not None:
@@ -196,6 +199,20 @@ class AlertEngine:
             log.warning("rule_series_dropped", rule=rule.name, series=dropped)
         for reading in readings:
             self._step(run, rule, reading, at, known.get(reading.labels))
+
+    def _judge_health(self, run: _Round) -> None:
+        """A rule that cannot be evaluated is an alert itself; one that was removed no longer."""
+        mine = (a for a in run.before.values() if a.rule == RULE_FAILING.name)
+        known = _known_series(RULE_FAILING, mine)
+        series: dict[Labels, str] = {(("rule", name),): why for name, why in run.failed.items()}
+        names = {rule.name for rule in self.rules}
+        for labels in known:
+            name = labels[0][1]
+            if name in run.looked or name not in names:
+                series.setdefault(labels, "")
+        for labels, why in series.items():
+            reading = Reading(labels, bool(why), None, None, evidence=why)
+            self._step(run, RULE_FAILING, reading, run.now, known.get(labels))
 
     def _unmeasured(self, run: _Round, rule: Rule, known: Mapping[Labels, Alert]) -> None:
         """No fresh data at all. `keep` keeps; the other policies judge by the wall clock."""
@@ -266,7 +283,7 @@ class AlertEngine:
 
     def _close_orphans(self, run: _Round) -> None:
         """Alerts whose rule is gone, or groups differently now: open ones are resolved."""
-        rules = {rule.name: rule for rule in self.rules}
+        rules = {rule.name: rule for rule in (*self.rules, RULE_FAILING)}
         for alert in run.before.values():
             rule = rules.get(alert.rule)
             if rule is not None and alert.fingerprint == _fingerprint_now(rule, alert):

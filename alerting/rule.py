@@ -124,7 +124,12 @@ class Sql:
     condition: Condition
 
 
-Check = Threshold | Change | Absence | BurnRate | Quota | Sql
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether rules can be evaluated. Judged by the engine itself; not written in files."""
+
+
+Check = Threshold | Change | Absence | BurnRate | Quota | Sql | Health
 KINDS: Mapping[str, type] = MappingProxyType(
     {
         "threshold": Threshold,
@@ -156,7 +161,8 @@ class Rule:
 
     @property
     def kind(self) -> str:
-        return next(name for name, type_ in KINDS.items() if isinstance(self.check, type_))
+        kinds = (name for name, type_ in KINDS.items() if isinstance(self.check, type_))
+        return next(kinds, "health")
 
     @property
     def window_s(self) -> float:
@@ -170,6 +176,8 @@ class Rule:
                 return seen
             case BurnRate(windows=windows):
                 return max(w.long_s for w in windows)
+            case Health():
+                return 0.0
             case Quota(period=period):
                 return {"month": 31, "week": 7, "day": 1}[period] * 86_400.0
 
@@ -208,5 +216,19 @@ def say_value(value: float | None, unit: str) -> str:
     number = f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
     return f"{number} {unit}".strip()
 
+
+RULE_FAILING = Rule(
+    name="gatelens-rule-failing",
+    check=Health(),
+    group_by=("rule",),
+    timing=Timing(for_s=60.0, no_data="ok"),
+    severity="warning",
+    annotations={
+        "summary": "The alert rule {rule} cannot be evaluated: nobody watches what it watches",
+        "description": "{evidence}",
+    },
+    file="built-in",
+)
+"""Always there: a rule that fails must not fail silently."""
 
 NO_DATA_POLICIES: tuple[NoData, ...] = ("keep", "alert", "ok")

@@ -19,13 +19,16 @@
         annotations:
           summary: "{api} fails {value} of its requests (limit {threshold})"
 
-Fields by kind: change, absence, burn_rate, quota, sql. change: measure, window, compare (how far back, default 1w), condition on the
-relative change ("> 50%", "< -40%"), min_requests in the earlier window. absence: window,
-seen_within (default 1d), min_requests. burn_rate: objective (99.9%), period (default 30d), measure
-(default error_rate), windows as a list of {long, short, factor}; none gives the usual fast pair
-(1h/5m x14.4 and 6h/30m x6). quota: period (month, week, day), condition on the share used. sql:
-query (one SELECT over any table, with $start and $end, giving the columns of group_by and `value`),
-window; a series without a row counts as fine unless no_data says otherwise.
+What other kinds take:
+
+    change      measure, window, compare (how far back, 1w), condition on the relative change
+                ("> 50%", "< -40%"), min_requests in the earlier window
+    absence     window, seen_within (1d), min_requests in it
+    burn_rate   objective (99.9%), period (30d), measure (error_rate), windows as a list of
+                {long, short, factor}; none gives the usual pair: 1h/5m x14.4 and 6h/30m x6
+    quota       period (month, week, day), condition on the share used
+    sql         query: one SELECT over any table, with $start and $end, that gives the columns of
+                group_by and `value`; window; condition. A series without a row counts as fine
 
 Annotations know {rule} {severity} {value} {threshold} {window} {api} and every other label.
 """

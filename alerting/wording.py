@@ -59,7 +59,7 @@ def template_values(rule: Rule, labels: Mapping[str, str], reading: Reading) -> 
     """What `{name}` may stand for in this rule's annotations."""
     return {
         **labels,
-        "rule": rule.name,
+        "rule": labels.get("rule", rule.name),
         "severity": rule.severity,
         "owner": rule.owner,
         "value": say_change(reading.value)

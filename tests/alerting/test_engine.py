@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alerting.source import Point
 from alerting.store import AlertStore
 from tests.alerting.world import START, make_world, outbox_rows
 
@@ -114,6 +115,42 @@ def test_broken_rule_does_not_silence_the_others(tmp_path):
         done = world.step()
     assert list(done.failed) == ["slow"]
     assert told(world.state) == [("firing", ["orders"])]
+
+
+def test_rule_that_keeps_failing_is_an_alert_itself(tmp_path):
+    world = make_world(tmp_path, RULES)
+    world.source.broken.add("error_rate")
+    for _ in range(11):
+        world.step()
+    assert AlertStore(world.state).counts().firing == 0  # a hiccup wakes nobody
+    for _ in range(3):
+        world.step()
+        world.restart()
+    (alert,) = AlertStore(world.state).active()
+    assert (alert.rule, alert.labels["rule"]) == ("gatelens-rule-failing", "errors")
+    assert alert.summary.startswith("The alert rule errors cannot be evaluated")
+    assert "error_rate is broken" in alert.annotations["description"]
+    world.source.broken.clear()
+    world.step()
+    assert [row["payload"]["status"] for row in outbox_rows(world.state)] == ["firing", "resolved"]
+
+
+@pytest.mark.parametrize("phase", range(0, 10))
+def test_breach_is_told_within_ten_seconds_of_its_time_at_defaults(tmp_path, phase):
+    """Data is committed every 2 s, rounds come every 5 s: whatever the phase between the two."""
+    world = make_world(tmp_path, 'rules: [{name: e, measure: errors, condition: ">= 1"}]')
+    broke_at, told_at = START + 20 + phase * 0.5, None
+    world.source.answer = lambda name, start, end, filters, by: [
+        Point((), 1.0 if start <= broke_at < end else 0.0, 10)
+    ]
+    for second in range(0, 40):
+        now = START + second
+        if second % 2 == 0:
+            world.source.until = now
+        if second % 5 == 0 and world.engine.evaluate_once(now).notices and told_at is None:
+            told_at = now
+    assert told_at is not None
+    assert told_at - broke_at <= 10.0
 
 
 def test_removed_rule_closes_what_it_opened(tmp_path):
