@@ -12,6 +12,7 @@ import polars as pl
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from analytics import api_plans
 from analytics.api_models import (
     BreakdownAnswer,
     BreakdownRow,
@@ -35,6 +36,7 @@ from analytics.export import to_csv, to_parquet
 from analytics.filters import Dimension, Filters
 from analytics.query import MEASURES, Analytics, Part
 from analytics.timerange import TimeRange
+from storage.catalog import Catalog
 
 Format = Literal["json", "csv", "parquet"]
 Range = Annotated[TimeRange, Depends(range_of)]
@@ -46,10 +48,15 @@ Limit = Annotated[int, Query(ge=1, le=10_000, description="Largest groups to ret
 router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"])
 
 
-def install(app: FastAPI, analytics_for: Callable[[Request], Analytics]) -> None:
-    """Add the routes. `analytics_for` gives the Analytics a request is entitled to (its tenant)."""
+def install(
+    app: FastAPI, analytics_for: Callable[[Request], Analytics], catalog: Catalog | None = None
+) -> None:
+    """Add the routes. `analytics_for` gives the Analytics a request is entitled to (its tenant);
+    without a catalog there are no plans and objectives to tell about."""
     app.state.analytics_for = analytics_for
+    app.state.catalog = catalog or Catalog()
     app.include_router(router)
+    app.include_router(api_plans.router)
     app.add_exception_handler(QueryRefused, _refused)
 
 

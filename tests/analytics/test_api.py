@@ -12,12 +12,19 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
 from analytics.api import install
-from analytics.query import Analytics, TimeRange
+from analytics.query import Analytics, Filters, TimeRange
+from storage.catalog import Api, Catalog, Consumer, Plan, Slo
 from tests.analytics.hostile import NOON, random_rows
 from tests.analytics.oracle import Row
 
 RANGE = TimeRange(NOON - timedelta(hours=2), NOON + timedelta(hours=2))
 WHEN = {"start": RANGE.start.isoformat(), "end": RANGE.end.isoformat()}
+CATALOG = Catalog(
+    apis=(Api(name="orders"),),
+    plans=(Plan(name="gold", quota_per_month=10, price_per_call=0.5),),
+    consumers=(Consumer(name="acme", plan="gold"),),
+    slos=(Slo(name="up", api="orders", objective=0.99),),
+)
 BASE = "/api/v1/analytics"
 
 
@@ -39,7 +46,7 @@ class Client:
 def client(analytics: Analytics, store: Callable[[list[Row]], None]) -> Client:
     store(random_rows(1, 200))
     app = FastAPI()
-    install(app, lambda request: analytics)
+    install(app, lambda request: analytics, CATALOG)
     return Client(app)
 
 
@@ -141,5 +148,29 @@ def test_parquet_holds_the_same_table(client: Client, analytics: Analytics) -> N
 
 def test_every_route_is_documented(client: Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert len([p for p in paths if p.startswith(BASE)]) == 8
+    assert len([p for p in paths if p.startswith(BASE)]) == 12
     assert all("description" in p["get"] for p in paths.values())
+
+
+def test_plans_and_objectives_are_told_from_the_catalog(
+    client: Client, analytics: Analytics
+) -> None:
+    [quota] = client.get(f"{BASE}/quota").json()
+    assert (quota["consumer"], quota["window"], quota["limit"]) == ("acme", "month", 10)
+    [slo] = client.get(f"{BASE}/slos").json()
+    assert (slo["name"], slo["objective"]) == ("up", 0.99)
+    [invoice] = client.get(f"{BASE}/invoices", params={"month": "2026-11-20"}).json()
+    acme = analytics.usage(RANGE, Filters(consumer=("acme",)), by=("outcome",)).to_dicts()
+    refused = ("rate_limited", "quota_exceeded", "unauthorized")
+    counted = sum(row["requests"] for row in acme if row["outcome"] not in refused)
+    assert invoice["requests"] == counted
+    assert float(invoice["total"]) == counted / 2
+    names = client.get(f"{BASE}/consumers", params=WHEN).json()
+    assert set(names["active"]) == set(names["new"] + names["returning"] + names["retained"])
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "../../etc/passwd", "", "\x00"])
+def test_unknown_time_zone_is_refused(client: Client, zone: str) -> None:
+    answer = client.get(f"{BASE}/quota", params={"zone": zone})
+    assert answer.status_code == 400
+    assert "time zone" in answer.json()["detail"]

@@ -1,0 +1,219 @@
+"""HTTP questions that need the catalog: quotas, objectives, consumers, invoices."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from analytics.api_params import filters_of, range_of
+from analytics.billing import invoices
+from analytics.consumers import consumer_changes
+from analytics.errors import QueryRefused
+from analytics.filters import Filters
+from analytics.query import Analytics
+from analytics.quota import quota_usage
+from analytics.slo import slo_statuses
+from analytics.timerange import TimeRange, parse_time
+from storage.catalog import Catalog
+
+router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"])
+
+
+class QuotaRow(BaseModel):
+    consumer: str
+    group: str | None
+    plan: str
+    product: str | None
+    window: str = Field(description="day, week or month.")
+    window_start: datetime
+    window_end: datetime
+    limit: int
+    used: int
+    remaining: int
+    percent: float
+    refused: int
+    exhausted_at: datetime | None = Field(description="Expected; null = lasts the window.")
+    exhausted_earliest: datetime | None = Field(description="Lower end of the 80 % interval.")
+    exhausted_latest: datetime | None
+    used_at_end: float | None
+    forecast_error: float | None = Field(description="Mean relative error of last week's days.")
+
+
+class SloRow(BaseModel):
+    name: str
+    api: str
+    kind: str
+    objective: float
+    window_days: int
+    good: int
+    total: int
+    ratio: float | None
+    met: bool | None = Field(description="null = nothing measured.")
+    budget_left: float | None = Field(description="1 = untouched; negative = overdrawn.")
+    burn_rates: dict[str, float | None]
+    coverage: float
+
+
+class ConsumersBody(BaseModel):
+    active: list[str]
+    new: list[str]
+    returning: list[str]
+    retained: list[str]
+    lost: list[str]
+    retention: float | None
+
+
+class InvoiceLine(BaseModel):
+    kind: str
+    quantity: int
+    unit_price: Decimal
+    amount: Decimal
+
+
+class InvoiceBody(BaseModel):
+    consumer: str
+    plan: str
+    product: str | None
+    currency: str
+    month_start: datetime
+    month_end: datetime
+    closed: bool
+    requests: int
+    lines: list[InvoiceLine]
+    total: Decimal
+
+
+def _analytics(request: Request) -> Analytics:
+    found: Analytics = request.app.state.analytics_for(request)
+    return found
+
+
+def _catalog(request: Request) -> Catalog:
+    found: Catalog = request.app.state.catalog
+    return found
+
+
+def _zone(zone: Annotated[str, Query(max_length=64)] = "UTC") -> ZoneInfo:
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as err:
+        raise QueryRefused(f"no time zone is called {zone[:40]!r}; use e.g. Europe/Berlin") from err
+
+
+Ask = Annotated[Analytics, Depends(_analytics)]
+Known = Annotated[Catalog, Depends(_catalog)]
+Zone = Annotated[ZoneInfo, Depends(_zone)]
+
+
+@router.get("/quota")
+def quota(
+    ask: Ask,
+    catalog: Known,
+    zone: Zone,
+    consumer: Annotated[str | None, Query(max_length=200)] = None,
+    forecast: bool = True,
+) -> list[QuotaRow]:
+    """Every consumer against its plan's limits, fullest first, with the date they run out."""
+    found = quota_usage(ask, catalog, now=datetime.now(UTC), zone=zone, forecast=forecast)
+    return [
+        QuotaRow(
+            consumer=u.consumer,
+            group=u.group,
+            plan=u.plan,
+            product=u.product,
+            window=u.kind,
+            window_start=u.window.start,
+            window_end=u.window.end,
+            limit=u.limit,
+            used=u.used,
+            remaining=u.remaining,
+            percent=u.percent,
+            refused=u.refused,
+            exhausted_at=u.forecast.exhausted_at if u.forecast else None,
+            exhausted_earliest=u.forecast.earliest if u.forecast else None,
+            exhausted_latest=u.forecast.latest if u.forecast else None,
+            used_at_end=u.forecast.used_at_end if u.forecast else None,
+            forecast_error=u.forecast.error if u.forecast else None,
+        )
+        for u in found
+        if consumer is None or u.consumer == consumer
+    ]
+
+
+@router.get("/slos")
+def slos(ask: Ask, catalog: Known) -> list[SloRow]:
+    """Every objective of the catalog: budget left and how fast it burns, most burnt first."""
+    return [
+        SloRow(
+            name=s.slo.name,
+            api=s.slo.api,
+            kind=s.slo.kind,
+            objective=s.slo.objective,
+            window_days=s.slo.window_days,
+            good=s.count.good,
+            total=s.count.total,
+            ratio=s.count.ratio,
+            met=s.met,
+            budget_left=s.budget_left,
+            burn_rates=s.burn_rates,
+            coverage=s.coverage,
+        )
+        for s in slo_statuses(ask, catalog, now=datetime.now(UTC))
+    ]
+
+
+@router.get("/consumers")
+def consumers(
+    ask: Ask,
+    time_range: Annotated[TimeRange, Depends(range_of)],
+    filters: Annotated[Filters, Depends(filters_of)],
+) -> ConsumersBody:
+    """Who is active, new, returning, retained and lost, against the equal range before."""
+    found = consumer_changes(ask, time_range, filters)
+    return ConsumersBody(
+        active=list(found.active),
+        new=list(found.new),
+        returning=list(found.returning),
+        retained=list(found.retained),
+        lost=list(found.lost),
+        retention=found.retention,
+    )
+
+
+@router.get("/invoices")
+def monthly_invoices(
+    ask: Ask,
+    catalog: Known,
+    zone: Zone,
+    month: Annotated[str, Query(max_length=64, description="Any time in the month.")] = "now",
+) -> list[InvoiceBody]:
+    """What a calendar month costs each consumer with a priced plan; lines add up to the cent."""
+    now = datetime.now(UTC)
+    return [
+        InvoiceBody(
+            consumer=i.consumer,
+            plan=i.plan,
+            product=i.product,
+            currency=i.currency,
+            month_start=i.month.start,
+            month_end=i.month.end,
+            closed=i.closed,
+            requests=i.requests,
+            lines=[
+                InvoiceLine(
+                    kind=line.kind,
+                    quantity=line.quantity,
+                    unit_price=line.unit_price,
+                    amount=line.amount,
+                )
+                for line in i.lines
+            ],
+            total=i.total,
+        )
+        for i in invoices(ask, catalog, parse_time(month, now=now), now=now, zone=zone)
+    ]
