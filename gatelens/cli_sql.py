@@ -47,14 +47,14 @@ def sql(
 
 
 def _print_schema() -> None:
-    from storage.describe import sql_type
+    from storage.describe import describe_macros, describe_tables
 
-    from storage.schemas import TABLES
-
-    for spec in TABLES.values():
-        console.print(f"[bold]{spec.name}[/bold]  {spec.description}")
-        for column in spec.columns:
+    for table in describe_tables():
+        console.print(f"[bold]{table.name}[/bold]  {table.description}")
+        for column in table.columns:
             unit = f" [{column.unit}]" if column.unit else ""
-            line = f"  {column.name:<28} {sql_type(column.type):<26} {column.description}{unit}"
+            line = f"  {column.name:<28} {column.type:<26} {column.description}{unit}"
             console.print(line, markup=False)
-        console.print()
+        console.print(f"  e.g. {table.example}\n", markup=False)
+    for macro in describe_macros():
+        console.print(f"[bold]{macro.signature}[/bold]  {macro.description}", highlight=False)

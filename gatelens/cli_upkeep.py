@@ -1,0 +1,97 @@
+"""`gatelens doctor`, `backup`, `restore` and `catalog`: looking after an installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gatelens.cli_options import Config, Data, console, errors, read_settings
+
+catalog_app = typer.Typer(help="Look at the catalog.", rich_markup_mode=None)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command()(doctor)
+    app.command("backup")(make_backup)
+    app.command("restore")(restore_backup)
+    app.add_typer(catalog_app, name="catalog")
+
+
+def doctor(
+    read_rows: Annotated[
+        bool, typer.Option("--read-rows", help="Also decode every page of every file (slow).")
+    ] = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Check the write-ahead log and every table; exit code 1 when something is damaged."""
+    from collector.service import WAL_FOLDER
+    from collector.wal_inspect import inspect_wal
+    from storage.check import check_lake
+
+    settings = read_settings(data, config)
+    wal = inspect_wal(settings.data_dir / WAL_FOLDER)
+    console.print(
+        f"write-ahead log: {len(wal.segments)} segments, {wal.requests:,} requests "
+        f"({wal.wire_bytes:,} bytes), {wal.missing} missing, {len(wal.quarantined)} quarantined"
+    )
+    for name, count in sorted(wal.records.items()):
+        console.print(f"  {name}: {count:,} records", markup=False)
+    damaged = bool(wal.missing)
+    for segment in wal.segments:
+        for bad in segment.damage:
+            damaged = True
+            errors.print(f"damaged: {segment.path}: {bad}", markup=False)
+    for problem in check_lake(settings.storage_settings, read_rows=read_rows):
+        damaged = True
+        errors.print(f"damaged: {problem.path}: {problem.reason}", markup=False)
+    console.print("damage was found" if damaged else "lake: every file is whole")
+    if damaged:
+        raise typer.Exit(1)
+
+
+def make_backup(
+    target: Annotated[Path, typer.Argument(help="Folder of the backup; may hold an earlier one.")],
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Save lake and state while everything runs; only what is new is copied."""
+    from storage.backup import backup
+
+    report = backup(read_settings(data, config).storage_settings, target)
+    console.print(
+        f"{len(report.tables)} tables, {report.files:,} files in the backup; "
+        f"{report.files_copied:,} copied ({report.bytes_copied:,} bytes), each read back"
+    )
+
+
+def restore_backup(
+    source: Annotated[Path, typer.Argument(help="Folder of the backup.")],
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Put a backup into an empty data folder."""
+    from storage.backup import restore
+
+    report = restore(source, read_settings(data, config).storage_settings)
+    console.print(f"{len(report.tables)} tables, {report.files:,} files restored")
+
+
+@catalog_app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="catalog.yaml")],
+) -> None:
+    """Read a catalog and say what it has, or what is wrong with it."""
+    from storage.catalog import load_catalog
+    from storage.errors import CatalogError
+
+    if not path.exists():
+        raise CatalogError(f"{path}: there is no such file")
+    catalog = load_catalog(path)
+    console.print(
+        f"{len(catalog.apis)} APIs, {len(catalog.products)} products, {len(catalog.plans)} plans, "
+        f"{len(catalog.consumers)} consumers, {len(catalog.slos)} objectives"
+    )
