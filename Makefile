@@ -46,6 +46,9 @@ fuzz: $(VENV)/.dev ## compare the OTLP decoder with Google's on random bodies (F
 bench-otlp: $(VENV)/.dev ## time the OTLP decoder, in ms per 1,000 records
 	@$(BIN)/python -m benchmarks.bench_otlp_decode
 
+bench-import: $(VENV)/.dev ## time the import of NGINX lines, against goaccess
+	@$(BIN)/python -m benchmarks.bench_import
+
 lint: $(VENV)/.dev ## ruff: style and likely mistakes
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

@@ -99,14 +99,11 @@ def _between(record: dict[str, Any], first: str, last: str) -> float | None:
 
 
 SNIPPET = """\
-<!-- MessageLogging policy in the PostClientFlow; one JSON record per line -->
-<MessageLogging name="gatelens">
-  <Syslog>
-    <Message>{"client_received_start_timestamp":{client.received.start.timestamp},"client_sent_end_timestamp":{client.sent.end.timestamp},"target_sent_start_timestamp":{target.sent.start.timestamp},"target_received_end_timestamp":{target.received.end.timestamp},"apiproxy":"{apiproxy.name}","api_product":"{apiproduct.name}","developer_app":"{developer.app.name}","client_id":"{client_id}","request_verb":"{request.verb}","request_path":"{proxy.basepath}{proxy.pathsuffix}","response_status_code":{response.status.code},"client_ip":"{client.ip}","gateway_flow_id":"{messageid}","environment":"{environment.name}"}</Message>
-    <Host>collector.example.com</Host><Port>5514</Port><Protocol>TCP</Protocol>
-  </Syslog>
-</MessageLogging>
-<!-- from files: gatelens import apigee records/*.json -->
+# Records of the Envoy adapter, or of a MessageLogging policy whose <Message> is one JSON object with
+# the names of Apigee's analytics, as files; then: gatelens import apigee 'records/*.json'
+# Or posted, one object or {"records": [...]} at a time:
+curl -H 'Content-Type: application/json' --data-binary @records.json \\
+  http://127.0.0.1:4318/ingest/apigee
 """
 
 APIGEE = LinesFormat(

@@ -123,13 +123,12 @@ def _to_utc(local_us: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.i
 
 SNIPPET = """\
 # haproxy.cfg
-global
-  log 127.0.0.1:5514 len 4096 local0
 defaults
   mode http
-  log global
+  log stdout format raw local0 info
   option httplog
-# or from a file: gatelens import haproxy /var/log/haproxy.log --follow
+# haproxy -f haproxy.cfg >> /var/log/haproxy.log (or the file your syslog daemon writes), then:
+#   gatelens import haproxy /var/log/haproxy.log --follow
 """
 
 

@@ -182,14 +182,14 @@ def _first_of_list(values: pa.Array | None) -> pa.Array | None:
 
 
 SNIPPET = """\
-# nginx.conf, inside http {}: the address of the collector's syslog port, nothing else.
-access_log syslog:server=127.0.0.1:5514,tag=nginx combined;
-# With times, so that latency is known:
+# nginx.conf, inside http {}. The default (combined) is read too; this one adds times, so that
+# latency is known, and the request id:
 log_format timed '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
                  '"$http_referer" "$http_user_agent" $request_length $request_time '
                  '[$proxy_host] [] $upstream_addr $upstream_response_length '
                  '$upstream_response_time $upstream_status $request_id';
-# Or let Gatelens read the file: gatelens import nginx /var/log/nginx/access.log --follow
+access_log /var/log/nginx/access.log timed;
+# then: gatelens import nginx /var/log/nginx/access.log --follow
 """
 
 

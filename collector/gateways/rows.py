@@ -88,19 +88,18 @@ def rejects_batch(
 _QUERY = re.compile(r"\?[^\s\"'\\]*")
 _USERINFO = re.compile(r"://[^/\s@]+@")
 _SECRET_NAME = (
-    r"(?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?api[-_]?key(?:id)?|[\w-]*subscription-key"
+    r"(?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?api[-_]?key(?:id)?|[\w-]{0,40}subscription-key"
     r"|(?:access|id|refresh|auth)?[-_]?token|password|passwd|secret|client_id|credential"
 )
 _BODY_NAME = (
-    r"raw_re(?:quest|sponse)|[\w-]*(?:request|response|proxy)_?(?:body|headers?)|querystring"
+    r"raw_re(?:quest|sponse)|[\w-]{0,40}(?:request|response|proxy)_?(?:body|headers?)|querystring"
 )
+_TELLING = f"{_SECRET_NAME}|{_BODY_NAME}"
 _JSON_SECRETS = (
-    re.compile(rf'(?i)("(?:{_SECRET_NAME}|{_BODY_NAME})"\s*:\s*")(?:[^"\\]|\\.)*'),
-    re.compile(rf'(?i)(\\"(?:{_SECRET_NAME}|{_BODY_NAME})\\"\s*:\s*\\")(?:[^"\\]|\\[^"])*'),
+    re.compile(rf'(?i)("(?:{_TELLING})"\s*:\s*")(?:[^"\\]|\\.)*'),
+    re.compile(rf'(?i)(\\"(?:{_TELLING})\\"\s*:\s*\\")(?:[^"\\]|\\[^"])*'),
 )
 """Values of telling names in JSON (and JSON in JSON): secrets, and what may hold anything."""
-_SECRET = re.compile(rf'(?i)("(?:{_SECRET_NAME}|{_BODY_NAME})"\s*:\s*")[^"]*')
-"""Values of telling names in JSON: the whole string, and what may hold anything (headers, bodies)."""
 _SECRET = re.compile(
     rf"(?i)\b({_SECRET_NAME})(\"?\s*[:=]\s*\"?)((?:basic|bearer)\s+)?[^\s\",;&}}]+"
 )

@@ -121,14 +121,10 @@ def parse_logfmt(line: str) -> dict[str, Any] | None:
 
 
 SNIPPET = """\
-# pump.conf: Tyk Pump's Splunk pump posts to the collector.
-{"pumps": {"splunk": {"type": "splunk", "meta": {
-  "collector_token": "any",
-  "collector_url": "http://127.0.0.1:4318/services/collector/event",
-  "enable_batch": true,
-  "fields": ["method", "host", "raw_path", "response_code", "api_key", "timestamp", "api_version",
-             "api_name", "api_id", "oauth_id", "alias", "request_time", "latency", "ip_address",
-             "user_agent", "content_length", "tags"]}}}}
+# pump.conf: Tyk Pump writes JSON lines to its standard output.
+{"pumps": {"stdout": {"type": "stdout",
+                      "meta": {"format": "json", "log_field_name": "tyk-analytics-record"}}}}
+# tyk-pump -c pump.conf >> tyk.log 2>&1, then: gatelens import tyk tyk.log --follow
 """
 
 TYK = LinesFormat(
