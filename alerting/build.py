@@ -12,6 +12,7 @@ from alerting.events import export_events
 from alerting.explain import Explainer
 from alerting.rules import load_rules
 from alerting.settings import AlertingSettings
+from alerting.slo_rules import slo_rules
 from alerting.source import AnalyticsSource
 from analytics.query import Analytics
 from storage.catalog import Catalog
@@ -35,7 +36,7 @@ def build_alerting(
     make no sense.
     """
     settings.validate()
-    rules = load_rules(settings.rules_path, builtin=settings.builtin_rules, tenant=settings.tenant)
+    own = load_rules(settings.rules_path, builtin=settings.builtin_rules, tenant=settings.tenant)
     source = AnalyticsSource(
         analytics,
         catalog,
@@ -43,10 +44,12 @@ def build_alerting(
         lookback_s=settings.stale_after_s * 2,
         storage=lake.settings if lake else None,
     )
+    names = {rule.name for rule in own}
+    from_slos = slo_rules(catalog, tenant=settings.tenant) if settings.builtin_rules else ()
     return AlertEngine(
         source=source,
         state=state,
-        rules=rules,
+        rules=(*own, *(rule for rule in from_slos if rule.name not in names)),
         delivery=delivery or load_delivery(settings.channels_path),
         settings=settings,
         explain=Explainer(source),

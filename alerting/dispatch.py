@@ -21,6 +21,7 @@ from alerting.limits import LABEL_CHARS_MAX
 from alerting.notice import NoticeAlert, encode_notice, make_notice
 from alerting.routes import Inhibitor, Route, find_route, matching_routes
 from alerting.silences import Silence
+from alerting.slo_rules import BURN_INHIBITION
 from alerting.state_machine import State
 from alerting.templates import cut
 from storage.state import alert_groups, outbox
@@ -62,7 +63,7 @@ def dispatch(
     """Write due notifications to the outbox. `alerts` by fingerprint: all there are, any state."""
     firing = [a for a in alerts.values() if a.state is State.FIRING]
     groups = _groups(connection, delivery, firing)
-    inhibitor = Inhibitor(delivery.inhibitions, (a.labels for a in firing))
+    inhibitor = Inhibitor((*delivery.inhibitions, BURN_INHIBITION), [a.labels for a in firing])
     quiet = {
         a.fingerprint
         for a in firing

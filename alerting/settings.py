@@ -14,7 +14,7 @@ class AlertingSettings:
     """Rules file, or a folder of `*.yaml` rules files. None = only the built-in rules."""
 
     builtin_rules: bool = True
-    """Whether the built-in rules are evaluated as well; a rule of the same name replaces one."""
+    """Also evaluate the built-in rules and those of the catalog's SLOs; same name replaces."""
 
     channels_path: Path | None = None
     """File with channels and routes. None = alerts are kept and shown, and sent nowhere."""
