@@ -46,6 +46,9 @@ fuzz: $(VENV)/.dev ## compare the OTLP decoder with Google's on random bodies (F
 bench-otlp: $(VENV)/.dev ## time the OTLP decoder, in ms per 1,000 records
 	@$(BIN)/python -m benchmarks.bench_otlp_decode
 
+bench-analytics: $(VENV)/.dev ## time rollups and questions
+	@$(BIN)/python -m benchmarks.bench_analytics
+
 bench-import: $(VENV)/.dev ## time the import of NGINX lines, against goaccess
 	@$(BIN)/python -m benchmarks.bench_import
 
@@ -62,6 +65,9 @@ types: $(VENV)/.dev ## mypy, strict
 
 imports: $(VENV)/.dev ## imports go one way
 	@$(BIN)/lint-imports --no-logo
+
+bench-storage: $(VENV)/.dev ## time writing, merging and asking the lake
+	@$(BIN)/python -m benchmarks.bench_storage
 
 bench-first-chart: $(VENV)/.dev ## time from git clone to the first chart in a browser
 	@$(BIN)/python -m benchmarks.first_chart

@@ -152,7 +152,7 @@ def check_tree(tree: Tree, *, sql: str, tables: Collection[str] = tuple(TABLES))
     statements = cast("list[Tree]", tree.get("statements", []))
     if len(statements) != 1:
         raise SqlRefused("Only one statement at a time is allowed.")
-    nodes = list(_nodes(statements[0]))
+    nodes = list(tree_nodes(statements[0]))
     known = {t.lower() for t in tables} | _tree_cte_names(nodes)
     for node in nodes:
         _check_node(node, known, sql)
@@ -183,7 +183,7 @@ def _check_node(node: Tree, known: set[str], sql: str) -> None:
             _refuse_at(f"{child.get('type')} is not allowed in FROM", child, sql)
 
 
-def _nodes(value: object) -> Iterator[Tree]:
+def tree_nodes(value: object) -> Iterator[Tree]:
     """Every object of the tree; iterative, so that depth cannot exhaust the stack."""
     stack = [value]
     while stack:

