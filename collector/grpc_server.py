@@ -14,14 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import structlog
 
+from collector.auth import Principal, TokenBook
 from collector.errors import CollectorError, CollectorStartError, TryLater
 from collector.formats import FORMATS
-from collector.intake import Incoming, Intake, Principal
+from collector.intake import Incoming, Intake
 from collector.limits import GRPC_METADATA_BYTES_MAX, GRPC_STREAMS_PER_CONNECTION_MAX
 from collector.payload import Format
 from collector.responses import failure_of, success_body
 from collector.settings import CollectorSettings
 from collector.tickets import ThreadTicket
+from collector.tls import CertificateFiles
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,13 @@ _SYNC_WAIT_S = 30.0
 class GrpcServer:
     """Owns the gRPC server and its threads."""
 
-    def __init__(self, settings: CollectorSettings, intake: Intake) -> None:
+    def __init__(
+        self,
+        settings: CollectorSettings,
+        intake: Intake,
+        tokens: TokenBook,
+        certificate: CertificateFiles | None = None,
+    ) -> None:
         """Binds the port (`port` says which) but serves nothing yet. Raises CollectorStartError."""
         self._pool = ThreadPoolExecutor(settings.grpc_threads, thread_name_prefix="grpc")
         self._server = grpc.server(
@@ -56,13 +64,17 @@ class GrpcServer:
             ],
         )
         for service, name in SERVICES.items():
-            handler = grpc.unary_unary_rpc_method_handler(_export(intake, FORMATS[name]))
+            handler = grpc.unary_unary_rpc_method_handler(_export(intake, tokens, FORMATS[name]))
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(service, {"Export": handler}),)
             )
         address = f"{settings.host}:{settings.grpc_port}"
         try:
-            self.port = self._server.add_insecure_port(address)
+            self.port = (
+                self._server.add_secure_port(address, certificate.grpc_credentials())
+                if certificate
+                else self._server.add_insecure_port(address)
+            )
         except RuntimeError as err:
             self._pool.shutdown()
             raise CollectorStartError(
@@ -79,11 +91,14 @@ class GrpcServer:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _export(intake: Intake, format: Format) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+def _export(
+    intake: Intake, tokens: TokenBook, format: Format
+) -> Callable[[bytes, grpc.ServicerContext], bytes]:
     def export(body: bytes, context: grpc.ServicerContext) -> bytes:
         started = time.perf_counter()
         try:
-            accepted = _accept(intake, format, body, context.peer())
+            principal = tokens.authenticate(_authorization(context, tokens))
+            accepted = _accept(intake, format, body, principal, context.peer())
         except Exception as err:
             if not isinstance(err, CollectorError):
                 log.error("rpc_failed", format=format.name, error=repr(err), exc_info=err)
@@ -98,7 +113,16 @@ def _export(intake: Intake, format: Format) -> Callable[[bytes, grpc.ServicerCon
     return export
 
 
-def _accept(intake: Intake, format: Format, body: bytes, peer: str) -> bytes:
+def _authorization(context: grpc.ServicerContext, tokens: TokenBook) -> str:
+    if tokens.open_to_all:
+        return ""
+    for key, value in context.invocation_metadata():
+        if key == "authorization":
+            return str(value)
+    return ""
+
+
+def _accept(intake: Intake, format: Format, body: bytes, principal: Principal, peer: str) -> bytes:
     reservation = intake.reserve(len(body))
     try:
         ticket = ThreadTicket()
@@ -107,7 +131,7 @@ def _accept(intake: Intake, format: Format, body: bytes, peer: str) -> bytes:
             encoding="identity",
             format=format,
             content="protobuf",
-            principal=Principal(),
+            principal=principal,
             origin=_address(peer),
             transport="grpc",
         )

@@ -9,24 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 from fastapi import FastAPI
 
+from collector.auth import TokenBook
+from collector.cors import Cors
 from collector.decompress import parse_encoding
 from collector.errors import (
     BodyTooLarge,
     CollectorError,
+    Unauthenticated,
     UnknownPath,
     UnsupportedContentType,
     WrongMethod,
 )
 from collector.formats import FORMATS
-from collector.http_body import BodySource, Disconnected, Message, Receive, drain, read_body
+from collector.http_body import (
+    BodySource,
+    Disconnected,
+    Receive,
+    Scope,
+    Send,
+    drain,
+    read_body,
+)
 from collector.http_protocol import REFUSAL
-from collector.intake import Incoming, Intake, Principal
+from collector.intake import Incoming, Intake
 from collector.limits import INLINE_BYTES_MAX
 from collector.payload import Content, Format
 from collector.responses import CONTENT_TYPES, Encoding, failure_of, success_body
@@ -34,8 +44,6 @@ from collector.tickets import LoopTickets
 
 log = structlog.get_logger(__name__)
 
-Scope = Message
-Send = Callable[[Message], Awaitable[None]]
 
 OTLP_PATHS = {
     "/v1/traces": "otlp_traces",
@@ -89,8 +97,10 @@ def parse_head(headers: list[tuple[bytes, bytes]]) -> Head:
 class HttpApp:
     """The ASGI application of the collector."""
 
-    def __init__(self, intake: Intake, operations: FastAPI) -> None:
+    def __init__(self, intake: Intake, tokens: TokenBook, operations: FastAPI) -> None:
         self._intake = intake
+        self._tokens = tokens
+        self._cors = Cors(intake.settings.cors_origins)
         self._operations = operations
         self._tickets: LoopTickets | None = None
 
@@ -99,7 +109,11 @@ class HttpApp:
             return
         path: str = scope["path"]
         source = BodySource(receive)
-        if REFUSAL in scope:
+        if self._cors.enabled:
+            send = self._cors.wrap(scope, send)
+        if self._cors.is_preflight(scope) and _takes_data(path):
+            await self._cors.answer_preflight(send)
+        elif REFUSAL in scope:
             await self._fail(scope[REFUSAL], Head(), "", source, send, close=True)
         elif path in OTLP_PATHS:
             await self._take(scope, source, send, FORMATS[OTLP_PATHS[path]])
@@ -137,7 +151,7 @@ class HttpApp:
         content_encoding = parse_encoding(head.content_encoding)
         if (head.content_length or 0) > intake.settings.body_bytes_max:
             raise BodyTooLarge(intake.settings.body_bytes_max)
-        principal = self._principal(head)
+        principal = self._tokens.authenticate(head.authorization)
         reservation = intake.reserve(head.content_length or 0)
         try:
             body = await read_body(source, reservation, intake.settings)
@@ -165,9 +179,6 @@ class HttpApp:
             reservation.release()
         return success_body(format.name, head.encoding, accepted.rejected, accepted.message)
 
-    def _principal(self, head: Head) -> Principal:
-        return Principal()
-
     async def _fail(
         self,
         error: Exception,
@@ -188,6 +199,8 @@ class HttpApp:
         ]
         if failure.retry_after_s is not None:
             headers.append((b"retry-after", b"%d" % failure.retry_after_s))
+        if isinstance(error, Unauthenticated):
+            headers.append((b"www-authenticate", b"Bearer"))
         if isinstance(error, WrongMethod):
             headers.append((b"allow", b"POST"))
         bytes_max = self._intake.settings.body_bytes_max
@@ -201,6 +214,10 @@ class HttpApp:
         await send({"type": "http.response.body", "body": body, "more_body": True})
         await drain(source, bytes_max)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _takes_data(path: str) -> bool:
+    return path in OTLP_PATHS or path.startswith(INGEST)
 
 
 def _ingest_format(path: str) -> Format | None:

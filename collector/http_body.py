@@ -11,7 +11,9 @@ from collector.errors import BodyTooLarge, BodyTooSlow
 from collector.settings import CollectorSettings
 
 Message = MutableMapping[str, Any]
+Scope = Message
 Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 _RATE_GRACE_S = 5.0
 """Time before the minimum rate is asked for: TCP starts slowly."""
@@ -88,4 +90,13 @@ async def drain(source: BodySource, bytes_max: int) -> None:
         return
 
 
-__all__ = ["BodySource", "Disconnected", "Message", "Receive", "drain", "read_body"]
+__all__ = [
+    "BodySource",
+    "Disconnected",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "drain",
+    "read_body",
+]

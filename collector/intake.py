@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from collector.admission import ByteBudget, Reservation
+from collector.auth import Principal
 from collector.backlog import Backlog, Entry
 from collector.decompress import decompress
 from collector.dedupe import Dedupe, digest_of
@@ -28,16 +29,6 @@ from collector.wal import Append, Wal
 from collector.wal_record import NO_DIGEST, WalRecord
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who sends."""
-
-    tenant: str = "default"
-    environment: str | None = None
-    credential: str = ""
-    """Name of the token, never its secret; '' = none was needed."""
 
 
 @dataclass(frozen=True, slots=True)

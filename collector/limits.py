@@ -52,3 +52,9 @@ QUARANTINE_FILES_MAX = 1000
 
 REJECT_RECORD_CHARS_MAX = 4096
 """Characters of a refused record kept in the rejects table."""
+
+AUTHORIZATION_CHARS_MAX = 8 * 1024
+"""Characters of an Authorization header. Beyond: 401, unread."""
+
+TOKEN_FILE_CHECK_S = 2.0
+"""Seconds between two looks at whether the token file has changed."""

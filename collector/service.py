@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from collector.auth import TokenBook
 from collector.backlog import Backlog
 from collector.batcher import Batcher, recorded_versions
 from collector.errors import CollectorError, CollectorStartError
@@ -31,6 +32,7 @@ from collector.operations import operations_app
 from collector.privacy import use_secret
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
+from collector.tls import CertificateFiles
 from collector.wal import Wal
 from collector.wal_cursor import WalCursor
 from collector.warm import warm_up
@@ -63,7 +65,9 @@ class Collector:
         self._warm = False
         self._stopping = False
         with contextlib.ExitStack() as undo:
-            self._naming = Naming(load_catalog(catalog_path))
+            self._naming = _load_naming(catalog_path)
+            self._tokens = TokenBook(settings.tokens_file)
+            self._certificate = CertificateFiles(settings) if settings.tls_certificate else None
             self._wal: Wal[Admitted] = Wal(
                 storage.data_dir / WAL_FOLDER, settings, self.intake.on_group
             )
@@ -73,7 +77,11 @@ class Collector:
             self._socket = bind(settings.host, settings.http_port)
             undo.callback(self._socket.close)
             self.http_port: int = self._socket.getsockname()[1]
-            self._grpc = GrpcServer(settings, self.intake) if settings.grpc_port >= 0 else None
+            self._grpc = (
+                GrpcServer(settings, self.intake, self._tokens, self._certificate)
+                if settings.grpc_port >= 0
+                else None
+            )
             self.grpc_port = self._grpc.port if self._grpc else -1
             undo.pop_all()
 
@@ -130,6 +138,7 @@ class Collector:
         """Serve HTTP until `stop` is set, then stop everything in order."""
         app = HttpApp(
             self.intake,
+            self._tokens,
             operations_app(alive=self._alive, ready=self._ready, metrics=self._metrics),
         )
         config = uvicorn.Config(
@@ -145,6 +154,11 @@ class Collector:
             timeout_graceful_shutdown=_FINISH_S,  # type: ignore[arg-type]
             backlog=2048,
         )
+        watching: asyncio.Task[None] | None = None
+        if self._certificate:
+            config.load()
+            config.ssl = self._certificate.context
+            watching = asyncio.create_task(self._certificate.watch())
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
         serving = asyncio.create_task(server.serve([self._socket]))
@@ -156,6 +170,9 @@ class Collector:
         )
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if watching:
+            watching.cancel()
         await self._shut_down(server, serving)
 
     async def _shut_down(self, server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
@@ -210,6 +227,13 @@ class Collector:
         telemetry.wal_failed.set(bool(self._wal.failed))
         telemetry.digests.set(len(self.intake.dedupe))
         return telemetry.render()
+
+
+def _load_naming(catalog_path: Path | None) -> Naming:
+    try:
+        return Naming(load_catalog(catalog_path))
+    except (OSError, StorageError) as err:
+        raise CollectorStartError(f"The catalog cannot be used: {err}") from err
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 FsyncMode = Literal["strict", "interval", "off"]
@@ -20,6 +21,25 @@ class CollectorSettings:
 
     grpc_port: int = 4317
     """OTLP/gRPC; 0 = a free port, logged at start; -1 = no gRPC server."""
+
+    tokens_file: Path | None = None
+    """YAML file of tokens and their tenants, see `collector/auth.py`; None = everybody may send,
+    as tenant `default`."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins of browsers that may send over HTTP, such as https://shop.example; `*` = any.
+    Empty = CORS is off."""
+
+    tls_certificate: Path | None = None
+    """PEM file with the certificate chain of both servers; None = no TLS. Read again when it
+    changes."""
+
+    tls_key: Path | None = None
+    """PEM file with the certificate's private key; None = it is in the certificate's file."""
+
+    tls_client_ca: Path | None = None
+    """PEM file with the authorities whose client certificates are required (mutual TLS); None =
+    clients need no certificate."""
 
     commit_interval_s: float = 2.0
     """Longest time acknowledged data waits before it is committed to the lake."""
@@ -93,5 +113,7 @@ class CollectorSettings:
             raise ValueError("body_bytes_max must not exceed inflight_bytes_max.")
         if self.commit_interval_s <= 0 or self.rows_per_commit_max < 1:
             raise ValueError("commit_interval_s and rows_per_commit_max must be positive.")
+        if self.tls_certificate is None and (self.tls_key or self.tls_client_ca):
+            raise ValueError("tls_key and tls_client_ca need tls_certificate.")
         if self.fsync not in ("strict", "interval", "off"):
             raise ValueError("fsync must be strict, interval or off.")
