@@ -9,11 +9,11 @@ from dataclasses import dataclass
 class AnalyticsSettings:
     """How often jobs run and how much they take at once. Frozen: made once per process."""
 
-    minute_every_s: float = 5.0
+    minute_every_s: float = 10.0
     """Seconds between two looks for new requests to add to the minute rollups. Answers add what is
     not in the rollups yet themselves: shorter shows nothing sooner, it only makes more rows."""
 
-    hour_every_s: float = 20.0
+    hour_every_s: float = 30.0
     """Seconds between two looks for new minutes to add to the hour rollups."""
 
     day_every_s: float = 60.0
