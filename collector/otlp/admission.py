@@ -30,3 +30,5 @@ class Admission:
     """How many of them will be refused: `partial_success.rejected_*`."""
     message: str
     """English, for `partial_success.error_message`; '' when nothing is refused."""
+    decoded_bytes: int
+    """About how much memory `decode` will take for it at most: budget by this, not by the body."""

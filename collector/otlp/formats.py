@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from collector.otlp.admission import REASONS, Admission
-from collector.otlp.body import Body, scan_body
+from collector.otlp.body import scan_body
 from collector.otlp.json_body import protobuf_from_json
 from collector.otlp.limits import JOIN_BYTES_MAX, OtlpLimits
 from collector.otlp.logs import Logs
@@ -19,6 +19,11 @@ from collector.otlp.rejects import malformed_rows
 from collector.otlp.rows import Part, decode_part
 from collector.otlp.traces import Traces
 from collector.payload import Decoded, MalformedBody, Payload
+
+_RECORD_BYTES, _ITEM_BYTES, _BODY_FACTOR, _REPEATED_FACTOR = 400, 110, 8, 2
+"""Memory of a decode per record, per message or list entry, per byte of the body and per byte that
+becomes part of several rows: rounded up from what was measured
+(tests/collector/otlp/test_admission.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +53,23 @@ class OtlpFormat:
         body = scan_body(data, self.signal.plan, items_max=limits.items_max, everything=False)
         if body.count("record") > limits.records_max:
             raise MalformedBody(f"more than {limits.records_max} records in one body")
-        if self._repeated_bytes(body) > limits.shared_bytes_max:
+        repeated = int(self.signal.repeated_bytes(body).sum())
+        if repeated > limits.shared_bytes_max:
             raise MalformedBody("resource, scope or metric too large for so many records")
         received = np.full(body.count("record"), payload.received_unix_nano, dtype=np.int64)
         records = self.signal.decide(body, received, limits)
+        memory = (
+            _RECORD_BYTES * records.count
+            + _ITEM_BYTES * int(body.counts.sum())
+            + _BODY_FACTOR * len(data)
+            + _REPEATED_FACTOR * repeated
+        )
         codes = records.codes[records.refused]
         if not len(codes):
-            return Admission(records.count, 0, "")
+            return Admission(records.count, 0, "", memory)
         told = REASONS[list(REASONS)[int(codes[0]) - 1]]
         message = f"{len(codes)} of {records.count} records were refused; the first because {told}."
-        return Admission(records.count, len(codes), message)
+        return Admission(records.count, len(codes), message, memory)
 
     def decode(self, payloads: Sequence[Payload]) -> Decoded:
         """Rows of payloads that passed `validate`. Those of one tenant and environment are joined
@@ -87,9 +99,6 @@ class OtlpFormat:
             for name in (self.signal.table, "rejects")
         )
         return Decoded(tables, accepted, rejected)
-
-    def _repeated_bytes(self, body: Body) -> int:
-        return int(self.signal.repeated_bytes(body).sum())
 
     def _parts(self, payloads: Sequence[Payload], rejects: list[pa.RecordBatch]) -> Iterator[Part]:
         """Payloads by tenant and environment, at most JOIN_BYTES_MAX of bytes together."""

@@ -6,6 +6,7 @@ is what makes the kernels several times faster than byte loops. Callers keep wit
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numba
@@ -23,9 +24,20 @@ INTS = types.Array(types.int64, 1, "C")
 INTS32 = types.Array(types.int32, 1, "C")
 
 
+compiling_s: list[float] = []
+"""Seconds that each kernel took to compile, or to load from the cache."""
+
+
 def kernel(*signatures: Any) -> Any:
     """Compile at import for exactly these signatures, without the GIL; cached on disk."""
-    return numba.njit(list(signatures), cache=True, nogil=True)
+
+    def compile_now(function: Any) -> Any:
+        start = time.perf_counter()
+        compiled = numba.njit(list(signatures), cache=True, nogil=True)(function)
+        compiling_s.append(time.perf_counter() - start)
+        return compiled
+
+    return compile_now
 
 
 def _pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector.errors import MalformedBody
 from collector.otlp import OTLP_LOGS, OTLP_METRICS, OTLP_TRACES, OtlpFormat
 from collector.otlp.limits import FUTURE_MAX_NANO, TIME_MIN_UNIX_NANO, OtlpLimits
+from collector.otlp.machine import compiling_s
 from collector.otlp.warm import warm_kernels
 from tests.collector.otlp.compare import payload, rows_of
 from tests.collector.otlp.messages import NOW, sized
@@ -225,9 +227,44 @@ def test_a_body_without_records_is_fine(otlp: OtlpFormat, body: bytes) -> None:
     assert otlp.decode([]).tables == {}
 
 
-def test_warm_kernels_are_ready_at_once_the_second_time() -> None:
-    warm_kernels()
-    assert warm_kernels() < 1.0
+def test_warm_kernels_says_how_long_the_kernels_took() -> None:
+    assert len(compiling_s) >= 10
+    assert sum(compiling_s) < warm_kernels() < sum(compiling_s) + 1.0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        sized(1, sized(2, b"\x12\0" * 20_000)),
+        sized(1, sized(2, sized(2, b"\x4a\0" * 1900) * 20)),
+        b"\x0a\0" * 40_000,
+        traces(*[{"name": "n" * 300, "attributes": [{"key": "k" * 20}] * 9}] * 2000),
+    ],
+    ids=["empty spans", "empty attributes", "empty resources", "ordinary spans"],
+)
+def test_memory_of_a_decode_is_told_beforehand(body: bytes) -> None:
+    offered = payload("otlp_traces", body)
+    told = OTLP_TRACES.admit(offered).decoded_bytes
+    tracemalloc.start()
+    try:
+        with ThreadPoolExecutor(1) as fresh_thread:
+            fresh_thread.submit(OTLP_TRACES.decode, [offered]).result()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert told / 8 < peak < told
+
+
+def test_bodies_beyond_the_joining_limit_are_scanned_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [
+        payload("otlp_traces", traces({"name": f"s{i}"}, {"trace_id": b"x"})) for i in range(30)
+    ]
+    whole = OTLP_TRACES.decode(many)
+    monkeypatch.setattr("collector.otlp.formats.JOIN_BYTES_MAX", 3 * len(many[0].body))
+    apart = OTLP_TRACES.decode(many)
+    assert (apart.accepted, apart.rejected) == (30, 30)
+    for table in ("spans", "rejects"):
+        assert rows_of(apart.tables[table]) == rows_of(whole.tables[table])
 
 
 @pytest.mark.parametrize("count", [1, 3])
