@@ -31,7 +31,7 @@ from alerting.instances import (
     load_alerts,
     save_alerts,
 )
-from alerting.limits import EXPLAINED_MAX, RESOLVED_KEPT_S, SERIES_PER_RULE_MAX
+from alerting.limits import DELIVERED_KEPT_S, EXPLAINED_MAX, RESOLVED_KEPT_S, SERIES_PER_RULE_MAX
 from alerting.outbox import Outbox
 from alerting.rule import RULE_FAILING, Absence, Rule
 from alerting.settings import AlertingSettings
@@ -41,6 +41,8 @@ from alerting.state_machine import Change, Instance, Observation, State, advance
 from alerting.wording import evidence_of, labels_of, word_alert
 
 log = structlog.get_logger(__name__)
+
+PRUNE_EVERY_S = 3_600.0
 
 Explain = Callable[[Rule, Labels, float], Sequence[Contributor]]
 """What explains most of a breach that just began to fire. May raise."""
@@ -110,11 +112,16 @@ class AlertEngine:
         self._clock = clock
         self._looked_at: dict[str, float] = {}  # wall clock; a restart looks at once
         self._explained = 0  # in this round
+        self._pruned_at = -math.inf
 
     def tick(self, now: float | None = None) -> Evaluation:
         """Evaluate, then hand what is due to the channels' threads; does not wait for them."""
         done = self.evaluate_once(now)
         self.outbox.deliver_due()
+        at = self._clock()
+        if at - self._pruned_at >= PRUNE_EVERY_S:
+            self._pruned_at = at
+            self.outbox.prune(before=at - DELIVERED_KEPT_S)
         if self._export is not None:
             try:
                 self._export()

@@ -46,6 +46,9 @@ RESOLVED_KEPT_S = 86_400.0
 """How long a resolved, inactive or no-data alert stays in the table of instances. The history
 keeps it for good."""
 
+DELIVERED_KEPT_S = 7 * 86_400.0
+"""How long a delivered notification stays in the outbox. Dead letters stay until someone acts."""
+
 DELIVERY_TIMEOUT_S = 5.0
 """One notification to one channel, connect to last byte. Then it is retried later."""
 

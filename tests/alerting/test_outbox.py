@@ -220,6 +220,20 @@ def test_strange_errors_are_kept_by_type_only(tmp_path):
     assert outbox_rows(world.state)[0]["error"] == "ValueError"
 
 
+def test_round_with_delivery_tidies_up_what_was_delivered_long_ago(tmp_path, sink):
+    world, outbox = make(tmp_path, sink.channel())
+    fire(world)
+    outbox.deliver_channel("sink", world.now)
+    world.engine.tick(world.now + 5)
+    assert len(outbox_rows(world.state)) == 1
+    world.now += 8 * 86_400
+    world.restart()
+    world.engine.tick(world.now)
+    world.engine.close()
+    # Only the repeat of the alert that still fires is there, not what was delivered 8 days ago.
+    assert [row["created_at"] for row in outbox_rows(world.state)] == [world.now]
+
+
 def test_backoff_grows_is_bounded_and_random():
     rng = random.Random(1)
     waits = [backoff_s(n, rng) for n in range(1, 40)]
