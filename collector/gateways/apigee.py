@@ -99,8 +99,8 @@ def _between(record: dict[str, Any], first: str, last: str) -> float | None:
 
 
 SNIPPET = """\
-# Records of the Envoy adapter, or of a MessageLogging policy whose <Message> is one JSON object with
-# the names of Apigee's analytics, as files; then: gatelens import apigee 'records/*.json'
+# Records of the Envoy adapter, or of a MessageLogging policy whose <Message> is a JSON object with
+# the names of the analytics, as files; then: gatelens import apigee 'records/*.json'
 # Or posted, one object or {"records": [...]} at a time:
 curl -H 'Content-Type: application/json' --data-binary @records.json \\
   http://127.0.0.1:4318/ingest/apigee
@@ -113,4 +113,5 @@ APIGEE = LinesFormat(
     unwrap=_records,
     description="Apigee analytics records: adapter requests, exports, MessageLogging.",
     snippet=SNIPPET,
+    dedupe=True,
 )

@@ -136,4 +136,5 @@ APIPARK = LinesFormat(
     unwrap=_records,
     description="APIPark / Apinto access log: http output, or Loki pushes.",
     snippet=SNIPPET,
+    dedupe=True,
 )

@@ -74,4 +74,5 @@ APISIX = LinesFormat(
     json=read_apisix,
     description="Apache APISIX http-logger and the loggers that send the same entry.",
     snippet=SNIPPET,
+    dedupe=True,
 )

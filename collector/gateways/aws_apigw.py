@@ -165,4 +165,5 @@ AWS_APIGW = LinesFormat(
     parse_text=parse_clf,
     description="AWS API Gateway access log: JSON, CLF, Firehose requests, CloudWatch exports.",
     snippet=SNIPPET,
+    dedupe=True,
 )

@@ -118,4 +118,5 @@ AZURE_APIM = LinesFormat(
     unwrap=_records,
     description="Azure API Management GatewayLogs: Event Hub, storage or Log Analytics entries.",
     snippet=SNIPPET,
+    dedupe=True,
 )

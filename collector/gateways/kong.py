@@ -119,4 +119,5 @@ KONG = LinesFormat(
     source="kong_http_log",
     description="Kong http-log, tcp-log, udp-log and file-log: single objects, arrays, lines.",
     snippet=SNIPPET,
+    dedupe=True,
 )

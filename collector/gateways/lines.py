@@ -73,10 +73,21 @@ class LinesFormat:
     source: str = ""
     description: str = ""
     snippet: str = ""
-    dedupe: bool = field(default=False)
+    dedupe: bool = False
+    """True where a record carries an id or an exact time, so that an equal body can only be the
+    same one sent again. Plain lines do not: two equal lines in one second are two requests."""
 
     def validate(self, payload: Payload) -> int:
-        """Number of lines that hold something. Never refuses: bad lines are rejected one by one."""
+        """Number of records: of a JSON array its items, else lines that hold something.
+
+        Never refuses: what cannot be read is rejected record by record.
+        """
+        if self.json is not None and payload.body.lstrip()[:1] == b"[":
+            try:
+                value = orjson.loads(payload.body)
+            except orjson.JSONDecodeError:
+                return count_lines(payload.body)
+            return len(value) if isinstance(value, list) else 1
         return count_lines(payload.body)
 
     def decode(self, payloads: Sequence[Payload]) -> Decoded:

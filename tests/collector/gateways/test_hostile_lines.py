@@ -192,3 +192,31 @@ def test_the_format_of_every_sample_is_detected(name: str, body: bytes) -> None:
 
 def test_rubbish_has_no_format() -> None:
     assert detect(b"hello\nworld\n", GATEWAY_FORMATS) is None
+
+
+def test_records_are_counted_before_they_are_decoded() -> None:
+    kong, nginx = GATEWAY_FORMATS["kong"], GATEWAY_FORMATS["nginx"]
+    assert kong.validate(payload(b'[{"a":1},{"a":2},{"a":3}]', content="json")) == 3
+    assert kong.validate(payload(b'{"a":1}\n{"a":2}')) == 2
+    assert kong.validate(payload(b"[broken")) == 1
+    assert nginx.validate(payload(b"\n" + GOOD + b"\r\n\r\n" + GOOD)) == 2
+    assert nginx.validate(payload(b"")) == 0
+
+
+def test_only_formats_with_ids_or_exact_times_take_equal_bodies_as_one() -> None:
+    same = {name for name, format_ in GATEWAY_FORMATS.items() if format_.dedupe}
+    assert same == {"kong", "apisix", "aws_apigw", "azure_apim", "apigee", "apipark"}
+
+
+def test_a_pretty_printed_document_is_read_like_a_line() -> None:
+    [body] = (CASES / "kong" / "http_log_array").glob("input.*")
+    records = json.loads(body.read_text())
+    pretty = json.dumps(records, indent=2).encode()
+    assert decode(GATEWAY_FORMATS["kong"], pretty).accepted == len(records)
+
+
+def test_every_format_says_how_to_set_its_gateway_up() -> None:
+    for format_ in FORMATS:
+        assert format_.description.endswith(".")
+        assert format_.snippet.endswith("\n")
+        assert "gatelens import" in format_.snippet or "/ingest/" in format_.snippet
