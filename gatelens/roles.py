@@ -59,7 +59,11 @@ def run_jobs(settings: Settings) -> None:
     session = ReadSession(lake, tenant=settings.alerting.tenant)
     scheduler = build_scheduler(storage, settings.analytics)
     alerting = build_alerting(
-        settings.alerting, open_state(storage), Analytics(session), load_catalog(settings.catalog)
+        settings.alerting,
+        open_state(storage),
+        Analytics(session),
+        load_catalog(settings.catalog),
+        lake=lake,
     )
     scheduler.add("alert_rules", alerting.tick, every_s=settings.alerting.evaluate_interval_s)
     scheduler.add("lake_upkeep", lambda: keep_lake(lake), every_s=UPKEEP_EVERY_S)
