@@ -84,7 +84,7 @@ class Metrics(Signal):
         start = body.column("record", "start_time_unix_nano")
         flags = body.column("record", "flags").astype(np.uint32)
         own = attributes.of("record")
-        metadata = expanded(shared.metadata, metrics)
+        metadata = expanded(shared.extras["metric"], metrics)
         return {
             "start_time": number_array(micros(start), TIMESTAMP, start != 0),
             "flags": number_array(flags, pa.uint32(), np.ones(1, dtype=np.bool_)),

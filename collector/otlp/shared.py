@@ -6,6 +6,11 @@ lost, what else was said about resource and scope, under these keys (after those
     otel.resource.schema_url, otel.resource.dropped_attributes_count,
     otel.resource.entity_refs (JSON), otel.scope.schema_url, otel.scope.dropped_attributes_count,
     otel.scope.<attribute of the scope>
+
+In the same way the attributes of an event, a link or a data point may end with
+
+    otel.event.dropped_attributes_count, otel.link.dropped_attributes_count, otel.link.flags,
+    otel.metric.metadata.<metadata of the metric>
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from collector.otlp.attributes import Attributes, HotKeys
 from collector.otlp.body import ROW_MASK, Body, Bytes, Ints
 from collector.otlp.plan import OWNER_SHIFT, TABLE_ID
 from collector.otlp.text import LENGTH_MASK
+from collector.otlp.values import number_texts
 
 _SERVICE = {
     "service_name": ("service.name",),
@@ -31,6 +37,9 @@ _SERVICE = {
     "environment": ("deployment.environment.name", "deployment.environment"),
 }
 """Column -> resource attributes, the current name first."""
+
+_DROPPED, _KEY = "{}dropped_attributes_count", "otel.{}.dropped_attributes_count"
+_NO_COUNTS = np.empty(0, dtype=np.int64)
 
 _HOT = HotKeys([name for names in _SERVICE.values() for name in names])
 
@@ -63,8 +72,8 @@ class Shared:
     """Use this one from here on: it has more text than that of the attributes."""
     columns: dict[str, pa.Array]
     attributes: Pairs
-    metadata: Pairs
-    """Per row of the `metric` table: its metadata, under prefixed keys."""
+    extras: dict[str, Pairs]
+    """What else rows of `metric`, `event` and `link` say, to put behind their own attributes."""
 
     def of_rows(self, scopes: Ints, environment: str | None) -> dict[str, pa.Array]:
         """The columns for records that belong to `scopes`. `environment`: where none is said."""
@@ -87,17 +96,25 @@ def share(attributes: Attributes) -> Shared:
         own.count,
         own,
         _urls(body, "resource", "otel.resource.schema_url", extra),
-        _dropped(body, "resource", extra),
+        _counts(body, "resource", _DROPPED.format("resource."), _KEY.format("resource"), extra),
         _entities(body, extra),
     )
     of_scope = join_pairs(
         len(resources),
         expanded(of_resource, resources),
         _urls(body, "scope", "otel.scope.schema_url", extra),
-        _dropped(body, "scope", extra),
+        _counts(body, "scope", _DROPPED.format("scope."), _KEY.format("scope"), extra),
         prefixed(attributes, "scope", "otel.scope.", extra),
     )
-    metadata = prefixed(attributes, "metric", "otel.metric.metadata.", extra)
+    extras = {
+        "metric": prefixed(attributes, "metric", "otel.metric.metadata.", extra),
+        "event": _counts(body, "event", _DROPPED.format(""), _KEY.format("event"), extra),
+        "link": join_pairs(
+            body.count("link"),
+            _counts(body, "link", _DROPPED.format(""), _KEY.format("link"), extra),
+            _counts(body, "link", "flags", "otel.link.flags", extra),
+        ),
+    }
     source = Source(body.data, extra.aux())
     index = pa.array(resources)
     columns = {
@@ -106,7 +123,7 @@ def share(attributes: Attributes) -> Shared:
     }
     for name in ("name", "version"):
         columns[f"scope_{name}"] = text_array(source, body.column("scope", f"scope.{name}"))
-    return Shared(source, columns, of_scope, metadata)
+    return Shared(source, columns, of_scope, extras)
 
 
 def expanded(pairs: Pairs, rows: Ints) -> Pairs:
@@ -127,17 +144,15 @@ def _urls(body: Body, table: str, key: str, extra: Extra) -> Pairs:
     return Pairs(rows, keys, urls[rows], len(urls))
 
 
-def _dropped(body: Body, table: str, extra: Extra) -> Pairs:
-    counts = body.column(table, f"{table}.dropped_attributes_count")
+def _counts(body: Body, table: str, path: str, key: str, extra: Extra) -> Pairs:
+    """An integer field of `table` as an attribute called `key`, where it is not zero."""
+    counts = body.column(table, path) if body.count(table) else _NO_COUNTS
     rows = np.flatnonzero(counts)
-    key = extra.add(f"otel.{table}.dropped_attributes_count".encode()) if len(rows) else 0
-    values = [extra.add(str(count).encode()) for count in counts[rows].tolist()]
-    return Pairs(
-        rows,
-        np.full(len(rows), key, dtype=np.int64),
-        np.array(values, dtype=np.int64),
-        len(counts),
-    )
+    if not len(rows):
+        return Pairs(rows, rows, rows, len(counts))
+    keys = np.full(len(rows), extra.add(key.encode()), dtype=np.int64)
+    blob, spans = number_texts(counts[rows])
+    return Pairs(rows, keys, spans + (extra.add(blob) >> 32 << 32), len(counts))
 
 
 def prefixed(attributes: Attributes, table: str, prefix: str, extra: Extra) -> Pairs:

@@ -10,6 +10,7 @@ from collector.otlp.arrow import (
     Source,
     body_ids,
     id_array,
+    join_pairs,
     list_array,
     list_offsets,
     number_array,
@@ -82,8 +83,8 @@ class Traces(Signal):
             "kind": _named(_KINDS, body.column("record", "kind")),
             "status": _named(_STATUSES, body.column("record", "status.code")),
             "attributes": own.maps(source),
-            "events": _events(attributes, source),
-            "links": _links(attributes, source),
+            "events": _events(attributes, shared),
+            "links": _links(attributes, shared),
         }
         for column, path in (
             ("name", "name"),
@@ -138,8 +139,13 @@ def _paths(source: Source, paths: Ints, targets: Ints, urls: Ints) -> Ints:
     return paths
 
 
-def _events(attributes: Attributes, source: Source) -> pa.Array:
-    body = attributes.body
+def _own(attributes: Attributes, shared: Shared, table: str) -> pa.Array:
+    own = attributes.of(table)
+    return join_pairs(own.count, own, shared.extras[table]).maps(shared.source)
+
+
+def _events(attributes: Attributes, shared: Shared) -> pa.Array:
+    body, source = attributes.body, shared.source
     if not body.count("event"):
         return pa.nulls(body.count("record"), _EVENTS)
     time = body.column("event", "time_unix_nano")
@@ -147,15 +153,15 @@ def _events(attributes: Attributes, source: Source) -> pa.Array:
         [
             number_array(time, pa.int64(), time > 0),
             text_array(source, body.column("event", "name")),
-            attributes.of("event").maps(source),
+            _own(attributes, shared, "event"),
         ],
         fields=list(_EVENTS.value_type),
     )
     return list_array(_EVENTS, list_offsets(body.owner_rows("event"), body.count("record")), events)
 
 
-def _links(attributes: Attributes, source: Source) -> pa.Array:
-    body = attributes.body
+def _links(attributes: Attributes, shared: Shared) -> pa.Array:
+    body, source = attributes.body, shared.source
     if not body.count("link"):
         return pa.nulls(body.count("record"), _LINKS)
     links = pa.StructArray.from_arrays(
@@ -163,7 +169,7 @@ def _links(attributes: Attributes, source: Source) -> pa.Array:
             id_array(body.data, body.column("link", "trace_id"), 16),
             id_array(body.data, body.column("link", "span_id"), 8),
             text_array(source, body.column("link", "trace_state")),
-            attributes.of("link").maps(source),
+            _own(attributes, shared, "link"),
         ],
         fields=list(_LINKS.value_type),
     )

@@ -246,8 +246,8 @@ def _render_nested(  # type: ignore[no-untyped-def]
     return to
 
 
-def double_texts(values: npt.NDArray[np.float64]) -> tuple[bytes, Ints]:
-    """Text of finite doubles joined by commas, and references into it."""
+def number_texts(values: npt.NDArray[np.float64] | Ints) -> tuple[bytes, Ints]:
+    """Text of integers or finite doubles joined by commas, and references into it."""
     blob = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
     commas = np.flatnonzero(np.frombuffer(blob, dtype=np.uint8) == 44)
     starts = np.concatenate(([0], commas + 1))
@@ -294,7 +294,7 @@ def _render_doubles(aux: Bytes, split: int, at: Ints, values: Ints, references: 
     references[at] = words + (split << 32)
     if not finite.any():
         return aux
-    blob, spans = double_texts(numbers[finite])
+    blob, spans = number_texts(numbers[finite])
     references[at[finite]] = spans + ((split + len(aux)) << 32)
     return np.concatenate((aux, np.frombuffer(blob, dtype=np.uint8)))
 
@@ -335,4 +335,4 @@ def _render_json(
     return np.concatenate((aux, out))
 
 
-__all__ = ["CONSTANTS", "double_texts", "render_values"]
+__all__ = ["CONSTANTS", "number_texts", "render_values"]

@@ -78,6 +78,13 @@ def attributes(pairs: Iterable[Any]) -> list[tuple[str, str | None]] | None:
     return [(kv.key, value_text(kv.value)) for kv in pairs] or None
 
 
+def with_counts(
+    pairs: Iterable[Any], counts: dict[str, int]
+) -> list[tuple[str, str | None]] | None:
+    said = [(key, str(count)) for key, count in counts.items() if count]
+    return [*(attributes(pairs) or ()), *said] or None
+
+
 def first(pairs: list[tuple[str, str | None]] | None, *keys: str) -> str | None:
     """Value of the first of `keys` that is present and not empty; of equal keys the first."""
     for wanted in keys:
@@ -222,7 +229,10 @@ def span_row(span: Any, received: int) -> Row:
             {
                 "time_unix_nano": nanos_or_none(event.time_unix_nano),
                 "name": event.name or None,
-                "attributes": attributes(event.attributes),
+                "attributes": with_counts(
+                    event.attributes,
+                    {"otel.event.dropped_attributes_count": event.dropped_attributes_count},
+                ),
             }
             for event in span.events
         ]
@@ -232,7 +242,13 @@ def span_row(span: Any, received: int) -> Row:
                 "trace_id": id_text(link.trace_id, 16),
                 "span_id": id_text(link.span_id, 8),
                 "trace_state": link.trace_state or None,
-                "attributes": attributes(link.attributes),
+                "attributes": with_counts(
+                    link.attributes,
+                    {
+                        "otel.link.dropped_attributes_count": link.dropped_attributes_count,
+                        "otel.link.flags": link.flags,
+                    },
+                ),
             }
             for link in span.links
         ]

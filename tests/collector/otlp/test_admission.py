@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -291,3 +293,13 @@ def test_threads_do_not_share_what_they_scan_into() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(names, range(8))) == [{f"n{i}"} for i in range(8)]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)), max_size=5))
+def test_no_time_of_64_bits_does_harm(times: list[tuple[int, int]]) -> None:
+    spans = [{"start_time_unix_nano": a, "end_time_unix_nano": b} for a, b in times]
+    decoded = OTLP_TRACES.decode([payload("otlp_traces", traces(*spans))])
+    assert decoded.accepted + decoded.rejected == len(times)
+    for row in rows_of(decoded.tables.get("spans")):
+        assert 2000 <= row["time"].year <= 2036

@@ -69,6 +69,22 @@ def test_span_fields_reach_their_columns() -> None:
     assert {name: row[name] for name in wanted} == wanted
 
 
+def test_what_events_and_links_say_beyond_their_columns_is_kept() -> None:
+    pair = [attribute("k", int_value=1)]
+    row = span_row(
+        events=[{"dropped_attributes_count": 3, "attributes": pair}, {}],
+        links=[{"flags": 257, "dropped_attributes_count": 4, "attributes": pair}, {"flags": 1}],
+    )
+    assert [event["attributes"] for event in row["events"]] == [
+        [("k", "1"), ("otel.event.dropped_attributes_count", "3")],
+        None,
+    ]
+    assert [link["attributes"] for link in row["links"]] == [
+        [("k", "1"), ("otel.link.dropped_attributes_count", "4"), ("otel.link.flags", "257")],
+        [("otel.link.flags", "1")],
+    ]
+
+
 def test_an_empty_span_is_null_wherever_nothing_was_said() -> None:
     row = span_row()
     zero = {"flags", "dropped_attributes_count", "dropped_events_count", "dropped_links_count"}
