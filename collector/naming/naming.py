@@ -11,6 +11,9 @@
     outcome      said > from the status code (`outcome.py`)
     client_kind  from the user agent (`clients.py`)
 
+Uncatalogued names come from requests that were answered: a host or first segment that only ever
+got 404 is `__overflow__`, its route `__unmatched__` (the path stays in `path`).
+
 `apply` works once per different value, not per row, and twice is the same as once. The uncatalogued
 names are bounded (`limits.py`); the lock makes one Naming safe to share between threads.
 """

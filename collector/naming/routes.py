@@ -14,7 +14,7 @@ from collector.naming.limits import CHILDREN_MAX, PINNED_HITS, PINNED_SHARE, ROU
 from collector.naming.templates import PARAMETER
 
 OVERFLOW = "__overflow__"
-"""Name of everything beyond a limit of cardinality."""
+"""Name of everything beyond a limit of cardinality, and of the API of paths never found."""
 
 UNMATCHED = "__unmatched__"
 """Route of paths that only ever were not found."""
