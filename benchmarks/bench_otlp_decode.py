@@ -3,8 +3,8 @@ the whole way to a record batch, one body at a time and several joined.
 
     python -m benchmarks.bench_otlp_decode [--repeat 50]
 
-Every figure is the least CPU time of the repeats. Rows are counted after each decode, so a broken decoder
-cannot look fast.
+Every figure is the least CPU time of the repeats. Rows are counted after each decode, so a broken
+decoder cannot look fast.
 """
 
 from __future__ import annotations
