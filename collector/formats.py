@@ -30,6 +30,8 @@ class Found(Protocol):
     def rejected(self) -> int: ...
     @property
     def message(self) -> str: ...
+    @property
+    def decoded_bytes(self) -> int: ...
 
 
 @runtime_checkable
@@ -47,11 +49,13 @@ class Inspected:
     records: int
     rejected: int = 0
     message: str = ""
+    decoded_bytes: int = 0
+    """About what decoding will take in memory at most; 0 = not known, about the body's size."""
 
 
 def inspect(format: Format, payload: Payload) -> Inspected:
     """Validate a body and, where the format can say so, count what will be refused of it."""
     if isinstance(format, Admitting):
         found = format.admit(payload)
-        return Inspected(found.records, found.rejected, found.message)
+        return Inspected(found.records, found.rejected, found.message, found.decoded_bytes)
     return Inspected(format.validate(payload))

@@ -20,7 +20,7 @@ from collector.auth import Principal
 from collector.backlog import Backlog, Entry
 from collector.decompress import decompress
 from collector.dedupe import Dedupe, digest_of
-from collector.errors import CollectorError, MalformedBody, ShuttingDown
+from collector.errors import BodyTooLarge, CollectorError, MalformedBody, ShuttingDown
 from collector.formats import Inspected, inspect
 from collector.payload import Content, Format, Payload
 from collector.settings import CollectorSettings
@@ -148,6 +148,8 @@ class Intake:
     def _validate_and_append(self, incoming: Incoming, admitted: Admitted, body: bytes) -> None:
         payload = admitted.record.payload(body)
         found = _inspect(incoming.format, payload)
+        if found.decoded_bytes > self.settings.decoded_bytes_max:
+            raise BodyTooLarge(self.settings.decoded_bytes_max, "decoded body")
         admitted.accepted = Accepted(found.rejected, found.message)
         if not found.records:
             # OTLP 1.11: an empty request is a success; there is nothing to keep.

@@ -160,6 +160,24 @@ def test_the_largest_body_allowed_is_read_whole(collector: Collector) -> None:
     assert status == 400, "read, and found malformed: not refused for its size"
 
 
+def test_a_small_body_of_countless_empty_records_is_too_large(tmp_path: Path) -> None:
+    spans = b"\x12\x00" * 100_000  # ScopeSpans.spans, empty
+    scope = b"\x12" + _varint(len(spans)) + spans
+    body = b"\x0a" + _varint(len(scope)) + scope
+    with open_collector(tmp_path, decoded_bytes_max=1 << 20) as collector:
+        status, _, answer = post(collector.http_port, body)
+    assert status == 413
+    assert "decoded" in Status.FromString(answer).message
+
+
+def _varint(value: int) -> bytes:
+    found = b""
+    while value > 127:
+        found += bytes([value & 127 | 128])
+        value >>= 7
+    return found + bytes([value])
+
+
 def test_the_connection_is_good_for_more_after_a_refusal(collector: Collector) -> None:
     import http.client
 
