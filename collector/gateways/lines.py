@@ -300,20 +300,21 @@ def _finish(body: _Body) -> Decoded:
     if len(body.batches) == 1:
         tables["requests"] = body.batches[0][1]
     elif body.batches:
-        order = np.argsort(np.concatenate([at for at, _ in body.batches]), kind="stable")
+        places = np.concatenate([at for at, _ in body.batches])
         batch = pa.concat_batches([batch for _, batch in body.batches])
-        tables["requests"] = pc.take(batch, pa.array(order))
+        tables["requests"] = pc.take(batch, pa.array(np.argsort(places, kind="stable")))
     if rejects.lines:
-        places = [joined.locate(line) for line in rejects.lines]
+        order = sorted(range(len(rejects.lines)), key=rejects.lines.__getitem__)
+        found = [joined.locate(rejects.lines[i]) for i in order]
         tables["rejects"] = rejects_batch(
-            times_us=[payload.received_unix_nano // 1000 for payload, _ in places],
-            tenants=[joined.tenant] * len(places),
+            times_us=[payload.received_unix_nano // 1000 for payload, _ in found],
+            tenants=[joined.tenant] * len(found),
             source=body.format.name,
-            origins=[payload.origin for payload, _ in places],
-            positions=[position for _, position in places],
-            reasons=rejects.reasons,
-            details=rejects.details,
-            records=rejects.records,
+            origins=[payload.origin for payload, _ in found],
+            positions=[position for _, position in found],
+            reasons=[rejects.reasons[i] for i in order],
+            details=[rejects.details[i] for i in order],
+            records=[rejects.records[i] for i in order],
         )
     accepted = tables["requests"].num_rows if "requests" in tables else 0
     return Decoded(tables, accepted, len(rejects.lines))
