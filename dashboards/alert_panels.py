@@ -10,7 +10,7 @@ from dash import dcc, html
 
 from dashboards import format as fmt
 from dashboards.alert_state import ActiveAlert, AlertChange
-from dashboards.components import Head, badge, number, severity_tone, table, when
+from dashboards.components import Head, badge, number, page_link, severity_tone, table, when
 from dashboards.view import View, api_path
 
 Component = Any
@@ -134,7 +134,7 @@ def history_table(changes: Sequence[AlertChange], view: View) -> Component:
         [
             html.Span(fmt.clock(c.at), className="gl-when"),
             badge(c.to_state.replace("_", " "), _STATE_TONE.get(c.to_state, "")),
-            dcc.Link(fmt.plain(c.rule, 60), href=subject(c.labels, view), className="gl-name"),
+            page_link(fmt.plain(c.rule, 60), subject(c.labels, view), "gl-name"),
             badge(c.severity, severity_tone(c.severity)),
             html.Span(fmt.plain(labels_text(c.labels), 70), className="gl-mono"),
             number(_against(c.value, c.threshold), c.value),

@@ -17,16 +17,32 @@ from dashboards import ids, shell, theme
 from dashboards.components import page_head
 from dashboards.data import Data
 from dashboards.guard import guarded
-from dashboards.pages import alerts, api_detail, apis, home
+from dashboards.pages import (
+    alerts,
+    api_detail,
+    apis,
+    consumers,
+    home,
+    logs,
+    operate,
+    sql,
+    trace_detail,
+    traces,
+)
 
 PAGES: dict[str, ModuleType] = {
     "": home,
     "apis": apis,
+    "consumers": consumers,
+    "traces": traces,
+    "logs": logs,
+    "sql": sql,
+    "operate": operate,
     "alerts": alerts,
 }
 """First part of the path -> page with `layout(data)` and `register(app, data)`."""
 
-DETAILS: dict[str, ModuleType] = {"apis": api_detail}
+DETAILS: dict[str, ModuleType] = {"apis": api_detail, "traces": trace_detail}
 """The same for `/<first>/<name>`: pages about one thing, `layout(data, name)`."""
 
 _fastapi: Any = dash_fastapi

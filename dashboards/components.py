@@ -207,9 +207,18 @@ def skeleton_rows(count: int = 6) -> Component:
     )
 
 
+def page_link(text: Component, href: str, className: str = "") -> Component:
+    """A link inside the app for long lists: the browser follows it without loading a page.
+
+    Hundreds of `dcc.Link` block the browser for many seconds (each watches the loading state of
+    everything); this is a plain link that assets/gatelens.js takes over.
+    """
+    return html.A(text, href=href, className=className, **attrs({"data-gl-go": "1"}))
+
+
 def api_link(name: str | None, href: str, colour: str) -> Component:
     return html.Span(
-        [dot(colour), dcc.Link(fmt.plain(name), href=href, className="gl-name", title=name or "")],
+        [dot(colour), page_link(fmt.plain(name), href, "gl-name")],
         className="gl-api",
     )
 

@@ -117,6 +117,10 @@ class View:
             filters=MappingProxyType({**self.filters, **{k: (v,) for k, v in filters.items()}}),
         )
 
+    def widened(self, by: timedelta) -> View:
+        """The same view with more time before and after."""
+        return replace(self, start=self.start - by, end=self.end + by)
+
     def unfiltered(self, name: str) -> View:
         """The same view without one filter."""
         left = {k: v for k, v in self.filters.items() if k != name}

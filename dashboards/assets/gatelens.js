@@ -33,6 +33,13 @@
       event.preventDefault();
       gl.navigate(Object.fromEntries(new URLSearchParams(item.dataset.glSet)));
     }
+    const link = event.target.closest && event.target.closest("a[data-gl-go]");
+    if (link && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey) {
+      event.preventDefault();
+      history.pushState({}, "", link.getAttribute("href"));
+      window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+      window.scrollTo(0, 0);
+    }
     const theme = event.target.closest && event.target.closest("[data-gl-theme]");
     if (theme) setTheme(theme.dataset.glTheme);
     if (event.target.closest && event.target.closest("[data-gl-apply-range]")) applyRange();
@@ -61,13 +68,14 @@
       for (const menu of document.querySelectorAll("details.gl-pop[open]")) menu.open = false;
       return;
     }
-    if (event.key === "Enter" && event.target.dataset && event.target.dataset.glParam) {
-      gl.navigate({ [event.target.dataset.glParam]: event.target.value.trim() });
+    const own = event.target.id && event.target.id.startsWith("param-");
+    if (event.key === "Enter" && own) {
+      gl.navigate({ [event.target.id.split("-").pop()]: event.target.value.trim() });
       return;
     }
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") {
-      const field = document.querySelector("[data-gl-param]");
+      const field = document.querySelector("[id^=param-]");
       if (field) { event.preventDefault(); field.focus(); }
     } else if (event.key === "t") {
       setTheme(document.documentElement.dataset.mantineColorScheme === "dark" ? "light" : "dark");
@@ -141,6 +149,9 @@
         ];
       },
 
+      // A search field shows what its parameter in the URL says.
+      param: (search, id) => new URLSearchParams(search || "").get(id.split("-").pop()) || "",
+
       // Dragging over a chart sets the range of the page.
       zoom: (events) => {
         const moved = dash_clientside.callback_context.triggered[0];
@@ -185,6 +196,18 @@
       el("a", { href, onClick: go(href), className: "gl-name", title: props.value }, props.value),
       props.data.mark ? el("span", { className: "gl-badge warn", title: props.data.mark_why || "" }, props.data.mark) : null);
   };
+
+  cells.Level = (props) => el("span", { className: "gl-api" },
+    el("i", { className: "gl-dot", style: { background: props.data.colour } }), props.value);
+  cells.PlainLink = (props) => inside(props.data.href) && props.value
+    ? el("a", { href: props.data.href, onClick: go(props.data.href) }, props.value) : null;
+
+  // One span of a waterfall: indented name, and a bar at its place in the trace.
+  cells.SpanName = (props) => el("span", { className: "gl-api", style: { paddingLeft: Math.min(props.data.depth, 24) * 14 } },
+    el("i", { className: "gl-dot", style: { background: props.data.colour } }),
+    el("span", { className: "gl-name" + (props.data.error ? " bad-text" : ""), title: props.value }, props.value));
+  cells.SpanBar = (props) => el("div", { className: "gl-wf-track" },
+    el("div", { style: { left: props.data.left + "%", width: props.data.width + "%", background: props.data.colour } }));
 
   // Exact number in `data-value`, people's text inside: the row carries `<field>_text`.
   cells.Number = (props) => {

@@ -65,8 +65,17 @@ COLUMNS: list[dict[str, object]] = [
 ]
 
 
-def grid(id: str, columns: list[dict[str, object]]) -> Component:
-    """AG Grid in our look. Rows are told apart by `id`, so that a refresh keeps the scroll."""
+def grid(
+    id: str,
+    columns: list[dict[str, object]],
+    *,
+    fixed: int = 0,
+    row_height: int = 38,
+) -> Component:
+    """AG Grid in our look. Rows are told apart by `id`, so that a refresh keeps the scroll.
+
+    `fixed`: height in pixels with rows made as they scroll into view; 0 = as high as its rows.
+    """
     return html.Div(
         dag.AgGrid(
             id=id,
@@ -75,13 +84,14 @@ def grid(id: str, columns: list[dict[str, object]]) -> Component:
             getRowId="params.data.id",
             defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True},
             dashGridOptions={
-                "rowHeight": 38,
+                "rowHeight": row_height,
                 "headerHeight": 34,
                 "suppressCellFocus": False,
                 "animateRows": False,
-                "domLayout": "autoHeight",
+                "domLayout": "normal" if fixed else "autoHeight",
+                "tooltipShowDelay": 300,
             },
-            style={"width": "100%"},
+            style={"width": "100%", **({"height": f"{fixed}px"} if fixed else {})},
         ),
         className="gl-ag",
     )

@@ -1,0 +1,234 @@
+"""Operate: what comes in by source, what was refused, how the jobs and the lake are doing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+from dash import Dash, Input, Output, html
+from sqlalchemy import Engine, func, select
+
+from dashboards import format as fmt
+from dashboards import ids
+from dashboards.components import (
+    Component,
+    Head,
+    badge,
+    number,
+    page_head,
+    panel,
+    skeleton_rows,
+    table,
+    time_chart,
+    when,
+)
+from dashboards.data import Data
+from dashboards.figures import series
+from dashboards.figures.base import TimeAxis
+from dashboards.guard import guarded
+from storage.lake import Lake
+from storage.schemas import TABLES
+from storage.state import job_runs
+
+_INGEST = """
+SELECT time_bucket(to_seconds($step), time) AS time, source, count(*) AS requests
+FROM requests
+WHERE time >= $start
+  AND time < $end
+GROUP BY ALL
+"""
+
+_REJECTS = """
+SELECT source, reason, count(*) AS rejected, max(time) AS last, arg_max(detail, time) AS detail
+FROM rejects
+WHERE time >= $start
+  AND time < $end
+GROUP BY source, reason
+ORDER BY rejected DESC
+LIMIT 50
+"""
+
+
+def layout(_data: Data) -> Component:
+    return html.Div(
+        [
+            page_head("Operate", "Is everything that is sent also stored and counted?"),
+            html.Div(
+                [
+                    time_chart(
+                        "Requests stored by source",
+                        "operate-ingest",
+                        note="per second, by the time of the request",
+                        height=230,
+                        className="w7",
+                    ),
+                    panel(
+                        "Refused records",
+                        html.Div(skeleton_rows(5), id="operate-rejects"),
+                        note="kept in the table `rejects`",
+                        className="w5 flush",
+                    ),
+                    panel(
+                        "Jobs",
+                        html.Div(skeleton_rows(6), id="operate-jobs"),
+                        note="the latest run of each",
+                        className="w6 flush",
+                    ),
+                    panel(
+                        "Lake",
+                        html.Div(skeleton_rows(6), id="operate-lake"),
+                        note="live files of each table",
+                        className="w6 flush",
+                    ),
+                ],
+                className="gl-grid",
+            ),
+        ]
+    )
+
+
+def register(app: Dash, data: Data) -> None:
+    @app.callback(
+        Output(ids.time_graph("operate-ingest"), "figure"),
+        Output("operate-rejects", "children"),
+        Output("operate-jobs", "children"),
+        Output("operate-lake", "children"),
+        Input(ids.VIEW, "data"),
+    )
+    @guarded(outputs=4, show_in=2)
+    async def show(stored: object) -> tuple[Any, ...]:
+        view = data.view(stored)
+        ingest, rejects, jobs, tables = await asyncio.gather(
+            data.sql(view, _INGEST, step=view.interval_s),
+            data.sql(view, _REJECTS),
+            data.cache.get("job-runs", lambda: latest_runs(data.state)),
+            data.cache.get("lake-sizes", lambda: table_sizes(data.session.lake), ttl_s=15.0),
+        )
+        axis = TimeAxis(view.start, view.end, view.interval_s, view.mode)
+        lines = series.rates(
+            ingest,
+            axis,
+            by="source",
+            names=series.largest(ingest, "source"),
+            colour=data.colours.colour,
+        )
+        now = data.clock()
+        return (
+            series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
+            rejects_table(rejects, now),
+            jobs_table(jobs, now),
+            lake_table(tables),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """The latest run of a job. `finished_at` None = it runs now."""
+
+    job: str
+    started_at: datetime
+    finished_at: datetime | None
+    rows_in: int
+    rows_out: int
+    lag_s: float | None
+    error: str | None
+
+
+def latest_runs(engine: Engine) -> list[JobRun]:
+    newest = select(func.max(job_runs.c.id)).group_by(job_runs.c.job)
+    query = select(job_runs).where(job_runs.c.id.in_(newest)).order_by(job_runs.c.job)
+    with engine.connect() as connection:
+        return [
+            JobRun(
+                row.job,
+                datetime.fromtimestamp(row.started_at, UTC),
+                None if row.finished_at is None else datetime.fromtimestamp(row.finished_at, UTC),
+                row.rows_in,
+                row.rows_out,
+                row.lag_s,
+                row.error,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    name: str
+    version: int | None
+    files: int
+    bytes: int
+
+
+def table_sizes(lake: Lake) -> list[TableSize]:
+    """Every table that was ever written to."""
+    sizes = []
+    for name in TABLES:
+        found = lake.existing(name)
+        if found is not None:
+            files = found.snapshot().select(None, None, None)
+            sizes.append(TableSize(name, found.version(), len(files), sum(f.size for f in files)))
+    return sizes
+
+
+def rejects_table(rows: pl.DataFrame, now: datetime) -> Component:
+    lines = [
+        [
+            html.Span(fmt.plain(row["source"], 30), className="gl-mono"),
+            html.Span(fmt.plain(row["reason"], 40), title=fmt.plain(row["detail"], 300)),
+            number(fmt.count(row["rejected"]), row["rejected"], tone="warn"),
+            when(row["last"], now),
+        ]
+        for row in rows.iter_rows(named=True)
+    ]
+    heads = (Head("Source"), Head("Reason"), Head("Records", True), Head("Last"))
+    return table(heads, lines, empty="Nothing was refused in this time range.")
+
+
+def jobs_table(runs: list[JobRun], now: datetime) -> Component:
+    lines = []
+    for run in runs:
+        state = (
+            ("failed", "bad")
+            if run.error
+            else ("runs", "accent")
+            if not run.finished_at
+            else ("ok", "good")
+        )
+        took = (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
+        lines.append(
+            [
+                html.Span(fmt.plain(run.job, 40), className="gl-mono"),
+                html.Span(badge(*state), title=fmt.plain(run.error or "", 300)),
+                when(run.started_at, now),
+                number(fmt.milliseconds(None if took is None else took * 1000), took),
+                number(fmt.count(run.rows_in), run.rows_in),
+                number(fmt.span(run.lag_s), run.lag_s, tone="muted"),
+            ]
+        )
+    heads = (
+        Head("Job"),
+        Head("State"),
+        Head("Last run"),
+        Head("Took", True),
+        Head("Rows", True),
+        Head("Lag", True),
+    )
+    return table(heads, lines, empty="No job has run yet; start one with `gatelens jobs`.")
+
+
+def lake_table(sizes: list[TableSize]) -> Component:
+    lines = [
+        [
+            html.Span(size.name, className="gl-mono"),
+            number(fmt.whole(size.files), size.files),
+            number(fmt.bytes_size(size.bytes), size.bytes),
+            number(fmt.whole(size.version), size.version, tone="muted"),
+        ]
+        for size in sizes
+    ]
+    heads = (Head("Table"), Head("Files", True), Head("Size", True), Head("Version", True))
+    return table(heads, lines, empty="The lake is empty.")
