@@ -127,11 +127,47 @@ def test_unusable_link_shows_the_default_and_says_so(page: Page, server: Running
     assert troubles.seen == []
 
 
+def test_consumers_page_counts_named_and_anonymous(page: Page, server: Running) -> None:
+    troubles = opened(page, server, f"/consumers?{HOUR}")
+
+    assert exact_number(page, "consumers-active") == len(
+        {c.consumer for c in server.calls} - {None}
+    )
+    anonymous = sum(1 for c in server.calls if c.consumer is None)
+    assert exact_number(page, "consumers-anonymous") == anonymous / len(server.calls)
+    cell = page.locator('[data-field="requests"][data-row="app-1"]')
+    mine = sum(1 for c in server.calls if c.consumer == "app-1")
+    expect(cell).to_have_attribute("data-value", str(mine))
+    assert troubles.seen == []
+
+
+def test_sql_page_runs_a_statement_and_explains_a_refusal(page: Page, server: Running) -> None:
+    troubles = opened(page, server, "/sql")
+
+    page.locator("#sql-text").fill("SELECT count(*) AS n FROM requests")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("gridcell", name=str(len(server.calls)))).to_be_visible()
+    page.locator("#sql-text").fill("DROP TABLE requests")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#sql-status")).to_contain_text("Only SELECT is allowed")
+    assert troubles.seen == []
+
+
 def test_empty_installation_says_how_to_get_data_in(page: Page, empty_server: Running) -> None:
     troubles = opened(page, empty_server, "/")
 
     expect(page.locator("#empty-installation")).to_contain_text("OTEL_EXPORTER_OTLP_ENDPOINT")
     assert exact_number(page, "home-requests") == 0
-    for path in ("/apis", "/alerts", "/apis/nothing"):
+    for path in (
+        "/apis",
+        "/alerts",
+        "/apis/nothing",
+        "/consumers",
+        "/traces",
+        "/traces/abc",
+        "/logs",
+        "/sql",
+        "/operate",
+    ):
         troubles.seen += opened(page, empty_server, path).seen
     assert troubles.seen == []
