@@ -117,7 +117,10 @@ def encode_notice(notice: Notice) -> str:
 
 
 def decode_notice(text: str) -> Notice:
-    """What `encode_notice` wrote. Raises KeyError or ValueError for anything else."""
+    """What `encode_notice` or Alertmanager's webhook wrote (that one has no `key`: its groupKey).
+
+    Raises KeyError or ValueError for anything else.
+    """
     body = orjson.loads(text)
     alerts = tuple(
         NoticeAlert(
@@ -132,7 +135,7 @@ def decode_notice(text: str) -> Notice:
         for a in body["alerts"]
     )
     return Notice(
-        body["key"], body["groupKey"], body["receiver"], body["status"], body["groupLabels"],
+        body.get("key", body["groupKey"]), body["groupKey"], body["receiver"], body["status"], body["groupLabels"],
         alerts, body["truncatedAlerts"], body["externalURL"],
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ import orjson
 
 from alerting.channel import ChannelConfig
 from alerting.http_post import post
-from alerting.notice import Notice, rfc3339
+from alerting.notice import Notice, NoticeAlert, rfc3339
 from alerting.notify_chat import JsonObject, alert_lines, left_out
 from alerting.notify_webhook import channel_url
 from alerting.secret_refs import read_secret
@@ -23,6 +23,11 @@ OPSGENIE_URL = "https://api.opsgenie.com"
 ALERTMANAGER_FIRES_S = 43_200.0
 """Alertmanager drops an alert that is not sent again before its end. We send on change and every
 repeat interval (4 h by default), so the end is put well beyond that; a resolve ends it at once."""
+ALERTMANAGER_SKEW_S = 10.0
+"""How far its clock may be behind ours. An end that still lies in its future is no resolve there:
+it is merged with the end we gave while firing, the later one wins, and the alert goes on for hours
+(github.com/prometheus/alertmanager, types/types.go, Alert.Merge). So ends are told this much early.
+"""
 
 
 def pagerduty_payload(notice: Notice, routing_key: str) -> JsonObject:
@@ -80,13 +85,17 @@ def alertmanager_payload(notice: Notice, now: float) -> list[JsonObject]:
             "labels": dict(alert.labels),
             "annotations": dict(alert.annotations),
             "startsAt": rfc3339(alert.starts_at),
-            "endsAt": rfc3339(
-                now + ALERTMANAGER_FIRES_S if alert.ends_at is None else min(alert.ends_at, now)
-            ),
+            "endsAt": rfc3339(_alertmanager_end(alert, now)),
             "generatorURL": alert.generator_url,
         }
         for alert in notice.alerts
     ]
+
+
+def _alertmanager_end(alert: NoticeAlert, now: float) -> float:
+    if alert.ends_at is None:
+        return now + ALERTMANAGER_FIRES_S
+    return max(alert.starts_at, min(alert.ends_at, now - ALERTMANAGER_SKEW_S))
 
 
 def send_pagerduty(channel: ChannelConfig, notice: Notice, now: float) -> None:
