@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -288,11 +290,28 @@ def run(
     host, port = listener.getsockname()[:2]
     log.info("dashboards_listening", url=f"http://{host}:{port}")
     try:
-        server.run(sockets=[listener])
+        with _signals_end_quietly():
+            server.run(sockets=[listener])
     finally:
         data.close()
         listener.close()
         log.info("dashboards_stopped")
+
+
+@contextlib.contextmanager
+def _signals_end_quietly() -> Iterator[None]:
+    """uvicorn raises the signal that stopped it once more: the default would kill us before we have
+    closed what is open, and the exit code would not be 0."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stops = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda *_: None) for number in stops}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def uvicorn_config(app: Dispatcher) -> uvicorn.Config:

@@ -1,8 +1,8 @@
 """A headless Chromium for tests, screenshots and measurements.
 
 Fixtures for a conftest: `from tests.browser import browser, browser_context, page`.
-Screens forbid `eval` (Content-Security-Policy), which `page.wait_for_function` needs: use
-`wait_for_screen` or locators instead.
+Screens forbid `eval` (Content-Security-Policy): give `page.wait_for_function` a function, never a
+bare expression, or use `wait_for_screen`.
 """
 
 from __future__ import annotations
