@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 
 from analytics.errors import InvalidTimeRange
-from analytics.filters import Filters
+from analytics.filters import Endpoints, Filters
 from analytics.timerange import TimeRange, fitting_interval, parse_range
 
 Values = Annotated[list[str] | None, Query(max_length=1000)]
@@ -40,6 +40,9 @@ def filters_of(
     outcome: Values = None,
     country: Values = None,
     client_kind: Values = None,
+    endpoints: Annotated[
+        Endpoints, Query(description="api = without health checks and the like.")
+    ] = "api",
 ) -> Filters:
     """Repeat a word for several values; '(none)' matches requests without one; 5xx is a class."""
     return Filters(
@@ -56,6 +59,7 @@ def filters_of(
         outcome=tuple(outcome or ()),
         country=tuple(country or ()),
         client_kind=tuple(client_kind or ()),
+        endpoints=endpoints,
     )
 
 

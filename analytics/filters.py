@@ -14,6 +14,8 @@ Dimension = Literal[
 ]  # fmt: skip
 """A column one may group and filter by."""
 
+Endpoints = Literal["api", "excluded", "all"]
+
 DIMENSIONS: tuple[str, ...] = Dimension.__args__  # type: ignore[attr-defined]
 
 LATENCY_DIMENSIONS = (
@@ -48,8 +50,12 @@ class Filters:
     outcome: tuple[str, ...] = ()
     country: tuple[str, ...] = ()
     client_kind: tuple[str, ...] = ()
+    endpoints: Endpoints = "api"
+    """api = without what the catalog excludes (health checks); excluded = only that; all = both."""
 
     def __post_init__(self) -> None:
+        if self.endpoints not in ("api", "excluded", "all"):
+            raise QueryRefused("endpoints are one of api, excluded, all")
         for name, values in self.active():
             if not isinstance(values, tuple):
                 raise QueryRefused(f"filter {name} takes a tuple of values")
@@ -64,7 +70,7 @@ class Filters:
         return [
             (f.name, getattr(self, f.name))
             for f in fields(self)
-            if f.name != "tenant" and getattr(self, f.name)
+            if f.name in DIMENSIONS and getattr(self, f.name)
         ]
 
 

@@ -22,6 +22,7 @@ _TYPES: Mapping[str, pl.DataType] = {
             "requests",
             "errors",
             "client_errors",
+            "expected_errors",
             "rate_limited",
             "unauthorized",
             "aborted",

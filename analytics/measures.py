@@ -55,6 +55,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             _u("requests_per_s", "requests/s", "Requests per second over the range.", zero=True),
             _u("errors", "requests", "Requests that failed on the server side.", zero=True),
             _u("error_rate", "1", "Server-side errors / requests."),
+            _u("expected_errors", "requests", "Answers the catalog calls expected.", zero=True),
             _u("client_errors", "requests", "Requests answered 4xx, limits included.", zero=True),
             _u("client_error_rate", "1", "4xx answers / requests."),
             _u("rate_limited", "requests", "Requests refused by a rate limit or quota.", zero=True),

@@ -34,6 +34,7 @@ from analytics.limits import (
 from analytics.measures import MEASURES, Measure, usage_columns, usage_value
 from analytics.pieces import Kind, Piece, PieceFinder
 from analytics.plan import Segment, plan_segments
+from analytics.policy import NO_POLICY, Policy
 from analytics.results import Completeness, Overview
 from analytics.series import (
     fill_series,
@@ -43,7 +44,7 @@ from analytics.series import (
     sum_usage,
     with_rates,
 )
-from analytics.sql_build import Params, piece_sql, where_filters
+from analytics.sql_build import Params, piece_sql, where_filters, where_policy
 from analytics.timerange import TimeRange, fitting_interval, parse_range, parse_time
 from storage.session import ReadSession
 
@@ -57,6 +58,7 @@ __all__ = [
     "Filters",
     "Measure",
     "Overview",
+    "Policy",
     "TimeRange",
     "fitting_interval",
     "parse_range",
@@ -84,10 +86,27 @@ class Analytics:
     """
 
     def __init__(
-        self, session: ReadSession, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        session: ReadSession,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        policy: Policy = NO_POLICY,
     ) -> None:
+        """`policy`: expected errors and excluded endpoints of the catalog, `Policy.of(catalog)`."""
         self._session = session
         self._clock = clock
+        self._policy = policy
+
+    @property
+    def session(self) -> ReadSession:
+        return self._session
+
+    @property
+    def tenant(self) -> str:
+        return self._session.tenant or "default"
+
+    def now(self) -> datetime:
+        return self._clock()
 
     def overview(
         self, time_range: TimeRange, filters: Filters = ALL, *, previous: bool = True
@@ -244,7 +263,7 @@ class Analytics:
 
     def has_data(self, time_range: TimeRange) -> bool:
         """Whether the tenant has any request in the range."""
-        every = Filters(tenant=self._session.tenant or "default")
+        every = Filters(tenant=self.tenant, endpoints="all")
         return self._usage_sums(time_range, every, (), None, _ANY).height > 0
 
     def completeness(self, time_range: TimeRange, filters: Filters = ALL) -> Completeness:
@@ -268,6 +287,7 @@ class Analytics:
             f"time >= {params.add(time_range.start)}",
             f"time < {params.add(time_range.end)}",
             *where_filters(filters, params),
+            *where_policy(self._policy, filters, params),
         ]
         order = "DESC" if newest_first else "ASC"
         sql = (
@@ -305,7 +325,7 @@ class Analytics:
         """Partial counts per [time,] *by, bucket."""
         check_dimensions(by)
         self._check_interval(time_range, interval_s)
-        pieces = self._pieces("latency", time_range, interval_s, raw=_needs_raw(by, filters))
+        pieces = self._pieces("latency", time_range, interval_s, raw=self._needs_raw(by, filters))
         keys = (*(("time",) if interval_s is not None else ()), *by, "bucket")
         frames = self._run("latency", pieces, filters, by, interval_s, part)
         return pl.concat(frames) if frames else empty_frame(*keys, "requests")
@@ -333,7 +353,14 @@ class Analytics:
         frames = []
         for piece in pieces:
             sql, params = piece_sql(
-                kind, piece, filters, by=by, interval_s=interval_s, part=part, sums=sums
+                kind,
+                piece,
+                filters,
+                by=by,
+                interval_s=interval_s,
+                part=part,
+                sums=sums,
+                policy=self._policy,
             )
             # `requests` is a column of the rollups, too: show no files of the table by that name
             files = {"requests": (), piece.table: piece.files}
@@ -350,20 +377,27 @@ class Analytics:
         interval_s: int,
         counts: Sequence[str],
     ) -> pl.DataFrame:
-        every = Filters(tenant=filters.tenant)
+        every = Filters(tenant=filters.tenant, endpoints="all")
         measured = None
-        if filters != every:
+        if filters.active() or (self._policy.excluded and filters.endpoints != "all"):
             measured = self._usage_sums(time_range, every, (), interval_s, _ANY)["time"]
         times = interval_starts(time_range, interval_s)
         return fill_series(frame, by, times, measured, counts)
 
     def _breakdown_latency(self, time_range: TimeRange, filters: Filters, by: str) -> pl.DataFrame:
-        if _needs_raw((by,), filters):
+        if self._needs_raw((by,), filters):
             pieces = self._pieces("latency", time_range, None, raw=True)
             if sum(piece.rows for piece in pieces) > RAW_LATENCY_ROWS_MAX:
                 nothing = empty_frame(by, "bucket", "requests")
                 return quantiles_by(nothing, (by,), _P).drop("requests")
         return self.latency(time_range, filters, by=(by,), quantiles=_P).drop("requests")
+
+    def _needs_raw(self, by: Sequence[str], filters: Filters) -> bool:
+        """Whether latency rollups lack a dimension the question names, or the policy."""
+        named = {*by, *(name for name, _ in filters.active())}
+        if filters.endpoints != "all" and self._policy.by_client:
+            return True
+        return not named <= set(LATENCY_DIMENSIONS)
 
     def _check_tenant(self, filters: Filters) -> None:
         if self._session.tenant is not None and filters.tenant != self._session.tenant:
@@ -380,12 +414,6 @@ class Analytics:
                 f"the interval cuts the range into more than {POINTS_PER_SERIES_MAX} points; "
                 "use a longer interval"
             )
-
-
-def _needs_raw(by: Sequence[str], filters: Filters) -> bool:
-    """Whether latency rollups lack a dimension the question names."""
-    named = {*by, *(name for name, _ in filters.active())}
-    return not named <= set(LATENCY_DIMENSIONS)
 
 
 def _check_quantiles(quantiles: Sequence[float]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from analytics.filters import UNKNOWN, Filters, check_dimensions, status_range
 from analytics.pieces import Kind, Piece
+from analytics.policy import NO_POLICY, Params, Policy
 
 ERROR = "COALESCE(outcome = 'server_error', status_code >= 500, FALSE)"
 """A request that failed on the server side. Twin: sql/usage_minute.sql."""
@@ -15,8 +15,6 @@ ERROR = "COALESCE(outcome = 'server_error', status_code >= 500, FALSE)"
 _COUNT = "CAST(COALESCE(sum({}) FILTER (WHERE {}), 0) AS BIGINT)"
 _USAGE_SUMS = {
     "requests": "CAST(sum(requests) AS BIGINT)",
-    "errors": "CAST(COALESCE(sum(errors), 0) AS BIGINT)",
-    "client_errors": _COUNT.format("requests", "status_code BETWEEN 400 AND 499"),
     "rate_limited": _COUNT.format("requests", "outcome IN ('rate_limited', 'quota_exceeded')"),
     "unauthorized": _COUNT.format("requests", "outcome = 'unauthorized'"),
     "aborted": _COUNT.format("requests", "outcome = 'aborted'"),
@@ -28,6 +26,12 @@ _USAGE_SUMS = {
     "last_seen": "max(time)",
 }
 """What a usage question can add up, as SQL over a rollup table. Only what is asked is computed."""
+
+_FAILURES = {
+    "errors": ("errors", "TRUE"),
+    "client_errors": ("requests", "status_code BETWEEN 400 AND 499"),
+}
+"""Sums that expected errors are taken out of: (column, condition)."""
 
 ORIGIN = datetime(1900, 1, 1, tzinfo=UTC)
 """A Monday before any time the lake holds: intervals of any length are counted from here."""
@@ -46,18 +50,6 @@ _RAW_USAGE = f"""(
 )"""  # noqa: S608 - no input
 
 _PART_COLUMN = {"total": "duration_ms", "upstream": "upstream_ms", "gateway": "gateway_ms"}
-
-
-@dataclass(slots=True)
-class Params:
-    """Values of a query by name; `add` returns the placeholder."""
-
-    values: dict[str, object] = field(default_factory=dict)
-
-    def add(self, value: object) -> str:
-        name = f"p{len(self.values)}"
-        self.values[name] = value
-        return f"${name}"
 
 
 def where_filters(filters: Filters, params: Params) -> list[str]:
@@ -93,6 +85,7 @@ def piece_sql(
     interval_s: int | None,
     part: str = "total",
     sums: Sequence[str] = ("requests",),
+    policy: Policy = NO_POLICY,
 ) -> tuple[str, dict[str, object]]:
     """SELECT over one piece, grouped by [slot,] *by [, bucket]. Raises UnknownDimension.
 
@@ -101,7 +94,11 @@ def piece_sql(
     """
     check_dimensions(tuple(by))
     params = Params()
-    conditions = [_within(piece, params), *where_filters(filters, params)]
+    conditions = [
+        _within(piece, params),
+        *where_filters(filters, params),
+        *where_policy(policy, filters, params),
+    ]
     keys = [f"{name} AS {name}" for name in by]
     if interval_s is not None:
         step_us = int(interval_s) * 1_000_000
@@ -117,7 +114,8 @@ def piece_sql(
         source = piece.table
         conditions.append(f"part = {params.add(part)}")
         keys.append("bucket")
-    added = [f"{_USAGE_SUMS[name]} AS {name}" for name in sums]
+    expected = policy.expected_sql(params) if _EXPECTING & set(sums) else None
+    added = [f"{_sum_sql(name, expected)} AS {name}" for name in sums]
     # grouped by position: `time` and `requests` name columns of the source, too
     positions = ", ".join(str(i + 1) for i in range(len(keys)))
     sql = (
@@ -126,6 +124,28 @@ def piece_sql(
     )
     # without keys a group-less sum would give one row of NULLs over nothing
     return sql + (f" GROUP BY {positions}" if positions else " HAVING count(*) > 0"), params.values
+
+
+_EXPECTING = {*_FAILURES, "expected_errors"}
+
+
+def _sum_sql(name: str, expected: str | None) -> str:
+    if name == "expected_errors":
+        return _COUNT.format("requests", expected or "FALSE")
+    if name not in _FAILURES:
+        return _USAGE_SUMS[name]
+    column, condition = _FAILURES[name]
+    return _COUNT.format(column, f"{condition} AND NOT {expected}" if expected else condition)
+
+
+def where_policy(policy: Policy, filters: Filters, params: Params) -> list[str]:
+    """Condition that keeps what the filters' `endpoints` asks for."""
+    if filters.endpoints == "all":
+        return []
+    excluded = policy.excluded_sql(params)
+    if filters.endpoints == "excluded":
+        return [excluded or "FALSE"]
+    return [f"NOT {excluded}"] if excluded else []
 
 
 def _within(piece: Piece, params: Params) -> str:

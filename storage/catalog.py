@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,6 +27,8 @@ from pydantic import (
 
 from storage.errors import CatalogError
 
+_STATUS_CODE = re.compile(r"[1-5]xx|[0-9]{3}", re.ASCII)
+
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
@@ -35,6 +39,23 @@ Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExpectedError(_Entry):
+    """Answers of an API that are by design, not failures: 404 of a look-up, 503 while closed."""
+
+    status_codes: tuple[str, ...] = Field(min_length=1)
+    """'404', or a class such as '5xx'."""
+    route: str | None = None
+    """Route template, or a prefix when it ends with `*`; None = every route."""
+    method: str | None = None
+
+    @model_validator(mode="after")
+    def _codes_are_codes(self) -> ExpectedError:
+        for code in self.status_codes:
+            if not _STATUS_CODE.fullmatch(code):
+                raise ValueError(f"{code!r} is not a status code; use 404 or 5xx")
+        return self
 
 
 class Api(_Entry):
@@ -63,6 +84,8 @@ class Api(_Entry):
     apdex_threshold_ms: float = Field(default=500.0, gt=0)
     behind_gateway: bool = False
     """Its services' own server spans are not requests: the gateway's are."""
+    expected_errors: tuple[ExpectedError, ...] = ()
+    """Answers that do not count as errors, in the past either."""
     tags: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -71,6 +94,15 @@ class Product(_Entry):
     title: str = ""
     description: str = ""
     owner: str = ""
+
+
+class PriceTier(_Entry):
+    """One step of a tiered price. `up_to`: last request of the month in it; None = the rest."""
+
+    up_to: int | None = Field(default=None, gt=0)
+    price_per_call: Decimal = Field(ge=0)
+    flat: Decimal = Field(default=Decimal(0), ge=0)
+    """Charged once when the step is reached."""
 
 
 class Plan(_Entry):
@@ -86,6 +118,29 @@ class Plan(_Entry):
     quota_per_week: int | None = Field(default=None, ge=0)
     quota_per_day: int | None = Field(default=None, ge=0)
     rate_limit_per_minute: int | None = Field(default=None, ge=0)
+    rate_limit_per_second: int | None = Field(default=None, ge=0)
+    free_calls_per_month: int = Field(default=0, ge=0)
+    """The first calls of a month cost nothing, whatever is charged beyond."""
+    price_per_overage_call: Decimal | None = Field(default=None, ge=0)
+    """Of every call over quota_per_month."""
+    tiers: tuple[PriceTier, ...] = ()
+    """Steps in growing order; instead of price_per_call."""
+    tier_mode: Literal["graduated", "volume"] = "graduated"
+    """graduated: each call costs what its step says. volume: all cost what the last step says."""
+    month_anchor_day: int = Field(default=1, ge=1, le=31)
+    """Day of the month its monthly window begins; the last day where a month is shorter."""
+
+    @model_validator(mode="after")
+    def _tiers_grow(self) -> Plan:
+        if self.tiers and self.price_per_call is not None:
+            raise ValueError("a plan has price_per_call or tiers, not both")
+        bounds = [tier.up_to for tier in self.tiers]
+        if any(bound is None for bound in bounds[:-1]) or (bounds and bounds[-1] is not None):
+            raise ValueError("every tier but the last has up_to, and the last has none")
+        known = [bound for bound in bounds if bound is not None]
+        if known != sorted(set(known)):
+            raise ValueError("tiers must be in growing order of up_to")
+        return self
 
 
 class Consumer(_Entry):
@@ -105,6 +160,8 @@ class Consumer(_Entry):
     networks: Names = ()
     """Address ranges it calls from; used where nothing else names it."""
     attributes: Mapping[str, str] = Field(default_factory=dict)
+    month_anchor_day: int | None = Field(default=None, ge=1, le=31)
+    """Overrides its plan's: the day its subscription renews."""
 
     @model_validator(mode="after")
     def _networks_are_ranges(self) -> Consumer:
@@ -132,17 +189,34 @@ class Slo(_Entry):
 
 
 class ExcludedEndpoint(_Entry):
-    """Requests that are not API use: health checks, metrics scrapes. None = any."""
+    """Requests that are not API use: health checks, metrics scrapes, monitors. None = any."""
 
     api: str | None = None
-    path: str
-    """Exact path, or a prefix when it ends with `*`."""
+    path: str = "*"
+    """Exact path, or a prefix when it ends with `*`. What is stored is asked by its route."""
     method: str | None = None
+    client_kind: str | None = None
+    """`monitor`, `bot`, ...; latency is then told from raw requests, since its rollups do not keep
+    the kind of client."""
 
-    def covers(self, api: str | None, path: str | None, method: str | None) -> bool:
+    @model_validator(mode="after")
+    def _names_something(self) -> ExcludedEndpoint:
+        if self.path == "*" and self.api is None and self.client_kind is None:
+            raise ValueError("this would exclude every request; give a path, an api or client_kind")
+        return self
+
+    def covers(
+        self,
+        api: str | None,
+        path: str | None,
+        method: str | None,
+        client_kind: str | None = None,
+    ) -> bool:
         if path is None or (self.api is not None and self.api != api):
             return False
         if self.method is not None and self.method.upper() != (method or "").upper():
+            return False
+        if self.client_kind is not None and self.client_kind != client_kind:
             return False
         return path.startswith(self.path[:-1]) if self.path.endswith("*") else path == self.path
 
@@ -232,9 +306,15 @@ class Catalog(BaseModel):
     def product(self, name: str | None) -> Product | None:
         return next((p for p in self.products if p.name == name), None)
 
-    def excluded(self, api: str | None, path: str | None, method: str | None) -> bool:
+    def excluded(
+        self,
+        api: str | None,
+        path: str | None,
+        method: str | None,
+        client_kind: str | None = None,
+    ) -> bool:
         """Whether a request is a health check or the like."""
-        return any(e.covers(api, path, method) for e in self.excluded_endpoints)
+        return any(e.covers(api, path, method, client_kind) for e in self.excluded_endpoints)
 
     @cached_property
     def _by_gateway_id(self) -> dict[str, Api]:
@@ -334,7 +414,17 @@ def _explain(error: ValidationError) -> str:
 
 
 def _known_keys() -> list[str]:
-    models = (Catalog, Api, Product, Plan, Consumer, Slo, ExcludedEndpoint)
+    models = (
+        Catalog,
+        Api,
+        ExpectedError,
+        Product,
+        Plan,
+        PriceTier,
+        Consumer,
+        Slo,
+        ExcludedEndpoint,
+    )
     return sorted({name for model in models for name in model.model_fields})
 
 

@@ -61,6 +61,7 @@ def measure(name: str, rows: list[Row], seconds: float) -> float | None:
     counts = {
         "requests": n,
         "errors": sum(is_error(r) for r in rows),
+        "expected_errors": 0,  # without a policy
         "client_errors": sum(s is not None and 400 <= s <= 499 for s in status),
         "rate_limited": sum(r.get("outcome") in ("rate_limited", "quota_exceeded") for r in rows),
         "unauthorized": sum(r.get("outcome") == "unauthorized" for r in rows),
