@@ -6,6 +6,7 @@
     deflate    zlib-ng         zlib format (RFC 9110, 8.4.1.2); bare deflate is taken too,
                                since some senders mean that
     zstd       backports.zstd  frames one after the other are all read (RFC 8878, 3)
+    snappy     pyarrow         one block, only where a receiver's protocol says so
 
 One-shot decompressors are not used: some of them believe the size a frame declares.
 """
@@ -19,6 +20,7 @@ from zlib_ng import zlib_ng
 
 from collector.errors import BodyTooLarge, MalformedBody, UnsupportedEncoding
 from collector.limits import GZIP_MEMBERS_MAX, ZSTD_WINDOW_LOG_MAX
+from collector.receivers.snappy import unpack_snappy
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -85,6 +87,8 @@ def decompress(body: bytes, encoding: str, *, bytes_max: int, ratio_max: int = 0
     limit = bytes_max
     if ratio_max:
         limit = min(limit, max(RATIO_FREE_BYTES, ratio_max * len(body)))
+    if encoding == "snappy":
+        return unpack_snappy(body, limit)
     try:
         if encoding == "gzip":
             return _run(body, _gzip, limit)

@@ -1,4 +1,5 @@
-"""Every format the collector takes, by name: OTLP's three, and the gateways'."""
+"""Every format the collector takes, by name: OTLP's three, the gateways', the
+receivers'."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from typing import Protocol, runtime_checkable
 from collector.gateways.registry import GATEWAY_FORMATS
 from collector.otlp import OTLP_LOGS, OTLP_METRICS, OTLP_TRACES
 from collector.payload import Format, Payload
+from collector.receivers.registry import RECEIVER_FORMATS
 
 _ALL: tuple[Format, ...] = (
     OTLP_TRACES,
     OTLP_LOGS,
     OTLP_METRICS,
     *GATEWAY_FORMATS.values(),
+    *RECEIVER_FORMATS.values(),
 )
 
 FORMATS: Mapping[str, Format] = MappingProxyType({f.name: f for f in _ALL})

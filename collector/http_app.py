@@ -39,6 +39,8 @@ from collector.http_protocol import REFUSAL
 from collector.intake import Incoming, Intake
 from collector.limits import INLINE_BYTES_MAX
 from collector.payload import Content, Format
+from collector.receivers.door import ReceiverDoor
+from collector.receivers.registry import find_api
 from collector.responses import CONTENT_TYPES, Encoding, failure_of, success_body
 from collector.tickets import LoopTickets
 
@@ -102,6 +104,7 @@ class HttpApp:
         self._tokens = tokens
         self._cors = Cors(intake.settings.cors_origins)
         self._operations = operations
+        self._receivers = ReceiverDoor(intake, tokens)
         self._tickets: LoopTickets | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,6 +124,8 @@ class HttpApp:
             await self._take(scope, source, send, _ingest_format(path))
         elif path in ("/healthz", "/readyz", "/metrics") and scope["method"] in ("GET", "HEAD"):
             await self._operations(scope, receive, send)
+        elif (api := find_api(path)) is not None:
+            await self._receivers(scope, source, send, api)
         else:
             await self._fail(UnknownPath(), parse_head(scope["headers"]), "", source, send)
 

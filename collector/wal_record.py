@@ -46,7 +46,7 @@ _HEADER = struct.Struct("<QIIBB16s")
 _NONE = 0xFFFF
 
 CONTENTS: tuple[Content, ...] = get_args(Content)
-ENCODINGS = ("identity", "gzip", "deflate", "zstd")
+ENCODINGS = ("identity", "gzip", "deflate", "zstd", "snappy")
 """Content encodings by their number in a record. Append only."""
 
 NO_DIGEST = bytes(16)
