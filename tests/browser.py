@@ -1,6 +1,7 @@
 """A headless Chromium for tests, screenshots and measurements.
 
-Fixtures for a conftest: `from tests.browser import browser, browser_context, page`.
+`tests/conftest.py` makes its fixtures known to all tests, once: two of them in one process would
+each start a playwright, which refuses.
 Screens forbid `eval` (Content-Security-Policy): give `page.wait_for_function` a function, never a
 bare expression, or use `wait_for_screen`.
 """

@@ -13,10 +13,7 @@ from dashboards.data import Data
 from dashboards.server import create_server, uvicorn_config
 from dashboards.settings import DashboardSettings
 from storage.settings import StorageSettings
-from tests.browser import browser, browser_context, page
 from tests.dashboards.known import Call, known_calls, utc_now, write_lake
-
-__all__ = ["browser", "browser_context", "page"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import browser, browser_context, page
 from tests.e2e.installation import Installation
-
-__all__ = ["browser", "browser_context", "page"]
 
 
 @pytest.fixture
