@@ -1,17 +1,16 @@
-"""Backup and restore: a consistent copy of lake and state in a folder that is itself a lake.
+"""Backup and restore: a consistent copy of lake and state in a place that is itself a lake.
 
-Data files never change once written, so a second backup into the same folder copies only what is
-new. Order makes an interruption harmless: data files, then the log that names them, then the
-removal of what the log no longer names. Every file is read back and compared by SHA-256.
+Both sides may be folders or object stores. Data files never change once written, so a second backup
+into the same place copies only what is new. Order makes an interruption harmless: data files, then
+the log that names them, then the removal of what the log no longer names. Every file is read back
+and compared by SHA-256.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import sqlite3
-import uuid
+import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,16 +20,19 @@ import orjson
 from sqlalchemy import make_url
 
 from storage.check import check_lake
-from storage.commit import fsync_file, fsync_folder, write_durably
 from storage.creation import VERSION_FILE
 from storage.errors import BackupError
+from storage.files import replace_durably
 from storage.lake import Lake, LakeTable
 from storage.log import Snapshot
 from storage.schemas import TABLES
 from storage.settings import StorageSettings
+from storage.store import Store, open_store
 
 MANIFEST = "backup.json"
 """In the backup's root: `{"files": {path: sha256}, "versions": {table: version}}`; written last."""
+
+STATE = "state.sqlite"
 
 ATTEMPTS_MAX = 3
 """How often a table is started over when compaction swept a file away while it was copied."""
@@ -49,70 +51,68 @@ class BackupReport:
     bytes_copied: int
 
 
-def backup(settings: StorageSettings, target: Path) -> BackupReport:
-    """Save lake and state to a folder while everything runs. Each table is saved as of one version.
+def backup(settings: StorageSettings, target: Path | str) -> BackupReport:
+    """Save lake and state to a folder or s3://bucket/prefix while everything runs. Each table is
+    saved as of one version.
 
     Raises BackupError (a file does not read back as written, or the state is not SQLite) and
     OSError.
     """
     lake = Lake(settings, create=False)
-    known = _read_manifest(target)
+    place = open_store(str(target), settings)
+    known = _read_manifest(place)
     digests: Digests = {}
     versions: dict[str, int] = {}
     copied = size = 0
     for name in TABLES:
         table = lake.existing(name)
         if table is not None:
-            snapshot, count, written = _backup_table(table, target, known, digests)
+            snapshot, count, written = _backup_table(table, place, known, digests)
             versions[name] = snapshot.version
             copied, size = copied + count, size + written
-    if (lake.root / VERSION_FILE).exists():
-        _copy(lake.root / VERSION_FILE, target / "lake" / VERSION_FILE)
-    _backup_state(settings, target)
+    if lake.store.exists(VERSION_FILE):
+        _copy(lake.store, VERSION_FILE, place, f"lake/{VERSION_FILE}")
+    _backup_state(settings, place)
     manifest = {"files": digests, "versions": versions}
-    temporary = target / f"{MANIFEST}.{uuid.uuid4().hex}.tmp"
-    target.mkdir(parents=True, exist_ok=True)
-    write_durably(temporary, orjson.dumps(manifest))
-    os.replace(temporary, target / MANIFEST)
-    fsync_folder(target)
-    problems = list(check_lake(StorageSettings(data_dir=target)))
+    place.replace(MANIFEST, orjson.dumps(manifest))
+    saved = StorageSettings(data_dir=settings.data_dir, lake_url=f"{place.url}/lake")
+    problems = list(check_lake(saved))
     if problems:
         raise BackupError(f"{problems[0].path} does not read back: {problems[0].reason}.")
     return BackupReport(versions, len(digests), copied, size)
 
 
-def restore(source: Path, settings: StorageSettings) -> BackupReport:
-    """Bring a backup back into an empty data folder, comparing every file with the manifest.
+def restore(source: Path | str, settings: StorageSettings) -> BackupReport:
+    """Bring a backup back into an empty lake, comparing every file with the manifest.
 
-    Raises BackupError: not a backup, the folder is in use, or a file is damaged.
+    Raises BackupError: not a backup, the place is in use, or a file is damaged.
     """
-    if not (source / MANIFEST).exists():
-        raise BackupError(f"{source} is not a backup: it has no {MANIFEST}.")
-    root = Path(settings.resolved_lake_url).absolute()
-    if root.exists() and any(root.iterdir()):
-        raise BackupError(f"{root} is not empty.", hint="Restore into a new data folder.")
-    manifest = orjson.loads((source / MANIFEST).read_bytes())
+    saved = open_store(str(source), settings)
+    if not saved.exists(MANIFEST):
+        raise BackupError(f"{saved.url} is not a backup: it has no {MANIFEST}.")
+    target = open_store(settings.resolved_lake_url, settings)
+    if next(target.list(""), None) is not None:
+        raise BackupError(f"{target.url} is not empty.", hint="Restore into a new place.")
+    manifest = orjson.loads(saved.read(MANIFEST))
     digests: Digests = manifest["files"]
     size = 0
-    for path in sorted((source / "lake").rglob("*")):
-        if not path.is_file():
-            continue
-        relative = path.relative_to(source / "lake")
-        digest = _copy(path, root / relative)
-        if digests.get(str(relative), digest) != digest:
-            raise BackupError(f"{path} is damaged: it is not what was saved.")
-        size += path.stat().st_size
-    missing = [p for p in digests if not (root / p).exists()]
-    if missing:
-        raise BackupError(f"{source / 'lake' / missing[0]} is missing from the backup.")
+    left = dict(digests)
+    for found in sorted(saved.list("lake/"), key=lambda f: f.path):
+        relative = found.path.removeprefix("lake/")
+        digest = _copy(saved, found.path, target, relative)
+        if left.pop(relative, digest) != digest:
+            raise BackupError(f"{saved.url}/{found.path} is damaged: it is not what was saved.")
+        size += found.size
+    if left:
+        raise BackupError(f"{saved.url}/lake/{next(iter(left))} is missing from the backup.")
     state = _sqlite_path(settings)
-    if (source / "state.sqlite").exists() and state is not None:
-        _copy(source / "state.sqlite", state)
+    if saved.exists(STATE) and state is not None:
+        replace_durably(state, saved.read(STATE))
     return BackupReport(manifest["versions"], len(digests), len(digests), size)
 
 
 def _backup_table(
-    table: LakeTable, target: Path, known: Digests, digests: Digests
+    table: LakeTable, target: Store, known: Digests, digests: Digests
 ) -> tuple[Snapshot, int, int]:
     for attempt in range(ATTEMPTS_MAX):
         try:
@@ -124,64 +124,56 @@ def _backup_table(
 
 
 def _copy_table(
-    table: LakeTable, target: Path, known: Digests, digests: Digests
+    table: LakeTable, target: Store, known: Digests, digests: Digests
 ) -> tuple[Snapshot, int, int]:
     snapshot = table.snapshot()
-    name, folder = table.spec.name, target / "lake" / table.spec.name
+    name = table.spec.name
+    there = {f.path: f.size for f in target.list(f"lake/{name}/")}
     copied = size = 0
     live = set()
     for entry in snapshot.files():
         key = f"{name}/{entry.path}"
-        live.add(entry.path)
-        place = folder / entry.path
-        if key in known and place.exists() and place.stat().st_size == entry.size:
+        live.add(f"lake/{key}")
+        if key in known and there.get(f"lake/{key}") == entry.size:
             digests[key] = known[key]
             continue
-        digests[key] = _copy(table.location / entry.path, place)
+        digests[key] = _copy(table.store, key, target, f"lake/{key}")
         copied, size = copied + 1, size + entry.size
-    _copy_log(table, snapshot.version, folder / "_delta_log")
-    for path in list(folder.rglob("*.parquet")):
-        relative = path.relative_to(folder)
-        if relative.parts[0] != "_delta_log" and str(relative) not in live:
-            path.unlink()
+    _copy_log(table, snapshot.version, target, there)
+    for path in there.keys() - live:
+        if path.endswith(".parquet") and not path.startswith(f"lake/{table.log.prefix}/"):
+            target.delete(path)
     return snapshot, copied, size
 
 
-def _copy_log(table: LakeTable, version: int, target: Path) -> None:
+def _copy_log(table: LakeTable, version: int, target: Store, there: Mapping[str, int]) -> None:
     """The log up to a version; the pointer to its checkpoint last."""
-    names = sorted(p.name for p in table.log.folder.iterdir() if p.name[:20].isdigit())
+    prefix = f"{table.log.prefix}/"
+    names = sorted(f.path.removeprefix(prefix) for f in table.store.list(prefix))
+    names = [n for n in names if n[:20].isdigit()]
     for name in names:
-        if int(name[:20]) <= version and not (target / name).exists():
-            _copy(table.log.folder / name, target / name)
+        if int(name[:20]) <= version and f"lake/{prefix}{name}" not in there:
+            _copy(table.store, prefix + name, target, f"lake/{prefix}{name}")
     checkpoints = [int(n[:20]) for n in names if ".checkpoint" in n and int(n[:20]) <= version]
-    pointer = table.log.folder / "_last_checkpoint"
     if checkpoints and table.log.checkpoint_version() == max(checkpoints):
-        _copy(pointer, target / "_last_checkpoint")
+        pointer = f"{prefix}_last_checkpoint"
+        _copy(table.store, pointer, target, f"lake/{pointer}")
     oldest = min((int(n[:20]) for n in names), default=0)
-    for path in target.iterdir():  # what the source has cleaned away since the backup before
-        if path.name[:20].isdigit() and int(path.name[:20]) < oldest:
-            path.unlink()
+    for path in there:  # what the source has cleaned away since the backup before
+        number = path.removeprefix(f"lake/{prefix}")[:20]
+        if number.isdigit() and int(number) < oldest:
+            target.delete(path)
 
 
-def _copy(source: Path, target: Path) -> str:
-    """Copy a file durably, named only once it is whole; returns its SHA-256 as read back."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        shutil.copyfile(source, temporary)
-        fsync_file(temporary)
-        digest = _sha256(temporary)
-        if digest != _sha256(source):
-            raise BackupError(f"{target} does not read back as {source}.")
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _copy(source: Store, name: str, target: Store, new_name: str) -> str:
+    """Copy a file durably, named only once it is whole; returns its SHA-256 as read back. A file is
+    held in memory (a merge bounds its size)."""
+    data = source.read(name)
+    target.replace(new_name, data)
+    digest = hashlib.sha256(data).hexdigest()
+    if hashlib.sha256(target.read(new_name)).hexdigest() != digest:
+        raise BackupError(f"{target.url}/{new_name} does not read back as {source.url}/{name}.")
     return digest
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sqlite_path(settings: StorageSettings) -> Path | None:
@@ -189,7 +181,7 @@ def _sqlite_path(settings: StorageSettings) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def _backup_state(settings: StorageSettings, target: Path) -> None:
+def _backup_state(settings: StorageSettings, target: Store) -> None:
     path = _sqlite_path(settings)
     if path is None:
         raise BackupError(
@@ -197,22 +189,21 @@ def _backup_state(settings: StorageSettings, target: Path) -> None:
         )
     if not path.exists():
         return
-    target.mkdir(parents=True, exist_ok=True)
-    temporary = target / f"state.sqlite.{uuid.uuid4().hex}.tmp"
-    # SQLite's own backup copies a consistent state while others write
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(temporary)) as copy:
-        source.backup(copy)
-    with closing(sqlite3.connect(temporary)) as copy:
-        (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
-    if verdict != "ok":
-        raise BackupError(f"{temporary} does not read back: {verdict}.")
-    os.replace(temporary, target / "state.sqlite")
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / STATE
+        # SQLite's own backup copies a consistent state while others write
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(temporary)) as copy:
+            source.backup(copy)
+            (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
+        if verdict != "ok":
+            raise BackupError(f"The copy of {path} does not read back: {verdict}.")
+        target.replace(STATE, temporary.read_bytes())
 
 
-def _read_manifest(target: Path) -> Digests:
+def _read_manifest(target: Store) -> Digests:
     try:
-        return dict(orjson.loads((target / MANIFEST).read_bytes())["files"])
+        return dict(orjson.loads(target.read(MANIFEST))["files"])
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError) as err:
-        raise BackupError(f"{target / MANIFEST} cannot be read: {err}.") from err
+        raise BackupError(f"{target.url}/{MANIFEST} cannot be read: {err}.") from err

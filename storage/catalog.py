@@ -89,6 +89,25 @@ class Api(_Entry):
     tags: Mapping[str, str] = Field(default_factory=dict)
 
 
+class Gateway(_Entry):
+    """A gateway and which of what it sends is counted. Recognised by any of services and kinds."""
+
+    name: str = Field(min_length=1)
+    services: Names = ()
+    """service.name values it sends OTLP under."""
+    kinds: Names = ()
+    """Values of `requests.gateway` (traefik, kong, nginx, ...): every gateway of that kind, and
+    access logs, which carry no service.name."""
+    count: Literal["auto", "spans", "access_log", "none"] = "auto"
+    """The source its calls are counted from. auto: both, but never a log record whose span is
+    known to be recorded. none: an outer gateway reports them."""
+    in_front_of: Names = ()
+    """Services (service.name, `*` = all) whose own server spans are not requests: this gateway
+    reports their calls."""
+    direction: Literal["any", "inbound", "outbound"] = "any"
+    """Of a mesh whose both proxies log a call: the side that counts."""
+
+
 class Product(_Entry):
     name: str = Field(min_length=1)
     title: str = ""
@@ -227,6 +246,7 @@ class Catalog(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
 
     apis: tuple[Api, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
     products: tuple[Product, ...] = ()
     plans: tuple[Plan, ...] = ()
     consumers: tuple[Consumer, ...] = ()
@@ -235,7 +255,7 @@ class Catalog(BaseModel):
 
     @model_validator(mode="after")
     def _references_hold(self) -> Catalog:
-        for kind in ("apis", "products", "plans", "consumers", "slos"):
+        for kind in ("apis", "gateways", "products", "plans", "consumers", "slos"):
             _refuse_duplicates(kind, (e.name for e in getattr(self, kind)))
         apis, plans = {a.name for a in self.apis}, {p.name for p in self.plans}
         products = {p.name for p in self.products}

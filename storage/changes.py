@@ -48,7 +48,7 @@ def read_changes(
     while version < newest:
         found = table.read_commit(version + 1)
         if found is None:
-            raise VersionsGone(table.location.name, version, table.oldest_commit())
+            raise VersionsGone(table.name, version, table.oldest_commit())
         version += 1
         if found.data_change:
             files += found.adds

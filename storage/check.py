@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -32,9 +32,9 @@ def check_lake(settings: StorageSettings, *, read_rows: bool = False) -> Iterato
     or hold another number of rows than the log says. `read_rows` also decodes every page (slow);
     else only footers are read. No problems = nothing is yielded."""
     lake = Lake(settings, create=False)
-    version = read_lake_version(lake.root)
+    version = read_lake_version(lake.store)
     if version is not None and version > LAKE_SCHEMA_VERSION:
-        yield Problem("", str(lake.root), f"written by a newer version ({version})")
+        yield Problem("", lake.store.url, f"written by a newer version ({version})")
         return
     for name in TABLES:
         yield from _check_table(lake, name, read_rows=read_rows)
@@ -46,33 +46,40 @@ def _check_table(lake: Lake, name: str, *, read_rows: bool) -> Iterator[Problem]
         if table is None:
             return
         files = list(table.snapshot().files())
+        sizes = {f.path: f.size for f in table.store.list(f"{name}/")}
     except LakeDamaged as err:
         yield Problem(name, err.path, err.reason)
         return
     except LakeError as err:
-        yield Problem(name, str(lake.root / name), str(err))
+        yield Problem(name, f"{lake.store.url}/{name}", str(err))
         return
     for entry in files:
-        problem = _check_file(table, entry, read_rows=read_rows)
+        problem = _check_file(table, entry, sizes, read_rows=read_rows)
         if problem is not None:
             yield problem
 
 
-def _check_file(table: LakeTable, entry: FileEntry, *, read_rows: bool) -> Problem | None:
-    path = table.location / entry.path
+def _check_file(
+    table: LakeTable, entry: FileEntry, sizes: Mapping[str, int], *, read_rows: bool
+) -> Problem | None:
+    name = f"{table.spec.name}/{entry.path}"
     rows = max(entry.rows, 0)
 
     def broken(reason: str) -> Problem:
-        return Problem(table.spec.name, str(path), reason, rows)
+        return Problem(table.spec.name, f"{table.store.url}/{name}", reason, rows)
 
     try:
-        if path.stat().st_size != entry.size:
-            return broken(f"{path.stat().st_size} bytes instead of {entry.size}")
-        found = pq.ParquetFile(path).metadata.num_rows
-        if entry.rows >= 0 and found != entry.rows:
-            return broken(f"{found} rows instead of {entry.rows}")
-        if read_rows:
-            pq.read_table(path, partitioning=None)
+        if name not in sizes:
+            return broken("missing")
+        if sizes[name] != entry.size:
+            return broken(f"{sizes[name]} bytes instead of {entry.size}")
+        with table.store.open(name) as source, pq.ParquetFile(source) as file:
+            found = file.metadata.num_rows
+            if entry.rows >= 0 and found != entry.rows:
+                return broken(f"{found} rows instead of {entry.rows}")
+            if read_rows:
+                for _batch in file.iter_batches():
+                    pass
     except FileNotFoundError:
         return broken("missing")
     except (OSError, pa.ArrowException) as err:

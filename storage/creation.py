@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
-from pathlib import Path
 
 import orjson
 
-from storage.commit import Action, commit, fsync_folder, publish_once, write_durably
+from storage.commit import Action, commit, commit_info
 from storage.errors import LakeConflict, LakeDamaged, LakeTooNew
+from storage.files import fsync_folder
 from storage.limits import CHECKPOINT_INTERVAL
 from storage.log import Snapshot, TableLog, commit_name
 from storage.physical import delta_schema_json
 from storage.schemas import LAKE_SCHEMA_VERSION, PARTITION_COLUMNS, TableSpec
+from storage.store import Store
 
 VERSION_FILE = "_gatelens.json"
 """In the lake's root: `{"schema_version": n}`, n = the highest version that has written here."""
 
 
-def ensure_lake_version(root: Path, *, create: bool = True) -> None:
+def ensure_lake_version(store: Store, *, create: bool = True) -> None:
     """Mark the lake with our schema version, or refuse one that is ahead of us.
 
     Raises LakeTooNew, LakeDamaged and OSError. Safe to race: the mark only ever grows.
     """
-    mark = root / VERSION_FILE
-    found = read_lake_version(root)
+    found = read_lake_version(store)
     if found is not None and found > LAKE_SCHEMA_VERSION:
-        raise LakeTooNew(str(root), found, LAKE_SCHEMA_VERSION)
+        raise LakeTooNew(store.url, found, LAKE_SCHEMA_VERSION)
     if found == LAKE_SCHEMA_VERSION or not create:
         return
-    root.mkdir(parents=True, exist_ok=True)
-    temporary = root / f"{VERSION_FILE}.{uuid.uuid4().hex}.tmp"
-    write_durably(temporary, orjson.dumps({"schema_version": LAKE_SCHEMA_VERSION}))
-    os.replace(temporary, mark)
-    fsync_folder(root)
+    store.replace(VERSION_FILE, orjson.dumps({"schema_version": LAKE_SCHEMA_VERSION}))
 
 
-def read_lake_version(root: Path) -> int | None:
+def read_lake_version(store: Store) -> int | None:
     """Schema version of the lake; None = not a lake yet."""
-    mark = root / VERSION_FILE
     try:
-        return int(orjson.loads(mark.read_bytes())["schema_version"])
+        return int(orjson.loads(store.read(VERSION_FILE))["schema_version"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as err:
-        raise LakeDamaged(str(mark), str(err)) from err
+        raise LakeDamaged(f"{store.url}/{VERSION_FILE}", str(err)) from err
 
 
 def create_table(table: TableLog, spec: TableSpec) -> None:
@@ -78,16 +72,9 @@ def add_columns(table: TableLog, spec: TableSpec) -> None:
 
 
 def _first_commit(table: TableLog, spec: TableSpec) -> None:
-    table.folder.mkdir(parents=True, exist_ok=True)
     now_ms = int(time.time() * 1000)
     actions: list[Action] = [
-        {
-            "commitInfo": {
-                "timestamp": now_ms,
-                "operation": "CREATE TABLE",
-                "engineInfo": "gatelens",
-            }
-        },
+        commit_info("CREATE TABLE"),
         {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
         {
             "metaData": {
@@ -108,12 +95,11 @@ def _first_commit(table: TableLog, spec: TableSpec) -> None:
             }
         },
     ]
-    temporary = table.folder / f"_commit_{uuid.uuid4().hex}.json.tmp"
-    write_durably(temporary, b"".join(orjson.dumps(a) + b"\n" for a in actions))
-    try:
-        publish_once(temporary, table.folder / commit_name(0))
-    finally:
-        temporary.unlink(missing_ok=True)
-    fsync_folder(table.folder)
-    fsync_folder(table.location)
-    fsync_folder(table.location.parent)
+    name = f"{table.prefix}/{commit_name(0)}"
+    body = b"".join(orjson.dumps(a) + b"\n" for a in actions)
+    with table.store.drafted(table.prefix, body) as publish:
+        publish(name)
+    table.store.confirm(name)
+    if table.store.is_local:
+        fsync_folder(table.location)
+        fsync_folder(table.location.parent)

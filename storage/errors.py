@@ -5,9 +5,10 @@ StorageError
 │   ├── UnknownTable          no such table in `schemas.TABLES`
 │   ├── InvalidRows           the rows do not fit the table; the caller's mistake
 │   ├── LakeConflict          another writer with the same app_id, or a rewrite of the same files
-│   ├── CommitUncertain       the commit is visible, but the disk did not confirm it
+│   ├── CommitUncertain       the commit may be visible, but the disk or store did not confirm it
 │   ├── LakeTooNew            written by a newer Gatelens
 │   ├── VersionsGone          the log no longer reaches back to the asked version
+│   ├── StoreUnavailable      the object store did not do what was asked (an OSError, too); retry
 │   └── LakeDamaged           a log or data file cannot be read
 ├── DiskLow                   refused before the disk is full; retry later
 ├── CatalogError              catalog.yaml is wrong
@@ -62,8 +63,8 @@ class CommitUncertain(LakeError):
 
     def __init__(self, table: str, version: int, reason: str) -> None:
         super().__init__(
-            f"Version {version} of {table!r} was written, but the disk did not confirm: {reason}.",
-            hint="Look at the disk; then simply retry.",
+            f"Version {version} of {table!r} was written, but that is not confirmed: {reason}.",
+            hint="Look at the disk or the object store; then simply retry.",
         )
         self.version = version
 
@@ -87,6 +88,17 @@ class VersionsGone(LakeError):
         self.table = table
         self.asked = asked
         self.oldest = oldest
+
+
+class StoreUnavailable(LakeError, OSError):
+    """The object store refused, failed or could not be reached. Never holds a credential."""
+
+    def __init__(self, verb: str, path: str, reason: str) -> None:
+        super().__init__(
+            f"The object store did not {verb} {path}: {reason}.",
+            hint="Look at AWS_ENDPOINT_URL, AWS_REGION and the credentials in the environment.",
+        )
+        self.path = path
 
 
 class LakeDamaged(LakeError):

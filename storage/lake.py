@@ -1,4 +1,5 @@
-"""The lake: Delta tables in a folder, written exactly once, by any number of processes.
+"""The lake: Delta tables in a folder or an object store, written exactly once by any number of
+processes.
 
 An append is: conform rows -> one Parquet file per hour, fsynced -> one durable commit that names
 them together with (app_id, app_version). A crash before the commit leaves files nobody refers to,
@@ -8,21 +9,21 @@ which `maintenance` sweeps up; a crash after it is found by `app_version` and no
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import pyarrow as pa
 
 from storage.changes import Changes, read_changes
 from storage.commit import add_action, commit, transaction_action
 from storage.creation import create_table, ensure_lake_version
-from storage.errors import CommitUncertain, LakeError, UnknownTable
+from storage.errors import CommitUncertain, StoreUnavailable, UnknownTable
 from storage.log import FileEntry, Snapshot, TableLog
 from storage.parquet import split_by_hour, write_file
 from storage.physical import conform
 from storage.schemas import TABLES, TableSpec
 from storage.settings import StorageSettings
+from storage.store import Store, open_store
 
 
 class Lake:
@@ -31,14 +32,12 @@ class Lake:
 
     def __init__(self, settings: StorageSettings, *, create: bool = True) -> None:
         """`create` False = only read: a folder that is not there yet is an empty lake."""
-        if "://" in settings.resolved_lake_url:
-            raise LakeError(
-                f"The lake cannot be at {settings.resolved_lake_url.split('://')[0]}://... yet.",
-                hint="Give a folder on a local or network file system.",
-            )
         self.settings = settings
-        self.root = Path(settings.resolved_lake_url).absolute()
-        ensure_lake_version(self.root, create=create)
+        self.store = open_store(settings.resolved_lake_url, settings)
+        self.root = self.store.folder
+        """Local folder of the tables' data files: the lake itself, or the copy of an object store's
+        that `LakeTable.fetch` fills."""
+        ensure_lake_version(self.store, create=create)
         self._lock = threading.Lock()
         self._tables: dict[str, LakeTable] = {}
 
@@ -53,22 +52,27 @@ class Lake:
         found = self._open(name)
         return found if found.log.exists() else None
 
+    def fetch(self, name: str, files: Iterable[FileEntry]) -> None:
+        """`LakeTable.fetch` by name."""
+        self._open(name).fetch(files)
+
     def _open(self, name: str) -> LakeTable:
         with self._lock:
             if name not in self._tables:
                 if name not in TABLES:
                     raise UnknownTable(name)
-                self._tables[name] = LakeTable(TABLES[name], self.root / name)
+                self._tables[name] = LakeTable(TABLES[name], self.store)
             return self._tables[name]
 
 
 class LakeTable:
     """One table. Thread-safe; open it as often as you like."""
 
-    def __init__(self, spec: TableSpec, location: Path) -> None:
+    def __init__(self, spec: TableSpec, store: Store) -> None:
         self.spec = spec
-        self.location = location
-        self.log = TableLog(location)
+        self.store = store
+        self.log = TableLog(store, spec.name)
+        self.location = self.log.location
         self._created = False
 
     def create(self) -> None:
@@ -110,13 +114,28 @@ class LakeTable:
         try:
             for part in split_by_hour(self.spec, rows):
                 entries.append(write_file(self.location, self.spec, part, level=0))
+                self.publish(entries[-1])
             yield entries
         except CommitUncertain:
             raise  # readers may have seen the commit: the files must stay
         except BaseException:
             for entry in entries:
-                (self.location / entry.path).unlink(missing_ok=True)
+                self.discard(entry)
             raise
+
+    def publish(self, entry: FileEntry) -> None:
+        """Bring a data file that was just written to where the lake is. OSError when it fails."""
+        self.store.publish(f"{self.spec.name}/{entry.path}")
+
+    def discard(self, entry: FileEntry) -> None:
+        """Delete a data file that no commit names; what cannot be deleted is swept up later."""
+        with suppress(StoreUnavailable):
+            self.store.delete(f"{self.spec.name}/{entry.path}")
+
+    def fetch(self, files: Iterable[FileEntry]) -> None:
+        """Have the files in `location`. A local lake's are. Raises LakeError and OSError."""
+        if not self.store.is_local:
+            self.store.fetch((f"{self.spec.name}/{f.path}", f.size) for f in files)
 
     def snapshot(self) -> Snapshot:
         """The live files, freshly read from the log."""

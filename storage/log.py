@@ -7,11 +7,11 @@ Reconciliation" and "Delta Log Entries".
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import cast
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ import orjson
 from deltalake import DeltaTable
 
 from storage.errors import LakeDamaged
+from storage.store import Store
 
 Partition = tuple[str, date, int]
 """(tenant, day, hour)."""
@@ -28,6 +29,13 @@ Metadata = dict[str, object]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+def schema_version_of(path: str) -> int:
+    """LAKE_SCHEMA_VERSION of a data file's writer, from its name; 0 = another engine wrote it."""
+    parts = path.rsplit("/", 1)[-1].split("-", 2)
+    known = len(parts) == 3 and parts[1][:1] == "v" and parts[1][1:].isdigit()
+    return int(parts[1][1:]) if known else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,7 @@ class FileEntry:
 
     @property
     def schema_version(self) -> int:
-        """LAKE_SCHEMA_VERSION of the writer; 0 = another engine wrote it."""
-        parts = self.path.rsplit("/", 1)[-1].split("-", 2)
-        known = len(parts) == 3 and parts[1][:1] == "v" and parts[1][1:].isdigit()
-        return int(parts[1][1:]) if known else 0
+        return schema_version_of(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,9 @@ def parse_commit(version: int, data: bytes, origin: str) -> Commit:
     if not data.strip():
         raise LakeDamaged(origin, "the commit file is empty")
     return Commit(version, tuple(adds), tuple(removes), data_change, transactions, metadata)
+
+
+COMMIT_NAME = re.compile(r"[0-9]{20}\.json")
 
 
 def commit_name(version: int) -> str:
@@ -249,19 +257,23 @@ def _find(partitions: Mapping[Partition, Mapping[str, FileEntry]], path: str) ->
 
 
 class TableLog:
-    """The log of one table on a local folder. Thread-safe."""
+    """The log of one table. Thread-safe."""
 
-    def __init__(self, location: Path) -> None:
-        self.location = location
-        self.folder = location / "_delta_log"
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+        self.prefix = f"{name}/_delta_log"
+        self.location = store.folder / name
+        """Local folder of the table's data files."""
+        self.folder = self.location / "_delta_log"
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
 
     def exists(self) -> bool:
         return (
             self._snapshot is not None
-            or (self.folder / commit_name(0)).exists()
-            or (self.folder / "_last_checkpoint").exists()
+            or self.store.exists(f"{self.prefix}/{commit_name(0)}")
+            or self.store.exists(f"{self.prefix}/_last_checkpoint")
         )
 
     def refresh(self) -> Snapshot:
@@ -280,17 +292,17 @@ class TableLog:
 
     def read_commit(self, version: int) -> Commit | None:
         """None when the file is not there (not written yet, or cleaned up)."""
-        path = self.folder / commit_name(version)
+        path = f"{self.prefix}/{commit_name(version)}"
         try:
-            data = path.read_bytes()
+            data = self.store.read(path)
         except FileNotFoundError:
             return None
-        return parse_commit(version, data, str(path))
+        return parse_commit(version, data, f"{self.store.url}/{path}")
 
     def oldest_commit(self) -> int:
         """Lowest version whose commit file is still there; -1 = none."""
-        names = (p.name for p in self.folder.glob("*.json"))
-        return min((int(n[:-5]) for n in names if n[:-5].isdigit()), default=-1)
+        names = (f.path.rsplit("/", 1)[-1] for f in self.store.list(f"{self.prefix}/"))
+        return min((int(n[:-5]) for n in names if COMMIT_NAME.fullmatch(n)), default=-1)
 
     def _read_after(self, version: int) -> list[Commit]:
         commits = []
@@ -302,18 +314,19 @@ class TableLog:
     def checkpoint_version(self) -> int:
         """Version of the newest checkpoint; -1 = none."""
         try:
-            return int(orjson.loads((self.folder / "_last_checkpoint").read_bytes())["version"])
+            return int(orjson.loads(self.store.read(f"{self.prefix}/_last_checkpoint"))["version"])
         except (FileNotFoundError, ValueError, KeyError):
             return -1
 
     def _load(self) -> Snapshot:
         """From scratch: commit files alone where the log is whole, else through the checkpoint."""
-        if self.checkpoint_version() < 0 and (self.folder / commit_name(0)).exists():
+        whole = f"{self.prefix}/{commit_name(0)}"
+        if self.checkpoint_version() < 0 and self.store.exists(whole):
             return Snapshot(-1).apply(self._read_after(-1))
         return self._load_checkpoint()
 
     def _load_checkpoint(self) -> Snapshot:
-        table = DeltaTable(str(self.location))
+        table = self.store.delta(self.name)
         adds = table.get_add_actions(flatten=True)
         partitions: dict[Partition, dict[str, FileEntry]] = {}
         columns = {name: adds.column(name).to_pylist() for name in adds.column_names}

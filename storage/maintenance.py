@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +16,7 @@ from pathlib import Path
 import orjson
 import structlog
 
-from storage.commit import checkpoint, commit, remove_action, write_durably
+from storage.commit import checkpoint, commit, remove_action
 from storage.errors import LakeConflict, LakeDamaged
 from storage.lake import Lake, LakeTable
 from storage.limits import (
@@ -185,16 +184,18 @@ def clean_log(
     # a job at version v still reads v + 1
     keep_from = last if consumed is None else min(last, consumed + 1)
     limit = now.timestamp() - LOG_KEEP_SECONDS
-    for path in sorted(table.log.folder.iterdir()):
-        version = path.name[:20]
-        if not version.isdigit() or int(version) >= (keep_from if path.suffix == ".json" else last):
+    # oldest first: killed half-way, the log still has no hole
+    for found in sorted(table.store.list(f"{table.log.prefix}/"), key=lambda f: f.path):
+        if found.modified_s >= limit:
             continue
-        if path.stat().st_mtime < limit:
-            path.unlink(missing_ok=True)
-            done.log_files_removed += 1
-    for path in table.log.folder.glob("_commit_*.tmp"):
-        if path.stat().st_mtime < limit:
-            path.unlink(missing_ok=True)
+        name = found.path.rsplit("/", 1)[-1]
+        version = name[:20]
+        if version.isdigit():
+            if int(version) < (keep_from if name.endswith(".json") else last):
+                table.store.delete(found.path)
+                done.log_files_removed += 1
+        elif name.endswith(".tmp"):  # of a writer that was killed
+            table.store.delete(found.path)
     return done
 
 
@@ -212,38 +213,27 @@ def sweep(
     """
     done = report or MaintenanceReport()
     now_s = now.timestamp()
-    known = _read_ledger(table.location / LEDGER)
+    known = _read_ledger(table)
     # Order matters: files first, snapshot second, so that a file committed in between is live.
-    on_disk = list(_data_files(table.location))
+    on_disk = list(_data_files(table))
     snapshot = table.snapshot()
     live = {f.path for f in snapshot.files()}
     needed = _unconsumed(table, snapshot, consumed)
     dead: dict[str, float] = {}
-    for relative in on_disk:
+    for relative, size in on_disk:
         if relative in live:
             continue
         since = known.get(relative, now_s)
         if now_s - since < GRACE_SECONDS or relative in needed:
             dead[relative] = since
             continue
-        freed = _delete(table.location / relative)
-        if freed is not None:
-            done.files_swept += 1
-            done.bytes_freed += freed
+        table.store.delete(f"{table.spec.name}/{relative}")
+        done.files_swept += 1
+        done.bytes_freed += size
     if dead != known:
-        _write_ledger(table.location / LEDGER, dead)
+        table.store.replace(f"{table.spec.name}/{LEDGER}", orjson.dumps(dead))
     _remove_empty_folders(table.location)
     return done
-
-
-def _delete(path: Path) -> int | None:
-    """Bytes freed; None when another sweep was faster."""
-    try:
-        size = path.stat().st_size
-        path.unlink()
-    except FileNotFoundError:
-        return None
-    return size
 
 
 def _unconsumed(table: LakeTable, snapshot: Snapshot, consumed: int | None) -> set[str]:
@@ -258,12 +248,14 @@ def _unconsumed(table: LakeTable, snapshot: Snapshot, consumed: int | None) -> s
     return needed
 
 
-def _data_files(location: Path) -> Iterator[str]:
-    for folder, names, files in os.walk(location):
-        names[:] = [n for n in names if not n.startswith("_")]
-        for file in files:
-            if file.endswith(".parquet"):
-                yield os.path.relpath(os.path.join(folder, file), location)
+def _data_files(table: LakeTable) -> Iterator[tuple[str, int]]:
+    """(path relative to the table, bytes) of every data file, live or not."""
+    prefix = f"{table.spec.name}/"
+    for found in table.store.list(prefix):
+        relative = found.path.removeprefix(prefix)
+        hidden = any(part.startswith(("_", ".")) for part in relative.split("/"))
+        if relative.endswith(".parquet") and not hidden:
+            yield relative, found.size
 
 
 def _remove_empty_folders(location: Path) -> None:
@@ -279,14 +271,9 @@ def _remove_empty_folders(location: Path) -> None:
                 continue  # somebody has just put a file there
 
 
-def _read_ledger(path: Path) -> dict[str, float]:
+def _read_ledger(table: LakeTable) -> dict[str, float]:
     try:
-        return {str(k): float(v) for k, v in orjson.loads(path.read_bytes()).items()}
+        data = table.store.read(f"{table.spec.name}/{LEDGER}")
+        return {str(k): float(v) for k, v in orjson.loads(data).items()}
     except (FileNotFoundError, ValueError, AttributeError):
         return {}  # a lost ledger only means that the grace period starts again
-
-
-def _write_ledger(path: Path, dead: Mapping[str, float]) -> None:
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    write_durably(temporary, orjson.dumps(dead))
-    os.replace(temporary, path)

@@ -67,11 +67,12 @@ def run_merge(table: LakeTable, merge: Merge) -> FileEntry:
     actions = [remove_action(f, at_ms=now_ms, data_change=False) for f in merge.files]
     actions.append(add_action(entry, data_change=False))
     try:
+        table.publish(entry)
         commit(table.log, actions, operation="OPTIMIZE", still_valid=still_valid)
     except CommitUncertain:
         raise  # readers may have seen the commit: the file must stay
     except BaseException:
-        (table.location / entry.path).unlink(missing_ok=True)
+        table.discard(entry)
         raise
     return entry
 
@@ -85,6 +86,7 @@ def read_files(table: LakeTable, files: Sequence[FileEntry]) -> pa.Table:
     """
     schema = parquet_schema(table.spec.name)
     dictionary = [f.name for f in schema if f.type == pa.string() and f.name not in LONG_TEXT]
+    table.fetch(files)
     parts = [_read_file(table.location / file.path, file.rows, dictionary) for file in files]
     rows = sum(p.num_rows for p in parts)
     columns = [_joined(parts, field, rows) for field in schema]

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from storage.commit import fsync_file, fsync_folder
 from storage.errors import InvalidRows
+from storage.files import fsync_file, fsync_folder
 from storage.limits import PARTITIONS_PER_COMMIT_MAX, ROW_GROUP_ROWS, TENANT_CHARS_MAX
 from storage.log import FileEntry, Partition
 from storage.physical import parquet_schema, store

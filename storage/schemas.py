@@ -17,7 +17,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-LAKE_SCHEMA_VERSION = 1
+LAKE_SCHEMA_VERSION = 2
 """Raised with every change of columns. A lake written by a newer version is refused on opening."""
 
 PARTITION_COLUMNS = ("tenant", "day", "hour")
@@ -377,6 +377,91 @@ ALERT_EVENTS = TableSpec(
     ),
 )
 
+TRACES = TableSpec(
+    name="traces",
+    description=(
+        "Traces summed up: partial rows per trace, one per batch of its spans. Add up spans and "
+        "errors, take the earliest start, the latest end and the earliest root."
+    ),
+    tier="raw",
+    sort=("time",),
+    bloom=("trace_id",),
+    columns=(
+        _c("time", TIMESTAMP, "Start of the earliest span of the batch, UTC."),
+        _TENANT,
+        _c("trace_id", _s, "32 lower-case hex digits."),
+        _c("start_time_unix_nano", _i64, "Earliest start.", "ns"),
+        _c("end_time_unix_nano", _i64, "Latest end.", "ns"),
+        _c("rooted", pa.bool_(), "Whether the root columns are of a span without a parent."),
+        _c("root_start_time_unix_nano", _i64, "Start of that span.", "ns"),
+        _c("root_span_id", _s, "The span without a parent; the earliest when none came."),
+        _c("root_service", _s, "Its service.name."),
+        _c("root_name", _s, "Its name."),
+        _c("environment", _s, "Its environment."),
+        _c("spans", _i64, "Spans in the batch.", "spans"),
+        _c("errors", _i64, "Of those, spans with status ERROR.", "spans"),
+        _c("services", pa.list_(_s), "Distinct service names, sorted."),
+    ),
+)
+
+SERVICE_EDGES = TableSpec(
+    name="service_edges",
+    description=(
+        "Calls between services per hour and latency bucket: partial sums, add them up. Rows may "
+        "be negative: they correct what late spans changed."
+    ),
+    tier="hour",
+    sort=("source", "target", "time"),
+    columns=(
+        _c("time", TIMESTAMP, "Start of the hour of the called span, UTC."),
+        _TENANT,
+        _c("source", _s, "service.name of the caller."),
+        _c("target", _s, "service.name of the called."),
+        _c("bucket", _i16, "Latency bucket of the called span, as in latency_minute."),
+        _c("calls", _i64, "Number of calls.", "calls"),
+        _c("errors", _i64, "Of those, failed: status ERROR, or 5xx.", "calls"),
+    ),
+)
+
+ATTRIBUTE_KEYS = TableSpec(
+    name="attribute_keys",
+    description="Which attributes spans and logs carry, per hour: partial sums, add them up.",
+    tier="hour",
+    sort=("source", "key", "time"),
+    columns=(
+        _c("time", TIMESTAMP, "Start of the hour, UTC."),
+        _TENANT,
+        _c("source", _s, "spans."),
+        _c("place", _s, "attributes or resource_attributes."),
+        _c("service_name", _s, "Resource attribute service.name."),
+        _c("key", _s, "Name of the attribute."),
+        _c("records", _i64, "Records that carry it.", "records"),
+    ),
+)
+
+BILLING_LINES = TableSpec(
+    name="billing_lines",
+    description="Invoice lines of closed months, as they were when the month was closed.",
+    tier="day",
+    sort=("consumer", "time"),
+    columns=(
+        _c("time", TIMESTAMP, "Start of the month in the zone it was closed in, UTC."),
+        _TENANT,
+        _c("month_end", TIMESTAMP, "End of the month, UTC."),
+        _c("closed_at", TIMESTAMP, "When it was closed."),
+        _c("consumer", _s, "Consumer application."),
+        _c("plan", _s, "Its plan then."),
+        _c("product", _s, "Product of the plan; NULL = every product."),
+        _c("currency", _s, "ISO 4217."),
+        _c("line", _i32, "Position on the invoice, from 1."),
+        _c("kind", _s, "flat, free, calls, included, overage, tier or tier_flat."),
+        _c("quantity", _i64, "Requests; 1 for a flat price."),
+        _c("unit_price", _s, "Decimal, as text."),
+        _c("amount", _s, "Decimal with two places, as text; quantity x unit_price, rounded."),
+        _c("requests", _i64, "Counted requests of the whole month (on every line).", "requests"),
+    ),
+)
+
 TABLES: Mapping[str, TableSpec] = MappingProxyType(
     {
         spec.name: spec
@@ -384,6 +469,7 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
             REQUESTS, SPANS, LOGS, METRICS, REJECTS,
             _usage("minute"), _usage("hour"), _usage("day"),
             _latency("minute"), _latency("hour"), _latency("day"),
+            TRACES, SERVICE_EDGES, ATTRIBUTE_KEYS, BILLING_LINES,
             ALERT_EVENTS,
         )
     }

@@ -93,7 +93,8 @@ class ReadSession:
         # Temporary views belong to the cursor alone, so queries side by side see their own files.
         for name in sorted({w.lower() for w in _WORD.findall(sql)} & TABLES.keys()):
             chosen = files[name] if name in files else self.files(name, start, end)
-            body = view_sql(cursor, name, self.lake.root / name, chosen)
+            self.lake.fetch(name, chosen)
+            body = view_sql(cursor, name, self.lake.root / name, [f.path for f in chosen])
             cursor.execute(f"CREATE TEMP VIEW {quoted(name)} AS {body}")
 
     def files(
@@ -134,5 +135,7 @@ def connect(
     for name in TABLES:
         table = lake.existing(name)
         files = [] if table is None else table.snapshot().select(tenant, low, high)
-        con.execute(f"CREATE VIEW {quoted(name)} AS {view_sql(con, name, lake.root / name, files)}")
+        lake.fetch(name, files)
+        body = view_sql(con, name, lake.root / name, [f.path for f in files])
+        con.execute(f"CREATE VIEW {quoted(name)} AS {body}")
     return con

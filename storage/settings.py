@@ -14,7 +14,10 @@ class StorageSettings:
     """Folder of everything: lake, state, write-ahead log."""
 
     lake_url: str = ""
-    """Folder of the tables; '' = `<data_dir>/lake`."""
+    """Folder of the tables, or s3://bucket/prefix; '' = `<data_dir>/lake`."""
+
+    lake_cache_mb: int = 10_240
+    """Megabytes of local copies kept of a lake in an object store; a query may need no more."""
 
     state_url: str = ""
     """SQLAlchemy URL of the small state; '' = SQLite in `<data_dir>/state.sqlite`."""

@@ -13,34 +13,33 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import duckdb
 import pyarrow as pa
 
-from storage.errors import LakeError, SqlError, SqlFailed, SqlTimeout
-from storage.lake import Lake
-from storage.log import FileEntry
+from storage.errors import SqlError, SqlFailed, SqlTimeout
 from storage.macros import create_macros
 from storage.schemas import TABLES
-from storage.settings import StorageSettings
 from storage.sql_bounds import time_bounds
 from storage.sql_guard import Tree, check_tree, position_of
 from storage.views import literal, quoted, view_sql
-from storage.wire import Answer, Request, read_request, write_answer
+from storage.wire import Answer, Files, Request, read_files, read_request, write_answer
+
+Wanted = dict[str, list[int | None]]
+"""As `Answer.wanted`."""
 
 
 def main() -> None:
-    """Serve until stdin closes. Argument: the lake's location."""
-    lake = Lake(StorageSettings(lake_url=sys.argv[1]), create=False)
+    """Serve until stdin closes. Argument: bytes of memory on top of what starting takes."""
     incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a stray print must not end up between two answers
-    _limit_process(int(sys.argv[2]))
+    _limit_process(int(sys.argv[1]))
     write_answer(outgoing, Answer(ready=True))
     while (request := read_request(incoming)) is not None:
-        _answer(lake, request, outgoing)
+        _answer(request, incoming, outgoing)
 
 
 def _limit_process(memory_bytes: int) -> None:
@@ -51,14 +50,21 @@ def _limit_process(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def _answer(lake: Lake, request: Request, outgoing: BinaryIO) -> None:
+def _answer(request: Request, incoming: BinaryIO, outgoing: BinaryIO) -> None:
     started = time.monotonic()
+
+    def ask(wanted: Wanted) -> Files:
+        write_answer(outgoing, Answer(wanted=wanted))
+        found = read_files(incoming)
+        if found is None:  # the server went away
+            raise SystemExit(0)
+        return found
+
     try:
-        table, truncated = execute(lake, request)
-    except (SqlError, LakeError) as err:
+        table, truncated = execute(request, ask)
+    except SqlError as err:
         answer = Answer(error=type(err).__name__, message=str(err))
-        if isinstance(err, SqlError):
-            answer.line, answer.column = err.line, err.column
+        answer.line, answer.column = err.line, err.column
         write_answer(outgoing, answer)
         return
     except MemoryError:
@@ -71,8 +77,9 @@ def _answer(lake: Lake, request: Request, outgoing: BinaryIO) -> None:
 OUT_OF_MEMORY = "The query needs more memory than it may have."
 
 
-def execute(lake: Lake, request: Request) -> tuple[pa.Table, bool]:
-    """Run a request; (rows, whether rows were left out). Raises SqlError."""
+def execute(request: Request, ask: Callable[[Wanted], Files]) -> tuple[pa.Table, bool]:
+    """Run a request; (rows, whether rows were left out). `ask` hands out the files for tables and
+    times. Raises SqlError."""
     con = duckdb.connect(
         config={
             "threads": 2,
@@ -80,13 +87,17 @@ def execute(lake: Lake, request: Request) -> tuple[pa.Table, bool]:
             "temp_directory": "",
         }
     )
+    root = ""
     try:
         tree = _parse(con, request.sql)
         check_tree(tree, sql=request.sql)
-        _prepare(con, lake, request, tree)
+        con.execute("SET TimeZone = 'UTC'")
+        files = ask(_wanted(con, request, tree))
+        root = files.root
+        _prepare(con, files)
         return _run(con, request)
     except duckdb.Error as err:
-        raise _explain(err, request.sql, lake.root) from err
+        raise _explain(err, request.sql, root) from err
     finally:
         con.close()
 
@@ -98,33 +109,32 @@ def _parse(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, object]:
     return cast("dict[str, object]", json.loads(row[0] if row else "{}"))
 
 
-def _prepare(con: duckdb.DuckDBPyConnection, lake: Lake, request: Request, tree: Tree) -> None:
-    """Views over the tenant's files, then no way back."""
+def _wanted(con: duckdb.DuckDBPyConnection, request: Request, tree: Tree) -> Wanted:
+    """The tables the query may name, and the stretch of time it can ask of each."""
+    words = request.sql.lower()
+    wanted: Wanted = {}
+    for name in TABLES:
+        if name in words:
+            bounds = time_bounds(con, tree, name, request.params)
+            wanted[name] = [bounds.start_us, bounds.end_us]
+    return wanted
+
+
+def _prepare(con: duckdb.DuckDBPyConnection, files: Files) -> None:
+    """Views over the files, then no way back."""
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET errors_as_json = true")
     create_macros(con)
-    words = request.sql.lower()
-    chosen: dict[str, list[FileEntry]] = {}
-    for name in TABLES:
-        table = lake.existing(name) if name in words else None
-        chosen[name] = []
-        if table is not None:
-            bounds = time_bounds(con, tree, name)
-            select = table.snapshot().select
-            chosen[name] = select(request.tenant, bounds.start_us, bounds.end_us)
-    paths = ", ".join(
-        literal(str(lake.root / name / f.path)) for name, files in chosen.items() for f in files
-    )
+    root = Path(files.root)
+    paths = ", ".join(literal(str(root / n / p)) for n, ps in files.tables.items() for p in ps)
     con.execute(f"SET allowed_paths = [{paths}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET autoload_known_extensions = false")
     con.execute("SET autoinstall_known_extensions = false")
     con.execute("SET python_enable_replacements = false")
-    for name, files in chosen.items():
-        if name in words:
-            con.execute(
-                f"CREATE VIEW {quoted(name)} AS {view_sql(con, name, lake.root / name, files)}"
-            )
+    for name, chosen in files.tables.items():
+        body = view_sql(con, name, root / name, chosen)
+        con.execute(f"CREATE VIEW {quoted(name)} AS {body}")
     con.execute("SET lock_configuration = true")
 
 
@@ -144,7 +154,7 @@ def _run(con: duckdb.DuckDBPyConnection, request: Request) -> tuple[pa.Table, bo
     return pa.Table.from_batches(batches, schema=reader.schema), False
 
 
-def _explain(err: duckdb.Error, sql: str, root: Path) -> SqlError:
+def _explain(err: duckdb.Error, sql: str, root: str) -> SqlError:
     """One sentence with a position, without our folder names."""
     text = str(err)
     brace = text.find("{")
@@ -152,7 +162,7 @@ def _explain(err: duckdb.Error, sql: str, root: Path) -> SqlError:
         found = cast("Mapping[str, object]", json.loads(text[brace:])) if brace >= 0 else {}
     except ValueError:
         found = {}
-    message = str(found.get("exception_message", text)).split("\n")[0].replace(str(root), "")
+    message = str(found.get("exception_message", text)).split("\n")[0].replace(root, "")
     if isinstance(err, duckdb.OutOfMemoryException):
         return SqlTimeout(OUT_OF_MEMORY, hint="Narrow the time range or select less.")
     if isinstance(err, (duckdb.PermissionException, duckdb.IOException)):

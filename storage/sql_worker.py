@@ -15,13 +15,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from storage import errors
-from storage.errors import SqlBusy, SqlCancelled, SqlError, SqlFailed, SqlTimeout
+from storage.errors import (
+    LakeError,
+    SqlBusy,
+    SqlCancelled,
+    SqlError,
+    SqlFailed,
+    SqlTimeout,
+)
+from storage.lake import Lake
 from storage.limits import (
     SQL_CONCURRENCY_MAX,
     SQL_MEMORY_BYTES_MAX,
@@ -33,7 +41,7 @@ from storage.limits import (
 )
 from storage.settings import StorageSettings
 from storage.sql_guard import check_text
-from storage.wire import Answer, AnswerReader, Request, encode_request
+from storage.wire import Answer, AnswerReader, Files, Request, encode_files, encode_request
 
 _START_SECONDS_MAX = 30.0
 """A worker that is not ready by then is broken. Starting takes about half a second."""
@@ -61,12 +69,11 @@ class SqlResult:
 class _Worker:
     """One process. Not thread-safe; one query at a time."""
 
-    def __init__(self, settings: StorageSettings, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
-        lake = os.path.abspath(settings.resolved_lake_url)
         # -P: the current folder is not on sys.path, so nothing lying there gets imported
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "storage.sql_process", lake, str(memory_bytes)],
+            [sys.executable, "-P", "-m", "storage.sql_process", str(memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -86,14 +93,26 @@ class _Worker:
             ) from err
 
     def run(
-        self, request: Request, deadline: float, cancelled: threading.Event | None
+        self,
+        request: Request,
+        find: Callable[[Mapping[str, Sequence[int | None]]], Files],
+        deadline: float,
+        cancelled: threading.Event | None,
     ) -> tuple[Answer, pa.Table | None]:
+        """`find` gets what `Answer.wanted` says and gives the files."""
+        self._send(encode_request(request))
+        answer, table = self._receive(deadline, cancelled)
+        if answer.wanted is None:
+            return answer, table
+        self._send(encode_files(find(answer.wanted)))
+        return self._receive(deadline, cancelled)
+
+    def _send(self, data: bytes) -> None:
         try:
-            self._stdin.write(encode_request(request))
+            self._stdin.write(data)
             self._stdin.flush()
         except BrokenPipeError as err:
             raise SqlFailed("The SQL worker has died; try again.") from err
-        return self._receive(deadline, cancelled)
 
     def _receive(
         self, deadline: float, cancelled: threading.Event | None
@@ -154,6 +173,7 @@ class SqlPool:
         self._lock = threading.Lock()
         self._waiting = 0
         self._idle: list[_Worker] = []
+        self._lake: Lake | None = None
         self._closed = False
 
     def run(
@@ -218,7 +238,9 @@ class SqlPool:
         worker = self._take(request.memory_bytes)
         try:
             deadline = time.monotonic() + bounds.seconds_max
-            answer, table = worker.run(request, deadline, cancelled)
+            answer, table = worker.run(
+                request, lambda wanted: self._find(request.tenant, wanted), deadline, cancelled
+            )
         except BaseException:
             worker.kill()
             raise
@@ -234,7 +256,27 @@ class SqlPool:
                 if worker.memory_bytes == memory_bytes:
                     self._idle.remove(worker)
                     return worker
-        return _Worker(self._settings, memory_bytes)
+        return _Worker(memory_bytes)
+
+    def _find(self, tenant: str, wanted: Mapping[str, Sequence[int | None]]) -> Files:
+        """The tenant's files that can hold rows of the wanted times, here to be read."""
+        try:
+            lake = self._open_lake()
+            tables: dict[str, list[str]] = {}
+            for name, (start_us, end_us) in wanted.items():
+                table = lake.existing(name)
+                files = [] if table is None else table.snapshot().select(tenant, start_us, end_us)
+                lake.fetch(name, files)
+                tables[name] = [f.path for f in files]
+        except (LakeError, OSError) as err:
+            raise SqlFailed(str(err)) from err
+        return Files(str(lake.root), tables)
+
+    def _open_lake(self) -> Lake:
+        with self._lock:
+            if self._lake is None:
+                self._lake = Lake(self._settings, create=False)
+            return self._lake
 
     def _give_back(self, worker: _Worker) -> None:
         with self._lock:

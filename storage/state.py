@@ -136,6 +136,53 @@ outbox = Table(
     Index("outbox_due", "delivered_at", "next_attempt_at"),
 )
 
+alert_told = Table(  # who heard of an alert, on routes with escalation or people who take turns
+    "alert_told",
+    metadata,
+    Column("group_key", String(64), primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("fired_at", Float, nullable=False),  # of the firing that was told
+    Column("told_at", Float, nullable=False),  # first time, epoch seconds; escalation counts on it
+    Column("level", Integer, nullable=False),  # steps of escalation taken so far
+    Column("channels", Text, nullable=False),  # JSON: they are told the end as well
+)
+
+on_call_overrides = Table(
+    "on_call_overrides",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("rotation", String(200), nullable=False),
+    Column("channel", String(200), nullable=False),
+    Column("starts_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("author", String(200), nullable=False),
+    Index("on_call_overrides_by_end", "ends_at"),
+)
+
+maintenance_windows = Table(
+    "maintenance_windows",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(200), nullable=False),
+    Column("matchers", Text, nullable=False),  # JSON: list of [label, operator, value]; [] = all
+    Column("starts_at", Float, nullable=False),
+    Column("ends_at", Float),  # NULL = recurs until somebody ends it
+    Column("recurs", Text),  # JSON: days and hours; NULL = once, from start to end
+    Column("author", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+alert_rules = Table(  # every version of every rule made on screen; the newest one counts
+    "alert_rules",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("version", Integer, primary_key=True),  # from 1
+    Column("source", Text),  # YAML of the one rule; NULL = deleted by this version
+    Column("author", String(200), nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
 import_positions = Table(
     "import_positions",
     metadata,

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from storage.log import FileEntry
+from storage.log import schema_version_of
 from storage.schemas import LAKE_SCHEMA_VERSION, PARTITION_COLUMNS, TABLES, TableSpec
 
 _SCALARS = {
@@ -47,21 +47,22 @@ def literal(text: str) -> str:
 
 
 def view_sql(
-    con: duckdb.DuckDBPyConnection, table: str, location: Path, files: Sequence[FileEntry]
+    con: duckdb.DuckDBPyConnection, table: str, location: Path, files: Sequence[str]
 ) -> str:
     """SELECT behind a table's view: every documented column plus day and hour, in order.
 
-    No files = an empty relation of the right types. Files of an older schema read as NULL in the
-    columns that came later.
+    `files`: paths below `location`, which must be there when the view is asked; none = an empty
+    relation of the right types. Files of an older schema read as NULL in the columns that came
+    later.
     """
     spec = TABLES[table]
     if not files:
         columns = ", ".join(f"CAST(NULL AS {t}) AS {quoted(n)}" for n, t in view_columns(spec))
         return f"SELECT {columns} WHERE false"
-    paths = ", ".join(literal(str(location / f.path)) for f in files)
+    paths = ", ".join(literal(str(location / f)) for f in files)
     source = f"read_parquet([{paths}], {_HIVE})"
     present: set[str] | None = None
-    if any(f.schema_version != LAKE_SCHEMA_VERSION for f in files):
+    if any(schema_version_of(f) != LAKE_SCHEMA_VERSION for f in files):
         # costs a look into every file when binding, so only where columns can differ
         source = f"read_parquet([{paths}], {_HIVE}, union_by_name = true)"
         present = {row[0] for row in con.execute(f"DESCRIBE FROM {source}").fetchall()}

@@ -4,15 +4,18 @@
 request: u32 length | JSON
 answer:  u32 length | JSON | u64 length | Arrow IPC stream (length 0 = none)
 ```
+
+A query is two exchanges: the worker reads the request and answers which tables and times it wants;
+the server sends the files that can hold them (the worker itself knows of no other) and gets rows.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import orjson
 import pyarrow as pa
@@ -41,25 +44,56 @@ class Answer:
     message: str = ""
     line: int | None = None
     column: int | None = None
+    wanted: dict[str, list[int | None]] | None = None
+    """Table -> [start, end) in microseconds since 1970, None = unbounded: asks for `Files`."""
     truncated: bool = False
     elapsed_ms: float = 0.0
 
 
+@dataclass(slots=True)
+class Files:
+    """Data files for a query, as answer to `Answer.wanted`."""
+
+    root: str
+    """Local folder of the tables."""
+    tables: dict[str, list[str]]
+    """Table -> paths below `<root>/<table>`."""
+
+
 def encode_request(request: Request) -> bytes:
     """Parameters may be text, numbers, booleans, None, dates and datetimes, and lists of them."""
-    body = asdict(request) | {"params": _pack(request.params)}
-    data = orjson.dumps(body)
-    return _U32.pack(len(data)) + data
+    return _framed(asdict(request) | {"params": _pack(request.params)})
+
+
+def encode_files(files: Files) -> bytes:
+    return _framed(asdict(files))
 
 
 def read_request(source: BinaryIO) -> Request | None:
     """None at the end of the stream."""
+    body = _read(source)
+    if body is None:
+        return None
+    body["params"] = _unpack(body["params"])
+    return Request(**cast("dict[str, Any]", body))
+
+
+def read_files(source: BinaryIO) -> Files | None:
+    """None at the end of the stream."""
+    body = _read(source)
+    return None if body is None else Files(**cast("dict[str, Any]", body))
+
+
+def _framed(body: Mapping[str, object]) -> bytes:
+    data = orjson.dumps(body)
+    return _U32.pack(len(data)) + data
+
+
+def _read(source: BinaryIO) -> dict[str, object] | None:
     head = source.read(_U32.size)
     if len(head) < _U32.size:
         return None
-    body = orjson.loads(source.read(_U32.unpack(head)[0]))
-    body["params"] = _unpack(body["params"])
-    return Request(**body)
+    return cast("dict[str, object]", orjson.loads(source.read(_U32.unpack(head)[0])))
 
 
 def write_answer(target: BinaryIO, answer: Answer, table: pa.Table | None = None) -> None:

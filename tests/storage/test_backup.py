@@ -102,7 +102,7 @@ def test_a_folder_in_use_is_never_overwritten(
 ) -> None:
     filled(lake, 1)
     backup(settings, tmp_path / "backup")
-    with pytest.raises(BackupError, match="is not empty.*new data folder"):
+    with pytest.raises(BackupError, match="is not empty.*into a new place"):
         restore(tmp_path / "backup", settings)
     with pytest.raises(BackupError, match=f"no {MANIFEST}"):
         restored(tmp_path, tmp_path / "c")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from storage import commit as commit_module
+from storage import store as store_module
 from storage.creation import VERSION_FILE
 from storage.errors import (
     CommitUncertain,
@@ -154,14 +154,14 @@ def test_second_writer_with_the_same_app_id_is_refused(
     """Both have read version 1 of the application; only one may become version 2."""
     ours, theirs = lake.table("requests"), Lake(settings).table("requests")
     ours.append(requests(1), app_id="w", app_version=1)
-    original = commit_module.write_durably
+    original = store_module.write_durably
 
     def overtaken(path: Path, data: bytes) -> None:
-        monkeypatch.setattr(commit_module, "write_durably", original)
+        monkeypatch.setattr(store_module, "write_durably", original)
         theirs.append(requests(1), app_id="w", app_version=2)
         original(path, data)
 
-    monkeypatch.setattr(commit_module, "write_durably", overtaken)
+    monkeypatch.setattr(store_module, "write_durably", overtaken)
     with pytest.raises(LakeConflict, match="'w' went from 1 to 2"):
         ours.append(requests(1), app_id="w", app_version=2)
     assert sum(f.rows for f in ours.snapshot().files()) == 2
@@ -203,7 +203,7 @@ def test_a_commit_that_fails_leaves_no_files(lake: Lake, monkeypatch: pytest.Mon
     def full_disk(*_args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(commit_module, "write_durably", full_disk)
+    monkeypatch.setattr(store_module, "write_durably", full_disk)
     with pytest.raises(OSError, match="No space left"):
         table.append(requests(3), app_id="w", app_version=1)
     assert list(table.location.rglob("*.parquet")) == []
@@ -218,7 +218,7 @@ def test_a_disk_that_fails_after_the_commit_is_visible_loses_nothing(
     def failing(path: Path) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(commit_module, "fsync_folder", failing)
+    monkeypatch.setattr(store_module, "fsync_folder", failing)
     with pytest.raises(CommitUncertain, match="Version 1 .*Input/output error.*retry"):
         table.append(requests(3), app_id="w", app_version=1)
     monkeypatch.undo()
@@ -227,8 +227,8 @@ def test_a_disk_that_fails_after_the_commit_is_visible_loses_nothing(
 
 
 def test_a_place_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LakeError, match="cannot be at s3://"):
-        Lake(StorageSettings(lake_url="s3://user:secret@bucket/x"))
+    with pytest.raises(LakeError, match="cannot be at gs://"):
+        Lake(StorageSettings(lake_url="gs://bucket/x"))
 
 
 def test_other_delta_readers_see_rows_descriptions_and_transactions(lake: Lake) -> None:

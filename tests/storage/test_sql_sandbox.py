@@ -428,14 +428,15 @@ def test_even_without_guards_the_engine_opens_only_the_tenants_files(
 ) -> None:
     """Belt and braces: the same connection a worker uses, asked directly."""
     from storage.sql_process import _prepare
-    from storage.wire import Request
+    from storage.wire import Files
 
     lake = Lake(settings)
     lake.table("requests").append(requests(1), app_id="w", app_version=1)
     lake.table("requests").append(requests(1, tenant="b"), app_id="w", app_version=2)
     theirs = next(f for f in lake.table("requests").snapshot().files() if f.tenant == "b")
+    ours = [f.path for f in lake.table("requests").snapshot().select("default")]
     con = duckdb.connect()
-    _prepare(con, lake, Request("SELECT * FROM requests", "default", [], 1, 1, 10**9), {})
+    _prepare(con, Files(str(lake.root), {"requests": ours}))
     for sql in (
         f"SELECT * FROM read_parquet('{lake.root / 'requests' / theirs.path}')",
         "SELECT * FROM read_text('/etc/passwd')",
