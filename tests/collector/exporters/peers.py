@@ -1,0 +1,82 @@
+"""Senders in other languages, built with their own tools from their own registries.
+
+Each is built once per machine, in a cache folder, at the versions its manifest pins. Where the
+toolchain is missing or the registry cannot be reached, the test is skipped and says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CACHE = Path(tempfile.gettempdir()) / "gatelens-test-senders"
+BUILD_WITHIN_S = 400
+SEND_WITHIN_S = 60
+
+
+def javascript() -> list[str]:
+    """Command of the Node sender."""
+    folder = _built("js", "npm", [["npm", "install", "--no-audit", "--no-fund", "--silent"]])
+    return ["node", str(folder / "send.mjs")]
+
+
+def go() -> list[str]:
+    """Command of the Go sender."""
+    return [str(_built("go", "go", [["go", "build", "-o", "sender", "."]]) / "sender")]
+
+
+def java() -> list[str]:
+    """Command of the Java sender; JDK 11 and later run a source file as it is."""
+    copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
+    compile_ = ["javac", "-encoding", "UTF-8", "-cp", "lib/*", "-d", "classes", "Send.java"]
+    folder = _built("java", "mvn", [copy, compile_])
+    return ["java", "-cp", f"{folder / 'lib'}/*:{folder / 'classes'}", "Send"]
+
+
+def send(command: Sequence[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a sender to its end; it ends with 0 when no exporter had anything to complain about."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
+    return subprocess.run(
+        [*command, *arguments],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=SEND_WITHIN_S,
+        check=False,
+    )
+
+
+def _built(language: str, tool: str, steps: Sequence[Sequence[str]]) -> Path:
+    """The folder of a sender that has been built, now or by an earlier run."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"NOT TESTED: {tool} is not installed, so no {language} exporter has sent")
+    source = HERE / language
+    files = sorted(f for f in source.iterdir() if f.is_file())
+    content = hashlib.sha256(b"\0".join(f.name.encode() + f.read_bytes() for f in files))
+    folder = CACHE / f"{language}-{content.hexdigest()[:16]}"
+    if (folder / "built").exists():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in files:
+        shutil.copy(file, folder)
+    for step in steps:
+        done = subprocess.run(
+            step, cwd=folder, capture_output=True, text=True, timeout=BUILD_WITHIN_S, check=False
+        )
+        if done.returncode:
+            said = (done.stderr or done.stdout)[-2000:]
+            # A sender that does not compile is a mistake of ours, a missing registry is not.
+            if step[0] in ("npm", "mvn") or "dial tcp" in said or "proxy" in said:
+                pytest.skip(f"NOT TESTED: {' '.join(step)} failed: {said}")
+            pytest.fail(f"{' '.join(step)} failed: {said}")
+    (folder / "built").touch()
+    return folder
