@@ -124,7 +124,7 @@ class HttpApp:
             await self._take(scope, source, send, _ingest_format(path))
         elif path in ("/healthz", "/readyz", "/metrics") and scope["method"] in ("GET", "HEAD"):
             await self._operations(scope, receive, send)
-        elif (api := find_api(path)) is not None:
+        elif (api := find_api(scope["method"], path)) is not None:
             await self._receivers(scope, source, send, api)
         else:
             await self._fail(UnknownPath(), parse_head(scope["headers"]), "", source, send)

@@ -75,8 +75,8 @@ class NativeApi(ABC):
     """Whether `prepare` wants the decompressed body too."""
 
     @abstractmethod
-    def takes(self, path: str) -> bool:
-        """Whether a path is this protocol's."""
+    def takes(self, method: str, path: str) -> bool:
+        """Whether a request is this protocol's."""
 
     def other(self, request: Request) -> Reply | None:
         """The answer to what is no data (health, handshakes); None = it is data."""

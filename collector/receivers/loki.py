@@ -27,7 +27,7 @@ from collector.receivers.api import NativeApi, Reply, Request
 from collector.receivers.descriptors import build_messages
 from collector.receivers.gateway_records import NAME_FIELD, gateway_of, named_gateway
 from collector.receivers.loki_labels import LEVELS, parse_labels, resource_of
-from collector.receivers.otlp_wire import envelope, hex_id, log_record, rendered
+from collector.receivers.otlp_wire import envelope, hex_id, log_record, rendered, to_json
 from collector.receivers.severity import severity_number
 from collector.receivers.times import rfc3339_ns
 from collector.receivers.translated import TranslatedFormat, Translation
@@ -96,7 +96,7 @@ def _gateway_line(
     if gateway is None:
         return None, b""
     # The node and cluster that APIPark puts into the labels are fields of its record.
-    return gateway, orjson.dumps({**labels, **record})
+    return gateway, to_json({**labels, **record})
 
 
 def _record(entry: _Entry, labels: Mapping[str, str], received_ns: int) -> bytes:
@@ -212,7 +212,7 @@ class LokiApi(NativeApi):
 
     format = LOKI
 
-    def takes(self, path: str) -> bool:
+    def takes(self, method: str, path: str) -> bool:
         return path in ("/loki/api/v1/push", "/api/prom/push")
 
     def content(self, request: Request) -> Content:

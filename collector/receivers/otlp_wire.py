@@ -8,6 +8,7 @@ official classes.
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -63,9 +64,18 @@ def pair(key: str, value: str) -> bytes:
     return block(b"\x0a", key.encode("utf-8", "replace")) + block(b"\x12", inner)
 
 
+def to_json(value: object) -> bytes:
+    """JSON of a decoded JSON value, of whatever size its numbers are and whatever its text holds:
+    what a sender can write must not fail here."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()
+
+
 def rendered(value: object) -> str:
     """A JSON value as the text an attribute column holds: text as is, anything else as JSON."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else to_json(value).decode()
 
 
 def pairs(tag: bytes, attributes: Mapping[str, str] | Iterable[tuple[str, str]]) -> bytes:

@@ -7,13 +7,23 @@ from types import MappingProxyType
 
 from collector.payload import Format
 from collector.receivers.api import NativeApi
+from collector.receivers.elasticsearch_api import ElasticsearchApi
+from collector.receivers.firehose import FirehoseApi
 from collector.receivers.loki import LokiApi
+from collector.receivers.splunk_hec import SplunkHecApi
+from collector.receivers.zipkin import ZipkinApi
 
-_APIS: tuple[NativeApi, ...] = (LokiApi(),)
+_APIS: tuple[NativeApi, ...] = (
+    LokiApi(),
+    SplunkHecApi(),
+    ZipkinApi(),
+    FirehoseApi(),
+    ElasticsearchApi(),  # last: its index names take almost any path
+)
 
 RECEIVER_FORMATS: Mapping[str, Format] = MappingProxyType({a.format.name: a.format for a in _APIS})
 
 
-def find_api(path: str) -> NativeApi | None:
-    """The endpoint that takes a path, None if there is none."""
-    return next((api for api in _APIS if api.takes(path)), None)
+def find_api(method: str, path: str) -> NativeApi | None:
+    """The endpoint that takes a request, None if there is none."""
+    return next((api for api in _APIS if api.takes(method, path)), None)
