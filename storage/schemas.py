@@ -407,8 +407,8 @@ TRACES = TableSpec(
 SERVICE_EDGES = TableSpec(
     name="service_edges",
     description=(
-        "Calls between services per hour and latency bucket: partial sums, add them up. Rows may "
-        "be negative: they correct what late spans changed."
+        "Calls between services per hour and latency bucket: partial sums, add them up. Late "
+        "spans add rows to their own hour."
     ),
     tier="hour",
     sort=("source", "target", "time"),

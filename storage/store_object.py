@@ -8,13 +8,14 @@ the environment alone (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 import obstore
@@ -25,6 +26,9 @@ from obstore.store import S3Store
 from storage.errors import LakeError, StoreUnavailable
 from storage.store import StoredFile
 from storage.store_cache import FileCache
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _FETCH_THREADS = 8
 """Downloads at once: one stream of an object store is slow, eight fill a line."""
@@ -69,7 +73,7 @@ class ObjectStore:
 
     def open(self, path: str) -> BinaryIO:
         with self._explained("read", path):
-            return cast("BinaryIO", obstore.open_reader(self._store, path))
+            return io.BufferedReader(_Parts(obstore.open_reader(self._store, path)))
 
     def exists(self, path: str) -> bool:
         try:
@@ -165,6 +169,31 @@ class ObjectStore:
             raise FileNotFoundError(f"{self.url}/{path}") from err
         except BaseError as err:
             raise StoreUnavailable(verb, f"{self.url}/{path}", _without_secrets(err)) from None
+
+
+class _Parts(io.RawIOBase):
+    """Ranged reads of an object as a Python file."""
+
+    def __init__(self, source: obstore.ReadableFile) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._source.tell()
+
+    def readinto(self, buffer: Buffer) -> int:
+        target = memoryview(buffer).cast("B")
+        data = bytes(self._source.read(len(target)))
+        target[: len(data)] = data
+        return len(data)
 
 
 def _without_secrets(err: Exception) -> str:

@@ -151,14 +151,14 @@ def test_leaving_out_what_the_bounds_leave_out_changes_no_answer(
     for name, step in (("requests", 37), ("spans", 41)):
         con.execute(f"CREATE TABLE {name} AS {series.format(step)} FROM range(60) t(i)")
     sql = f"SELECT * FROM requests r {kind} spans s {place} {condition} ORDER BY ALL"
-    full = con.execute(sql).fetchall()
+    full = con.execute(sql).to_arrow_table()
     for name in ("requests", "spans"):
         found = bounds(sql, table=name)
         con.execute(
             f"DELETE FROM {name} WHERE epoch_us(time) < $low OR epoch_us(time) >= $high",
             {"low": found.start_us or -(2**62), "high": found.end_us or 2**62},
         )
-    assert con.execute(sql).fetchall() == full
+    assert con.execute(sql).to_arrow_table() == full
 
 
 @pytest.mark.parametrize(
