@@ -3,56 +3,145 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numba
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.schemas import ATTRIBUTES
 
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int32]
+
+
+class Keys:
+    """Names of attributes, prepared to be looked for."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(dict.fromkeys(names))
+        raw = [name.encode() for name in self.names]
+        self.text = np.frombuffer(b"".join(raw), dtype=np.uint8)
+        sizes = np.array([len(name) for name in raw], dtype=np.int64)
+        self.starts = np.cumsum(sizes) - sizes
+        self.head = np.full(int(sizes.max()) + 1, -1, dtype=np.int64)
+        """First name of each length; the others follow in `following`, -1 ends."""
+        self.following = np.full(len(raw), -1, dtype=np.int64)
+        for i, name in enumerate(raw):
+            self.following[i], self.head[len(name)] = self.head[len(name)], i
+
 
 class AttributeColumns:
-    """Values of chosen keys as columns. One pass over all entries, however many keys."""
+    """Values of chosen keys as columns. One pass over the entries, however many keys; keys that
+    do not occur cost nothing."""
 
-    def __init__(self, maps: pa.Array, keys: Sequence[str]) -> None:
-        self._rows = len(maps)
-        self._index = {key: i for i, key in enumerate(keys)}
-        self._place = np.full((len(keys), self._rows), -1, dtype=np.int64)
-        if maps.null_count == self._rows:
-            self._items = pa.array([], pa.string())
-            return
+    def __init__(
+        self, maps: pa.Array, keys: Keys | Sequence[str], rows: Ints | None = None
+    ) -> None:
+        """`rows`: those to look at, in this order; None = all."""
+        if not isinstance(keys, Keys):
+            keys = Keys(keys)
         if maps.offset:
             maps = pa.concat_arrays([maps])
-        offsets = maps.offsets.to_numpy(zero_copy_only=False)
-        entry_keys, self._items = maps.keys, maps.items
-        wanted = pc.fill_null(
-            pc.index_in(entry_keys, value_set=pa.array(list(keys), pa.string())), -1
-        )
-        which = wanted.to_numpy(zero_copy_only=False)
-        entries = np.flatnonzero(which >= 0)
-        entries = entries[(entries >= offsets[0]) & (entries < offsets[-1])]
-        rows = np.searchsorted(offsets, entries, side="right") - 1
-        # Backwards, so that the first of two entries with the same key is the one that stays.
-        self._place[which[entries][::-1], rows[::-1]] = entries[::-1]
+        if rows is None:
+            rows = np.arange(len(maps))
+        self.rows = len(rows)
+        self._items: pa.Array = maps.items
+        self._place: dict[str, Places] = {}
+        """Key -> entry of each row, -1 where it has none."""
+        _, offsets, data = maps.keys.buffers()
+        if maps.null_count == len(maps) or data is None:
+            return
+        lists = maps.offsets.to_numpy(zero_copy_only=False)
+        found = np.empty((len(keys.names), self.rows), dtype=np.int32)
+        hits = np.zeros(len(keys.names), dtype=np.int64)
+        _find_keys(
+            np.frombuffer(data, dtype=np.uint8), np.frombuffer(offsets, dtype=np.int32), lists,
+            rows, keys.text, keys.starts, keys.head, keys.following, found, hits,
+        )  # fmt: skip
+        self._place = {name: found[i] for i, name in enumerate(keys.names) if hits[i]}
 
-    def has(self, *keys: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def kept(self, mask: Bools) -> AttributeColumns:
+        """The same for some of the rows."""
+        other = AttributeColumns.__new__(AttributeColumns)
+        other.rows = int(np.count_nonzero(mask))
+        other._items = self._items
+        other._place = {name: place[mask] for name, place in self._place.items()}
+        return other
+
+    def has(self, *keys: str) -> Bools:
         """Per row, whether any of the keys is there."""
-        found = np.zeros(self._rows, dtype=np.bool_)
+        found = np.zeros(self.rows, dtype=np.bool_)
         for key in keys:
-            found |= self._place[self._index[key]] >= 0
+            if key in self._place:
+                found |= self._place[key] >= 0
         return found
 
     def text(self, *keys: str) -> pa.Array:
         """The first of the keys that is there; '' is NULL."""
-        place = np.full(self._rows, -1, dtype=np.int64)
-        for key in keys:
-            other = self._place[self._index[key]]
-            place = np.where(place < 0, other, place)
+        place = self._first(keys)
+        if place is None:
+            return pa.nulls(self.rows, pa.string())
         missing = place < 0
-        if missing.all():
-            return pa.nulls(self._rows, pa.string())
-        taken = self._items.take(pa.array(place, mask=missing))
-        return pc.if_else(pc.equal(taken, ""), pa.scalar(None, pa.string()), taken)
+        taken = self._items.take(pa.array(place, mask=missing) if missing.any() else place)
+        empty = pc.equal(pc.binary_length(taken), 0)
+        if not pc.any(empty).as_py():
+            return taken
+        return pc.if_else(empty, pa.scalar(None, pa.string()), taken)
+
+    def bytes_of(self, *keys: str) -> tuple[npt.NDArray[np.uint8], Any, Any] | None:
+        """Buffer, starts and ends of the same text, an empty span where it is missing; None where
+        all of it is."""
+        place = self._first(keys)
+        _, offsets, data = self._items.buffers()
+        if place is None or data is None:
+            return None
+        bounds = np.frombuffer(offsets, dtype=np.int32)
+        starts, ends = bounds[place], bounds[place + 1]
+        ends = np.where(place < 0, starts, ends)
+        return np.frombuffer(data, dtype=np.uint8), starts, ends
+
+    def _first(self, keys: Sequence[str]) -> Places | None:
+        places = [self._place[key] for key in keys if key in self._place]
+        if not places:
+            return None
+        first, *others = places
+        for other in others:
+            first = np.where(first < 0, other, first)
+        return first
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_keys(
+    data: Any, offsets: Any, lists: Any, rows: Any,
+    names: Any, starts: Any, head: Any, following: Any, found: Any, hits: Any,
+) -> None:  # fmt: skip
+    """found[name, i] = the first entry of rows[i] with that key, -1 = none; a name without hits
+    has no content. `hits` counts entries."""
+    for i in range(rows.size):
+        for entry in range(lists[rows[i]], lists[rows[i] + 1]):
+            at = offsets[entry]
+            size = offsets[entry + 1] - at
+            if size >= head.size:
+                continue
+            name = head[size]
+            while name >= 0:
+                start = starts[name]
+                # From the end: names of one length differ there more often than in front.
+                j = size - 1
+                while j >= 0 and data[at + j] == names[start + j]:
+                    j -= 1
+                if j < 0:
+                    if hits[name] == 0:
+                        found[name, :] = -1
+                    hits[name] += 1
+                    if found[name, i] < 0:
+                        found[name, i] = entry
+                    break
+                name = following[name]
 
 
 def attributes_column(rows: int, columns: Mapping[str, pa.Array | None]) -> pa.Array | None:
