@@ -11,7 +11,9 @@ import structlog
 
 from collector import fault_points
 from collector.backlog import Entry
+from collector.gateways.otlp_access_logs import requests_from_logs
 from collector.gateways.otlp_requests import requests_from_spans
+from collector.gateways.uncounted import split_access_records
 from collector.limits import REJECT_RECORD_CHARS_MAX
 from collector.naming import Naming
 from collector.payload import Decoded, Format
@@ -121,12 +123,17 @@ def _decode(
     decoded = format.decode([entry.payload for entry in entries])
     batches = dict(decoded.tables)
     if "requests" in batches:
-        batches["requests"] = naming.apply(batches["requests"])
-    if "spans" in batches:
-        requests = requests_from_spans(batches["spans"], naming)
-        if requests is not None and requests.num_rows:
+        counted, uncounted = split_access_records(batches["requests"], naming.counting)
+        batches["requests"] = naming.apply(counted)
+        if uncounted is not None:
+            batches["logs"] = uncounted
+    elif "spans" in batches or "logs" in batches:
+        make = requests_from_spans if "spans" in batches else requests_from_logs
+        requests = make(batches["spans" if "spans" in batches else "logs"], naming)
+        if requests is not None:
             batches["requests"] = requests
-    return decoded, {name: conform(TABLES[name], rows) for name, rows in batches.items()}
+    filled = {name: rows for name, rows in batches.items() if rows.num_rows}
+    return decoded, {name: conform(TABLES[name], rows) for name, rows in filled.items()}
 
 
 def _poison(batch: Batch, entry: Entry, err: Exception, keep_poison: KeepPoison) -> None:

@@ -146,7 +146,21 @@ class _Body:
         self.rejects.add(numbers, lambda n: self.line(numbers[n]), reason, detail)
 
 
+def read_records(
+    format_: LinesFormat, records: Sequence[bytes]
+) -> list[tuple[Indexes, pa.RecordBatch]]:
+    """Rows of records that came in another envelope, one line each: (index of the record of each
+    row, rows). What cannot be read has no row: an envelope holds other things too. `tenant` is ''.
+    """
+    joined = JoinedBody("", None, "text", b"\n".join(records), (), (0,))
+    return _read_body(format_, joined).batches
+
+
 def _decode_body(format_: LinesFormat, joined: JoinedBody) -> Decoded:
+    return _finish(_read_body(format_, joined))
+
+
+def _read_body(format_: LinesFormat, joined: JoinedBody) -> _Body:
     buffer, starts, ends = split_lines(joined.text)
     body = _Body(format_, joined, buffer, starts, ends, _Rejects(), [])
     left = np.flatnonzero(ends > starts)
@@ -168,7 +182,7 @@ def _decode_body(format_: LinesFormat, joined: JoinedBody) -> Decoded:
         left = _decode_named(body, left)
     if left.size:
         body.reject(left, "not_this_format", f"The line does not look like {format_.name}.")
-    return _finish(body)
+    return body
 
 
 def _looks_like_json(

@@ -31,11 +31,12 @@ import pyarrow.compute as pc
 
 from collector.naming.catalog_routes import CatalogRoutes
 from collector.naming.clients import client_kind
+from collector.naming.counting import CountRules
 from collector.naming.limits import APIS_MAX, MEMO_MAX
 from collector.naming.outcome import outcomes
 from collector.naming.routes import OVERFLOW, UNMATCHED, RouteTree
 from collector.naming.templates import PARAMETER, template_paths
-from collector.naming.unique import Memo, combinations, map_unique
+from collector.naming.unique import Memo, combinations, map_coded, map_unique, plain
 from storage.catalog import Api, Catalog
 
 GATEWAY_API_ID = "apigw.api.id"
@@ -64,14 +65,8 @@ class Naming:
         self._apis: dict[tuple[str | None, ...], Api | None] = {}
         self._kinds = Memo(client_kind)
         self._methods = Memo(_method)
-        self._behind_gateway = frozenset(
-            service for api in catalog.apis if api.behind_gateway for service in api.services
-        )
-
-    @property
-    def services_behind_gateway(self) -> frozenset[str]:
-        """Services whose own server spans are not requests: a gateway in front reports them."""
-        return self._behind_gateway
+        self.counting = CountRules(catalog)
+        """Which of several records of a call is its row."""
 
     def apply(self, requests: pa.RecordBatch, *, service: pa.Array | None = None) -> pa.RecordBatch:
         """The rows with names filled in. `service`: service.name per row, where known."""
@@ -93,10 +88,8 @@ class Naming:
         answered = _answered(columns["status_code"])
         found = self._name_apis(columns, service, templates, answered)
         self._name_routes(columns, templates, answered)
-        version = pc.extract_regex(templates, r"^/(?:api/)?(?P<version>v\d+(?:\.\d+)*)(?:/|$)")
-        columns["api_version"] = pc.coalesce(
-            columns["api_version"], pc.struct_field(version, "version")
-        )
+        version = plain(map_coded(templates, _version))
+        columns["api_version"] = pc.coalesce(columns["api_version"], version)
         self._name_consumers(columns, found)
         columns["outcome"] = pc.coalesce(
             columns["outcome"], outcomes(columns["status_code"], columns["response_flags"])
@@ -108,7 +101,7 @@ class Naming:
         self,
         columns: dict[str, pa.Array],
         service: pa.Array,
-        templates: pa.Array,
+        templates: pa.DictionaryArray,
         answered: npt.NDArray[np.bool_],
     ) -> pa.Array:
         """Sets `api`; answers the product of each row's API."""
@@ -120,7 +113,7 @@ class Naming:
             )
         else:
             head = pa.nulls(len(service), pa.string())
-        segment = map_unique(templates, _first_word)
+        segment = map_coded(templates, _first_word)
         keys = [columns["api"], gateway_id, columns["host"], head, service, segment]
         distinct, inverse = combinations(keys)
         heard = np.zeros(len(distinct), dtype=np.bool_)
@@ -177,7 +170,7 @@ class Naming:
     def _name_routes(
         self,
         columns: dict[str, pa.Array],
-        templates: pa.Array,
+        templates: pa.DictionaryArray,
         answered: npt.NDArray[np.bool_],
     ) -> None:
         distinct, inverse = combinations([columns["api"], templates, columns["route"]])
@@ -241,6 +234,15 @@ def _attribute(attributes: pa.Array, key: str) -> pa.Array:
 
 
 _VERSION = re.compile(r"v\d+(\.\d+)*$")
+
+
+_PATH_VERSION = re.compile(r"/(?:api/)?(v[0-9]+(?:\.[0-9]+)*)(?:/|\Z)")
+
+
+def _version(template: str) -> str | None:
+    """`v2` of `/v2/…` and `/api/v2/…`."""
+    found = _PATH_VERSION.match(template)
+    return found[1] if found else None
 
 
 def _first_word(template: str) -> str | None:

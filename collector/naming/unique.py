@@ -34,26 +34,63 @@ class Memo:
 
 def map_unique(values: pa.Array, function: Callable[[str], str | None]) -> pa.Array:
     """`function` of every value; NULL stays NULL."""
+    if values.null_count == len(values):
+        return pa.nulls(len(values), pa.string())
     coded = values.dictionary_encode()
     answers = pa.array([function(v) for v in coded.dictionary.to_pylist()], pa.string())
     return answers.take(coded.indices)
 
 
+def map_coded(
+    values: pa.DictionaryArray, function: Callable[[str], str | None]
+) -> pa.DictionaryArray:
+    """The same for values that are coded already, and the answers are."""
+    return coded_by([function(v) for v in values.dictionary.to_pylist()], values.indices)
+
+
+def coded_by(names: Sequence[str | None], index: pa.Array) -> pa.DictionaryArray:
+    """names[index], where index may have NULLs and names may be equal to each other."""
+    coded = pa.array(names, pa.string()).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(coded.indices.take(index), coded.dictionary)
+
+
+def plain(values: pa.DictionaryArray) -> pa.Array:
+    return values.dictionary.take(values.indices)
+
+
+_DENSE_MAX = 2**31
+
+
 def combinations(
     columns: Sequence[pa.Array],
 ) -> tuple[list[tuple[Any, ...]], npt.NDArray[np.int64]]:
-    """Different rows of the columns, and for each row which of them it is. NULL is a value here."""
+    """Different rows of the columns, in order of their first, and for each row which of them it
+    is. NULL is a value here. Columns may be coded."""
     rows = len(columns[0])
     key = np.zeros(rows, dtype=np.int64)
-    dictionaries: list[list[Any]] = []
+    size = 1
+    parts: list[tuple[npt.NDArray[np.int64] | None, list[Any]]] = []
     for values in columns:
-        coded = values.dictionary_encode(null_encoding="encode")
-        dictionaries.append(coded.dictionary.to_pylist())
-        key = key * max(1, len(dictionaries[-1])) + coded.indices.to_numpy(zero_copy_only=False)
-    distinct, inverse = np.unique(key, return_inverse=True)
-    parts: list[list[Any]] = []
-    for names in reversed(dictionaries):
-        size = max(1, len(names))
-        parts.append([names[i] for i in (distinct % size).tolist()])
-        distinct = distinct // size
-    return list(zip(*reversed(parts), strict=True)), inverse
+        if values.null_count == rows and not isinstance(values, pa.DictionaryArray):
+            parts.append((None, [None]))
+            continue
+        coded = values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
+        names = [*coded.dictionary.to_pylist(), None]
+        codes = coded.indices
+        codes = codes.fill_null(len(names) - 1) if codes.null_count else codes
+        codes = codes.to_numpy(zero_copy_only=False)
+        parts.append((codes, names))
+        key = key * len(names) + codes
+        size *= len(names)
+        if size > _DENSE_MAX:
+            dense = pa.array(key).dictionary_encode()
+            key, size = dense.indices.to_numpy().astype(np.int64), len(dense.dictionary)
+    dense = pa.array(key).dictionary_encode()
+    inverse = dense.indices.to_numpy().astype(np.int64)
+    first = np.empty(len(dense.dictionary), dtype=np.int64)
+    first[inverse[::-1]] = np.arange(rows)[::-1]
+    found = [
+        names * len(first) if codes is None else [names[c] for c in codes[first].tolist()]
+        for codes, names in parts
+    ]
+    return list(zip(*found, strict=True)), inverse

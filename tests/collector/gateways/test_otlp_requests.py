@@ -211,15 +211,27 @@ def test_absent_and_impossible_values_are_null() -> None:
     assert failed["outcome"] == "server_error"
 
 
-def test_one_known_part_gives_the_other() -> None:
-    by_gateway, by_upstream, too_long = calls(
-        {"service_name": "s", **HTTP, "attributes": {"apigw.gateway.duration": "0.05"}},
+def test_the_gateways_part_is_what_the_upstream_leaves_of_the_whole() -> None:
+    by_upstream, too_long = calls(
         {"service_name": "s", **HTTP, "attributes": {"apigw.upstream.duration": "0.2"}},
         {"service_name": "s", **HTTP, "attributes": {"apigw.upstream.duration": "9"}},
     )
-    assert by_gateway["upstream_ms"] == pytest.approx(200)
     assert by_upstream["gateway_ms"] == pytest.approx(50)
     assert too_long["gateway_ms"] == 0
+
+
+def test_an_upstream_that_was_never_asked_has_no_time() -> None:
+    [refused] = calls(
+        {"service_name": "s", **HTTP, "attributes": {"apigw.gateway.duration": "0.25"}}
+    )
+    assert refused["gateway_ms"] == pytest.approx(250)
+    assert "upstream_ms" not in refused
+
+
+@pytest.mark.parametrize("key", ["client.geo.country.iso_code", "geo.country.iso_code"])
+def test_the_country_a_gateway_tells_is_kept(key: str) -> None:
+    [row] = calls({"service_name": "s", **HTTP, "attributes": {key: "FR"}})
+    assert row["country"] == "FR"
 
 
 def test_slices_and_duplicate_keys_are_read_right() -> None:
