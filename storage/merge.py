@@ -1,4 +1,5 @@
-"""Rewriting files: read, sort the way the table is asked, write one, swap in one commit.
+"""Rewriting files: read, add partials up, sort the way the table is asked, write one, swap in one
+commit.
 
 The commit removes the old files and adds the new one with `dataChange=false`, so jobs never see a
 row twice. Readers keep the old files: they stay on disk for a grace period. Killed at any point,
@@ -24,6 +25,7 @@ from storage.errors import CommitUncertain, LakeDamaged
 from storage.lake import LakeTable
 from storage.log import FileEntry, Snapshot
 from storage.merge_plan import Merge
+from storage.merge_sums import add_partials
 from storage.parquet import UNIQUE_TEXT, write_stored
 from storage.physical import parquet_schema
 from storage.schemas import TableSpec
@@ -41,7 +43,7 @@ dictionary."""
 def run_merge(table: LakeTable, merge: Merge) -> FileEntry:
     """Merge the files; returns the new one. Raises LakeConflict (someone else rewrote one of them
     first; nothing changed), LakeDamaged (a file cannot be read) and OSError."""
-    rows = sort_rows(table.spec, read_files(table, merge.files))
+    rows = sort_rows(table.spec, add_partials(table.spec, read_files(table, merge.files)))
     entry = write_stored(
         table.location,
         table.spec,

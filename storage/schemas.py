@@ -57,6 +57,8 @@ class TableSpec:
     """How compaction orders rows inside an hour, for the way the table is asked."""
     bloom: tuple[str, ...] = ()
     """Columns that get a bloom filter when compacted."""
+    sums: tuple[str, ...] = ()
+    """Measures of partial rows: compaction adds them up over equal other columns."""
 
     @property
     def arrow_schema(self) -> pa.Schema:
@@ -334,6 +336,7 @@ def _usage(tier: Tier) -> TableSpec:
         description=f"Requests, errors, times and bytes per {tier}: partial sums, add them up.",
         tier=tier,
         sort=("api", "route", "time"),
+        sums=tuple(c.name for c in _MEASURES),
         columns=(_MINUTE, _TENANT, *(_DIM[d] for d in _USAGE_DIMENSIONS), *_MEASURES),
     )
 
@@ -347,6 +350,7 @@ def _latency(tier: Tier) -> TableSpec:
         ),
         tier=tier,
         sort=("part", "api", "route", "time"),
+        sums=("requests",),
         columns=(
             _MINUTE,
             _TENANT,
@@ -412,6 +416,7 @@ SERVICE_EDGES = TableSpec(
     ),
     tier="hour",
     sort=("source", "target", "time"),
+    sums=("calls", "errors"),
     columns=(
         _c("time", TIMESTAMP, "Start of the hour of the called span, UTC."),
         _TENANT,
@@ -428,6 +433,7 @@ ATTRIBUTE_KEYS = TableSpec(
     description="Which attributes spans and logs carry, per hour: partial sums, add them up.",
     tier="hour",
     sort=("source", "key", "time"),
+    sums=("records",),
     columns=(
         _c("time", TIMESTAMP, "Start of the hour, UTC."),
         _TENANT,
