@@ -1,36 +1,36 @@
-"""Who sends: bearer tokens and basic auth, looked up by hash in a file that may change any time.
+"""Who sends: bearer tokens and basic auth, looked up by hash (`token_file.py` has the file).
 
-    # tokens.yaml
-    tokens:
-      - name: shop-gateways            # shows up in metrics and logs; the user name of basic auth
-        sha256: 9f86d081884c7d65...    # of the secret; the secret itself is written nowhere
-        tenant: shop                   # default: default
-        environment: production        # default: what the telemetry says
-        requests_per_s: 200            # default: no limit
+Looking up a hash takes the same time however much of it is right, and what a hash table reveals
+about a hash is of no use to a guesser of the secret.
 
-A secret is 256 random bits (`new_secret`), so a plain SHA-256 cannot be searched backwards; slow
-password hashes would cap the intake. Looking up a hash takes the same time however much of it is
-right, and what a hash table reveals about a hash is of no use to a guesser of the secret.
+Wrong tokens are rate-limited per peer (`WrongTokens`): beyond the limit a peer's requests are put
+off unread, save those with a token that the peer has used before. So nobody guesses at speed, and
+a misconfigured sender does not shut out its neighbours behind the same address.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import secrets
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 import structlog
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from collector.errors import CollectorStartError, RateLimited, Unauthenticated
-from collector.limits import AUTHORIZATION_CHARS_MAX, TOKEN_FILE_CHECK_S
+from collector.limits import (
+    AUTHORIZATION_CHARS_MAX,
+    TOKEN_FILE_CHECK_S,
+    WRONG_TOKEN_PEERS_MAX,
+    WRONG_TOKENS_BURST_MAX,
+    WRONG_TOKENS_PER_S_MAX,
+)
+from collector.token_file import Token, hash_secret, new_secret, read_tokens
 
 log = structlog.get_logger(__name__)
 
@@ -45,38 +45,16 @@ class Principal:
     """Name of the token, never its secret; '' = none was needed."""
 
 
-class _Token(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1, max_length=200)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    tenant: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
-    environment: str | None = Field(default=None, min_length=1, max_length=200)
-    requests_per_s: float | None = Field(default=None, gt=0)
-
-
-class _TokenFile(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    tokens: list[_Token] = []
-
-
-def new_secret() -> str:
-    """A secret to hand out once."""
-    return f"gl_{secrets.token_urlsafe(32)}"
-
-
-def hash_secret(secret: str) -> str:
-    """What the file holds of it."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
-
-
 @dataclass(slots=True)
 class _Bucket:
-    """Requests a token may send now."""
+    """What may be spent now; it fills up with time."""
 
     tokens: float
     at: float
+
+    def refill(self, now: float, rate: float, size: float) -> None:
+        self.tokens = min(size, self.tokens + (now - self.at) * rate)
+        self.at = now
 
 
 class TokenBook:
@@ -92,8 +70,9 @@ class TokenBook:
         self._clock = clock
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
-        self._by_hash: Mapping[str, _Token] = {}
+        self._by_hash: Mapping[str, Token] = {}
         self._buckets: dict[str, _Bucket] = {}
+        self._wrong = WrongTokens(clock)
         self._checked_at = clock()
         if path is not None:
             try:
@@ -106,8 +85,8 @@ class TokenBook:
     def open_to_all(self) -> bool:
         return self._path is None
 
-    def authenticate(self, authorization: str) -> Principal:
-        """`authorization`: value of the header, '' = none was sent.
+    def authenticate(self, authorization: str, peer: str = "") -> Principal:
+        """`authorization`: value of the header, '' = none was sent. `peer`: the sender's address.
 
         Raises Unauthenticated, RateLimited. Neither says anything about the secret.
         """
@@ -115,13 +94,17 @@ class TokenBook:
             return Principal()
         self._reload_if_changed()
         name, secret = _credentials(authorization)
-        token = self._by_hash.get(hash_secret(secret))
+        digest = hash_secret(secret)
+        self._wrong.check(peer, digest)
+        token = self._by_hash.get(digest)
         if token is None or (name is not None and name != token.name):
+            self._wrong.note_wrong(peer, digest)
             raise Unauthenticated("The token is not known here; check it, or ask for a new one.")
+        self._wrong.note_right(peer, digest)
         self._spend(token)
         return Principal(token.tenant, token.environment, token.name)
 
-    def _spend(self, token: _Token) -> None:
+    def _spend(self, token: Token) -> None:
         """A token bucket that holds one second's worth, and at least one request."""
         rate = token.requests_per_s
         if rate is None:
@@ -130,8 +113,7 @@ class TokenBook:
         now = self._clock()
         with self._lock:
             bucket = self._buckets.setdefault(token.name, _Bucket(size, now))
-            bucket.tokens = min(size, bucket.tokens + (now - bucket.at) * rate)
-            bucket.at = now
+            bucket.refill(now, rate, size)
             if bucket.tokens < 1:
                 raise RateLimited(f"More than {rate:g} requests a second; slow down.")
             bucket.tokens -= 1
@@ -154,27 +136,70 @@ class TokenBook:
         log.info("tokens_reloaded", path=str(self._path), tokens=len(self._by_hash))
 
 
+class WrongTokens:
+    """Which peers have sent too many wrong tokens. Thread-safe, bounded."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._proven: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def check(self, peer: str, digest: str) -> None:
+        """Raise RateLimited where the peer has to wait before another guess."""
+        if not self._buckets:
+            return
+        key = _network(peer)
+        with self._lock:
+            bucket = self._buckets.get(key)
+            if bucket is None or (key, digest) in self._proven:
+                return
+            bucket.refill(self._clock(), WRONG_TOKENS_PER_S_MAX, WRONG_TOKENS_BURST_MAX)
+            if bucket.tokens < 1:
+                raise RateLimited("Too many wrong tokens from this address; wait a little.")
+
+    def note_wrong(self, peer: str, digest: str) -> None:
+        now, key = self._clock(), _network(peer)
+        with self._lock:
+            self._proven.pop((key, digest), None)  # it may have been right until it was revoked
+            bucket = self._buckets.pop(key, None) or _Bucket(WRONG_TOKENS_BURST_MAX, now)
+            bucket.refill(now, WRONG_TOKENS_PER_S_MAX, WRONG_TOKENS_BURST_MAX)
+            bucket.tokens = max(0.0, bucket.tokens - 1)
+            self._buckets[key] = bucket
+            if len(self._buckets) > WRONG_TOKEN_PEERS_MAX:
+                self._buckets.popitem(last=False)
+        if bucket.tokens < 1:
+            log.warning("too_many_wrong_tokens", peer=peer)
+
+    def note_right(self, peer: str, digest: str) -> None:
+        """The peer owns this token: its requests are never put off for others' guesses."""
+        key = (_network(peer), digest)
+        if key in self._proven:
+            return
+        with self._lock:
+            self._proven[key] = None
+            if len(self._proven) > WRONG_TOKEN_PEERS_MAX:
+                self._proven.popitem(last=False)
+
+
+def _network(peer: str) -> str:
+    """The address; of IPv6 the /64, since a single host has all of one."""
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return peer
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return address.packed[:8].hex()
+    return peer
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_mtime_ns, found.st_size
 
 
-def _read(path: Path) -> Mapping[str, _Token]:
-    """Hash -> token. Raises OSError, ValueError; neither message holds a value of the file."""
-    try:
-        parsed = _TokenFile.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
-    except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}") from None
-    except yaml.YAMLError as err:
-        raise ValueError("it is not valid YAML") from err
-    by_hash = {token.sha256: token for token in parsed.tokens}
-    if len(by_hash) != len(parsed.tokens):
-        raise ValueError("two tokens have the same hash")
-    if len({token.name for token in parsed.tokens}) != len(parsed.tokens):
-        raise ValueError("two tokens have the same name")
-    return by_hash
+def _read(path: Path) -> Mapping[str, Token]:
+    return {token.sha256: token for token in read_tokens(path)}
 
 
 def _credentials(authorization: str) -> tuple[str | None, str]:
@@ -193,3 +218,6 @@ def _credentials(authorization: str) -> tuple[str | None, str]:
         if found:
             return name, secret
     raise Unauthenticated("The Authorization header is neither Bearer nor Basic.")
+
+
+__all__ = ["Principal", "TokenBook", "WrongTokens", "hash_secret", "new_secret"]

@@ -97,8 +97,9 @@ def _export(
     def export(body: bytes, context: grpc.ServicerContext) -> bytes:
         started = time.perf_counter()
         try:
-            principal = tokens.authenticate(_authorization(context, tokens))
-            accepted = _accept(intake, format, body, principal, context.peer())
+            origin = _address(context.peer())
+            principal = tokens.authenticate(_authorization(context, tokens), origin)
+            accepted = _accept(intake, format, body, principal, origin)
         except Exception as err:
             if not isinstance(err, CollectorError):
                 log.error("rpc_failed", format=format.name, error=repr(err), exc_info=err)
@@ -122,7 +123,9 @@ def _authorization(context: grpc.ServicerContext, tokens: TokenBook) -> str:
     return ""
 
 
-def _accept(intake: Intake, format: Format, body: bytes, principal: Principal, peer: str) -> bytes:
+def _accept(
+    intake: Intake, format: Format, body: bytes, principal: Principal, origin: str
+) -> bytes:
     reservation = intake.reserve(len(body))
     try:
         ticket = ThreadTicket()
@@ -132,7 +135,7 @@ def _accept(intake: Intake, format: Format, body: bytes, principal: Principal, p
             format=format,
             content="protobuf",
             principal=principal,
-            origin=_address(peer),
+            origin=origin,
             transport="grpc",
         )
         intake.submit(incoming, reservation, ticket)

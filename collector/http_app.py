@@ -156,19 +156,20 @@ class HttpApp:
         content_encoding = parse_encoding(head.content_encoding)
         if (head.content_length or 0) > intake.settings.body_bytes_max:
             raise BodyTooLarge(intake.settings.body_bytes_max)
-        principal = self._tokens.authenticate(head.authorization)
+        client = scope.get("client")
+        origin = client[0] if client else ""
+        principal = self._tokens.authenticate(head.authorization, origin)
         reservation = intake.reserve(head.content_length or 0)
         try:
             body = await read_body(source, reservation, intake.settings)
             started = time.perf_counter()
-            client = scope.get("client")
             incoming = Incoming(
                 body=body,
                 encoding=content_encoding,
                 format=format,
                 content=content,
                 principal=principal,
-                origin=client[0] if client else "",
+                origin=origin,
                 transport="http",
             )
             if self._tickets is None:

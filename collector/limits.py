@@ -58,3 +58,13 @@ AUTHORIZATION_CHARS_MAX = 8 * 1024
 
 TOKEN_FILE_CHECK_S = 2.0
 """Seconds between two looks at whether the token file has changed."""
+
+WRONG_TOKENS_BURST_MAX = 20.0
+"""Wrong tokens one address may send at once. Beyond: 429, until time has passed. A sender with an
+old token is told 401 that often before it is told to wait."""
+
+WRONG_TOKENS_PER_S_MAX = 0.5
+"""Wrong tokens a second that are forgiven again."""
+
+WRONG_TOKEN_PEERS_MAX = 10_000
+"""Addresses whose wrong tokens are remembered. Beyond: the one quiet for longest is forgotten."""

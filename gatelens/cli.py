@@ -84,13 +84,14 @@ def version() -> None:
 
 
 def _add_groups() -> None:
-    from gatelens import cli_data, cli_jobs, cli_rules, cli_sql, cli_upkeep
+    from gatelens import cli_data, cli_jobs, cli_rules, cli_sql, cli_tokens, cli_upkeep
 
     cli_sql.add_to(app)
     cli_data.add_to(app)
     cli_upkeep.add_to(app)
     app.add_typer(cli_jobs.app, name="jobs")
     app.add_typer(cli_rules.app, name="rules")
+    app.add_typer(cli_tokens.app, name="token")
 
 
 _add_groups()

@@ -4,10 +4,13 @@ GatelensError
 ├── SettingsError        an unknown key, a value of the wrong kind, a file that cannot be read
 ├── UnsafeBindError      asked to listen beyond this machine without saying that it is meant
 ├── PortInUse            something else listens where we would
+├── TokenFileError       the file of tokens cannot be read, written or changed as asked
 └── RoleFailed           a role ended at its first start; its own sentence was printed
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class GatelensError(Exception):
@@ -27,14 +30,23 @@ class SettingsError(GatelensError):
 class UnsafeBindError(GatelensError):
     """Listening on `host` would let others in without a token."""
 
-    def __init__(self, setting: str, host: str) -> None:
+    def __init__(self, setting: str, host: str, hint: str = "") -> None:
+        """`hint`: how to make it safe, ending in a comma; '' = there is no way yet."""
         super().__init__(
             f"{setting} = {host!r} would be reachable from other machines and nobody is "
-            "asked for a token or password; keep 127.0.0.1, or say --insecure if the network is "
-            "trusted."
+            f"asked for a token or password; {hint}keep 127.0.0.1, or say --insecure if the "
+            "network is trusted."
         )
         self.setting = setting
         self.host = host
+
+
+class TokenFileError(GatelensError):
+    """`gatelens token` cannot do what was asked. Says no value of the file."""
+
+    def __init__(self, path: Path, why: Exception) -> None:
+        super().__init__(f"the token file {path}: {why}.")
+        self.path = path
 
 
 class PortInUse(GatelensError):

@@ -39,6 +39,8 @@ ENV_WITHOUT_SETTING = (
 )
 """Variables with our prefix that are not settings."""
 
+_TOKENS_HINT = "make tokens with `gatelens token create` and name their file in tokens_file, "
+
 
 class Settings(BaseSettings):
     """All settings of one installation, checked. Made once per process."""
@@ -98,13 +100,19 @@ class Settings(BaseSettings):
         )
 
     def check_binds(self) -> None:
-        """Refuse to listen beyond this machine unless `insecure`. Raises UnsafeBindError."""
-        for setting, host in (
-            ("collector.host", self.collector.host),
-            ("dashboard.host", self.dashboard.host),
-        ):
-            if not self.insecure and not _is_loopback(host):
-                raise UnsafeBindError(setting, host)
+        """Refuse to let other machines in where nobody is asked who they are, unless `insecure`.
+
+        The collector asks for tokens or client certificates where it is told to. Raises
+        UnsafeBindError.
+        """
+        collector = self.collector
+        if not (collector.tokens_file or collector.tls_client_ca):
+            self._check_bind("collector.host", collector.host, _TOKENS_HINT)
+        self._check_bind("dashboard.host", self.dashboard.host, "")
+
+    def _check_bind(self, setting: str, host: str, hint: str) -> None:
+        if not self.insecure and not _is_loopback(host):
+            raise UnsafeBindError(setting, host, hint)
 
 
 class _FileSource(PydanticBaseSettingsSource):

@@ -60,12 +60,13 @@ class ReceiverDoor:
         declared = int(request.header("content-length") or 0)
         if declared > intake.settings.body_bytes_max:
             raise BodyTooLarge(intake.settings.body_bytes_max)
-        principal = self._tokens.authenticate(api.authorization(request))
+        client = scope.get("client")
+        origin = client[0] if client else ""
+        principal = self._tokens.authenticate(api.authorization(request), origin)
         reservation = intake.reserve(declared)
         try:
             body = await read_body(source, reservation, intake.settings)
             started = time.perf_counter()
-            client = scope.get("client")
             if self._tickets is None:
                 self._tickets = LoopTickets(asyncio.get_running_loop())
             ticket = self._tickets.new()
@@ -78,7 +79,7 @@ class ReceiverDoor:
                     format=api.format,
                     content=content,
                     principal=principal,
-                    origin=client[0] if client else "",
+                    origin=origin,
                     transport="http",
                 )
                 intake.submit(incoming, reservation, ticket)
