@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from analytics.errors import JobError
-from analytics.jobs import JOBS, Job
+from analytics.jobs import ROLLUPS, Job
 from analytics.plan import TIER_SECONDS, Tier, ceil_time, floor_time
 from analytics.runner import RollupRunner
 from analytics.sql_files import load_sql
@@ -51,7 +51,7 @@ def recompute(lake: Lake, window: TimeRange, runner: RollupRunner | None = None)
     """
     runner = runner or RollupRunner(lake)
     with ReadSession(lake, tenant=None, threads=1) as session:
-        return [_recount(lake, session, runner, job, window) for job in JOBS.values()]
+        return [_recount(lake, session, runner, job, window) for job in ROLLUPS]
 
 
 def _recount(

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from analytics.filters import Filters
 from analytics.pieces import Kind, Piece, PieceFinder
 from analytics.plan import plan_segments
+from analytics.policy import Params
 from analytics.results import Completeness
-from analytics.sql_build import Params, piece_sql, where_filters
+from analytics.sql_build import piece_sql, where_filters
 from analytics.timerange import TimeRange
 from storage.log import time_to_us, us_to_time
 from storage.session import ReadSession

@@ -12,7 +12,7 @@ from typing import Literal
 
 from analytics.errors import UnknownJob
 
-Cadence = Literal["minute", "hour", "day"]
+Cadence = Literal["minute", "hour", "day", "calm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,9 @@ class Job:
     cadence: Cadence
     """Which interval of the settings it runs at."""
     description: str
+    by_hour: bool = False
+    """True = rows depend on others of their hour, so an hour that got new rows is counted again and
+    the difference is appended (`hourly.py`). False = every new row adds on its own."""
 
     @property
     def target(self) -> str:
@@ -40,10 +43,19 @@ JOBS: Mapping[str, Job] = MappingProxyType(
             Job("latency_hour", "latency_minute", "hour", "Latency histogram per hour."),
             Job("usage_day", "usage_hour", "day", "Usage added up per UTC day."),
             Job("latency_day", "latency_hour", "day", "Latency histogram per UTC day."),
+            Job("traces", "spans", "minute", "Traces summed up from their spans."),
+            Job("attribute_keys", "spans", "hour", "Attributes that spans carry, per hour."),
+            Job("service_edges", "spans", "calm", "Calls between services.", by_hour=True),
         )
     }
 )
 """Every job by name, sources before what is made from them."""
+
+
+ROLLUPS: tuple[Job, ...] = tuple(
+    j for j in JOBS.values() if j.name.startswith(("usage_", "latency_"))
+)
+"""The jobs whose tables are sums of their source's rows alone; what a recompute corrects."""
 
 
 def job_named(name: str) -> Job:

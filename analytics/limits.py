@@ -23,5 +23,8 @@ PENDING_ROWS_MAX = 3_000_000
 RAW_LATENCY_ROWS_MAX = 20_000_000
 """Raw rows a breakdown reads for quantiles that no rollup keeps. Beyond: quantiles are NULL."""
 
+RAW_PEAK_HOURS_MAX = 6
+"""Hours of raw requests read for peaks per second and for what gateways report of quotas."""
+
 POINTS_PER_SERIES_MAX = 20_000
 """Intervals in one series. Beyond: refused."""

@@ -42,6 +42,7 @@ def _interval(cadence: Cadence, settings: AnalyticsSettings) -> float:
         "minute": settings.minute_every_s,
         "hour": settings.hour_every_s,
         "day": settings.day_every_s,
+        "calm": settings.calm_every_s,
     }[cadence]
 
 

@@ -34,7 +34,7 @@ from analytics.limits import (
 from analytics.measures import MEASURES, Measure, usage_columns, usage_value
 from analytics.pieces import Kind, Piece, PieceFinder
 from analytics.plan import Segment, plan_segments
-from analytics.policy import NO_POLICY, Policy
+from analytics.policy import NO_POLICY, Params, Policy
 from analytics.results import Completeness, Overview
 from analytics.series import (
     fill_series,
@@ -44,7 +44,7 @@ from analytics.series import (
     sum_usage,
     with_rates,
 )
-from analytics.sql_build import Params, piece_sql, where_filters, where_policy
+from analytics.sql_build import piece_sql, where_filters, where_policy
 from analytics.timerange import TimeRange, fitting_interval, parse_range, parse_time
 from storage.session import ReadSession
 
@@ -283,19 +283,26 @@ class Analytics:
         """Raw requests with all their columns, at most `limit` (and SAMPLE_ROWS_MAX)."""
         self._check_tenant(filters)
         params = Params()
-        conditions = [
-            f"time >= {params.add(time_range.start)}",
-            f"time < {params.add(time_range.end)}",
-            *where_filters(filters, params),
-            *where_policy(self._policy, filters, params),
-        ]
+        where = self.where_raw(time_range, filters, params)
         order = "DESC" if newest_first else "ASC"
         sql = (
-            f"SELECT * FROM requests WHERE {' AND '.join(conditions)} "  # noqa: S608 - bound values
+            f"SELECT * FROM requests WHERE {where} "  # noqa: S608 - bound values
             f"ORDER BY time {order}, span_id LIMIT {max(0, min(int(limit), SAMPLE_ROWS_MAX))}"
         )
         rows = self._session.query(sql, params.values, start=time_range.start, end=time_range.end)
         return to_frame(rows)
+
+    def where_raw(self, time_range: TimeRange, filters: Filters, params: Params) -> str:
+        """Condition on rows of `requests` for questions only they can answer; fills `params`."""
+        self._check_tenant(filters)
+        return " AND ".join(
+            [
+                f"time >= {params.add(time_range.start)}",
+                f"time < {params.add(time_range.end)}",
+                *where_filters(filters, params),
+                *where_policy(self._policy, filters, params),
+            ]
+        )
 
     def _usage_sums(
         self,

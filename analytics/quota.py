@@ -1,8 +1,9 @@
 """Quotas: how much of its plan a consumer has used, what is left, and when it runs out.
 
 Counted against a quota is every request that was let through: not those refused for a missing
-credential, a rate limit or the quota itself. Plans and limits come from the catalog; windows are
-calendar days, weeks and months in the given time zone.
+credential, a rate limit or the quota itself, and not what the catalog excludes. Plans and limits
+come from the catalog; windows are calendar days, weeks and months in the given time zone, months
+from the consumer's or its plan's anchor day.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ def quota_usage(
             continue
         if forecast and history is None:
             history = _History(analytics, filters, now)
-        found += _window_usage(analytics, catalog, limited, kind, now, zone, filters, history)
+        for day, group in _by_anchor(catalog, limited, kind).items():
+            window = window_of(kind, now, zone, anchor_day=day)
+            found += _window_usage(analytics, catalog, group, kind, now, window, filters, history)
     return sorted(found, key=lambda u: (-u.percent, u.consumer, u.kind))
 
 
@@ -114,17 +117,38 @@ def _limited(catalog: Catalog, kind: WindowKind) -> dict[str, tuple[Plan, int]]:
     return limited
 
 
+def month_anchor(catalog: Catalog, consumer: str) -> int:
+    """Day of the month a consumer's window begins: its own, else its plan's, else the first."""
+    known = catalog.consumer(name=consumer)
+    if known is None:
+        return 1
+    if known.month_anchor_day is not None:
+        return known.month_anchor_day
+    plan = catalog.plan(known.plan)
+    return 1 if plan is None else plan.month_anchor_day
+
+
+def _by_anchor(
+    catalog: Catalog, limited: dict[str, tuple[Plan, int]], kind: WindowKind
+) -> dict[int, dict[str, tuple[Plan, int]]]:
+    """The consumers that share a window; days and weeks are the same for all."""
+    groups: dict[int, dict[str, tuple[Plan, int]]] = {}
+    for name, limit in limited.items():
+        day = month_anchor(catalog, name) if kind == "month" else 1
+        groups.setdefault(day, {})[name] = limit
+    return groups
+
+
 def _window_usage(
     analytics: Analytics,
     catalog: Catalog,
     limited: dict[str, tuple[Plan, int]],
     kind: WindowKind,
     now: datetime,
-    zone: tzinfo,
+    window: TimeRange,
     filters: Filters,
     history: _History | None,
 ) -> list[QuotaUsage]:
-    window = window_of(kind, now, zone)
     so_far = TimeRange(window.start, max(now, window.start + timedelta(microseconds=1)))
     tally = _tally(analytics.usage(so_far, filters, by=_BY, limit=_GROUPS))
     names = list(limited)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import structlog
 
+from analytics.hourly import new_edges
 from analytics.jobs import JOBS, Job
 from analytics.settings import AnalyticsSettings
 from analytics.sql_files import load_sql
@@ -88,7 +89,8 @@ class RollupRunner:
             return None
         rows = self._aggregate(job, changes)
         before_commit()
-        committed = _append(target, rows, job, changes)
+        # another runner may have come less far meanwhile: its rows would be counted again by ours
+        committed = target.app_version(job.name) == done and _append(target, rows, job, changes)
         newest_s = max(entry.time_max for entry in changes.files) / 1e6
         return StepResult(
             job=job.name,
@@ -120,6 +122,8 @@ class RollupRunner:
         return [result for job in JOBS.values() for result in self.catch_up(job)]
 
     def _aggregate(self, job: Job, changes: Changes) -> pa.Table:
+        if job.by_hour:
+            return new_edges(self._session, changes.files)
         return self._session.query(load_sql(job.name), files={job.source: changes.files})
 
 

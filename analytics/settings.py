@@ -19,6 +19,9 @@ class AnalyticsSettings:
     day_every_s: float = 60.0
     """Seconds between two looks for new hours to add to the day rollups."""
 
+    calm_every_s: float = 300.0
+    """Seconds between two looks at hours whose calls between services have to be counted again."""
+
     step_rows_max: int = 500_000
     """Rows a job takes in one step; a job that is behind catches up in steps of this size."""
 

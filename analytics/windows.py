@@ -14,8 +14,13 @@ from analytics.timerange import TimeRange
 WindowKind = Literal["day", "week", "month"]
 
 
-def window_of(kind: WindowKind, moment: datetime, zone: tzinfo = UTC) -> TimeRange:
-    """The whole window that holds a moment."""
+def window_of(
+    kind: WindowKind, moment: datetime, zone: tzinfo = UTC, *, anchor_day: int = 1
+) -> TimeRange:
+    """The whole window that holds a moment.
+
+    `anchor_day` (1 to 31): the day a month begins; the last day of a month that is shorter.
+    """
     today = moment.astimezone(zone).date()
     if kind == "day":
         first, after = today, today + timedelta(days=1)
@@ -23,9 +28,17 @@ def window_of(kind: WindowKind, moment: datetime, zone: tzinfo = UTC) -> TimeRan
         first = today - timedelta(days=today.weekday())
         after = first + timedelta(days=7)
     else:
-        first = today.replace(day=1)
-        after = (first + timedelta(days=32)).replace(day=1)
+        first = _anchored(today.replace(day=1), anchor_day)
+        if today < first:
+            first = _anchored((today.replace(day=1) - timedelta(days=1)).replace(day=1), anchor_day)
+        after = _anchored((first.replace(day=1) + timedelta(days=32)).replace(day=1), anchor_day)
     return TimeRange(_midnight(first, zone), _midnight(after, zone))
+
+
+def _anchored(month: date, day: int) -> date:
+    """The given day of a month (its first day), or its last where it is shorter."""
+    last = (month + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+    return month.replace(day=min(day, last.day))
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:

@@ -59,18 +59,19 @@ def backtest(
     from alerting.backtest import backtest as run_backtest
     from alerting.rules import load_rules
     from alerting.source import AnalyticsSource
-    from analytics.query import Analytics
+    from analytics.query import Analytics, Policy
     from storage.catalog import load_catalog
     from storage.lake import Lake
     from storage.session import ReadSession
 
     settings = read_settings(data, config)
     tenant = settings.alerting.tenant
+    catalog = load_catalog(settings.catalog)
     rules = load_rules(path, builtin=False, tenant=tenant)
     with ReadSession(Lake(settings.storage_settings), tenant=tenant) as session:
         source = AnalyticsSource(
-            Analytics(session),
-            load_catalog(settings.catalog),
+            Analytics(session, policy=Policy.of(catalog)),
+            catalog,
             tenant=tenant,
             lookback_s=settings.alerting.stale_after_s * 2,
             storage=settings.storage_settings,

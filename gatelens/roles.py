@@ -48,7 +48,7 @@ def run_jobs(settings: Settings) -> None:
     """
     from alerting.build import build_alerting
     from analytics.main import build_scheduler
-    from analytics.query import Analytics
+    from analytics.query import Analytics, Policy
     from storage.catalog import load_catalog
     from storage.lake import Lake
     from storage.session import ReadSession
@@ -57,12 +57,13 @@ def run_jobs(settings: Settings) -> None:
     storage = settings.storage_settings
     lake = Lake(storage)
     session = ReadSession(lake, tenant=settings.alerting.tenant)
+    catalog = load_catalog(settings.catalog)
     scheduler = build_scheduler(storage, settings.analytics)
     alerting = build_alerting(
         settings.alerting,
         open_state(storage),
-        Analytics(session),
-        load_catalog(settings.catalog),
+        Analytics(session, policy=Policy.of(catalog)),
+        catalog,
         lake=lake,
     )
     scheduler.add("alert_rules", alerting.tick, every_s=settings.alerting.evaluate_interval_s)
