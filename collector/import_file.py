@@ -3,8 +3,9 @@
     read a chunk -> cut at its last newline -> decode, name -> note the mark -> commit rejects ->
     commit requests (application version = byte position behind the chunk)
 
-A chunk's rejects are committed before its requests; what a crash leaves between the two is made up
-for by ending the next run's first chunk exactly where the rejects ended.
+A chunk's rejects, and its records that are not counted (docs/counting-once.md), are committed
+before its requests; what a crash leaves between the two is made up for by ending the next run's
+first chunk exactly where those ended.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.gateways.uncounted import split_access_records
 from collector.import_ledger import HEAD_BYTES_MAX, ImportLedger, Mark
 from collector.import_source import Source
 from collector.naming import Naming
@@ -58,6 +60,8 @@ class Tally:
     stored: int = 0
     rejected: int = 0
     before_since: int = 0
+    left_to_spans: int = 0
+    """Records whose call is counted by the gateway's span, or not at all; they are in `logs`."""
     bytes_known: int = 0
     """Bytes that an earlier import had read."""
     bytes_pending: int = 0
@@ -80,13 +84,15 @@ class FileImport:
         self._target = target
         self._requests = target.lake.table("requests")
         self._rejects = target.lake.table("rejects")
+        self._logs = target.lake.table("logs")
         self._hash = hashlib.sha256()
         self._position = 0
         self._lines = 0
         self._pending = b""
         self._app_id: str | None = None
         self._identity = ""
-        self._rejects_until = 0
+        self._ahead_until = 0
+        """Position up to which an earlier run committed other tables than `requests`."""
 
     @property
     def position(self) -> int:
@@ -128,7 +134,9 @@ class FileImport:
             self.source.restart()
             self._app_id, self._identity = self._continue_uncommitted(head)
         self.source.settle()
-        self._rejects_until = self._rejects.app_version(self._app_id) or 0
+        self._ahead_until = max(
+            table.app_version(self._app_id) or 0 for table in (self._rejects, self._logs)
+        )
         return True
 
     def _continue_uncommitted(self, head: bytes) -> tuple[str, str]:
@@ -167,7 +175,7 @@ class FileImport:
 
     def _next_chunk(self) -> tuple[bytes, bool]:
         """Whole lines, about a chunk's worth; True if the source has no more at the moment."""
-        exact = self._rejects_until - self._position
+        exact = self._ahead_until - self._position
         limit = exact if exact > 0 else self._target.chunk_bytes
         data, at_end = self._fill(self._pending, limit)
         if exact > 0 and len(data) >= exact:
@@ -228,17 +236,26 @@ class FileImport:
             rejects = _shift_positions(rejects, self._lines)
             self._rejects.append(rejects, app_id=self._app_id, app_version=position)
             self._count_rejects(rejects)
-        requests = self._since(decoded.tables.get("requests"))
-        if requests is not None:
-            requests = self._target.naming.apply(requests)
-        else:
-            requests = TABLES["requests"].arrow_schema.empty_table()
+        requests, uncounted = self._counted(self._since(decoded.tables.get("requests")))
+        if uncounted is not None:
+            self._logs.append(uncounted, app_id=self._app_id, app_version=position)
+            self.tally.left_to_spans += uncounted.num_rows
         self._requests.append(requests, app_id=self._app_id, app_version=position)
         self._target.ledger.settle(mark)
         self._position, self._lines = position, lines
         self.tally.read += decoded.accepted + decoded.rejected
         self.tally.stored += requests.num_rows
         self.tally.rejected += decoded.rejected
+
+    def _counted(
+        self, requests: pa.RecordBatch | None
+    ) -> tuple[pa.RecordBatch | pa.Table, pa.RecordBatch | None]:
+        """Named rows that count, and the others as rows of `logs`."""
+        if requests is None:
+            return TABLES["requests"].arrow_schema.empty_table(), None
+        naming = self._target.naming
+        counted, uncounted = split_access_records(requests, naming.counting)
+        return naming.apply(counted), uncounted
 
     def _since(self, requests: pa.RecordBatch | None) -> pa.RecordBatch | None:
         since = self._target.since_us

@@ -74,6 +74,8 @@ class ImportReport:
     stored: int = 0
     rejected: int = 0
     before_since: int = 0
+    left_to_spans: int = 0
+    """Records not counted because their gateway's spans are (docs/counting-once.md)."""
     bytes_known: int = 0
     """Bytes that were in the lake already from an earlier import."""
     bytes_pending: int = 0
@@ -96,6 +98,7 @@ class ImportReport:
         self.stored += tally.stored
         self.rejected += tally.rejected
         self.before_since += tally.before_since
+        self.left_to_spans += tally.left_to_spans
         self.bytes_known += tally.bytes_known
         self.bytes_pending += tally.bytes_pending
         for reason, count in tally.reasons.items():
@@ -155,7 +158,18 @@ def import_files(
         finally:
             source.close()
             report.add(path, imported)
+    _tell_uncounted(report)
     return report
+
+
+def _tell_uncounted(report: ImportReport) -> None:
+    if report.left_to_spans:
+        log.warning(
+            "records_left_to_spans",
+            records=report.left_to_spans,
+            hint="They name the gateway's span, which is counted instead. If those spans are sent "
+            "elsewhere, add the gateway to the catalog with `count: access_log`.",
+        )
 
 
 def follow_files(

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from collector.gateways.attributes import AttributeColumns, Keys, attributes_column
 from collector.gateways.mapped import bare_host
 from collector.gateways.rows import whole
-from collector.gateways.scan_values import parse_sums, string_spans
+from collector.gateways.scan_values import parse_sums
 from collector.gateways.urls import origin_form, url_host, without_query
 from collector.naming.naming import GATEWAY_API_ID
 from collector.naming.unique import map_unique
@@ -228,7 +228,8 @@ def _protocol(version: str) -> str:
 
 def numbers(found: AttributeColumns, role: str) -> npt.NDArray[np.float64]:
     """A role as numbers; NaN = absent."""
-    return parse_sums(*string_spans(found.text(*KEYS[role])))
+    spans = found.bytes_of(*KEYS[role])
+    return np.full(found.rows, np.nan) if spans is None else parse_sums(*spans)
 
 
 def valid(values: pa.Array) -> npt.NDArray[np.bool_]:

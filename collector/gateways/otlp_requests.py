@@ -51,7 +51,7 @@ def requests_from_spans(spans: pa.RecordBatch, naming: Naming) -> pa.RecordBatch
     if not calls.all():
         keep = pa.array(calls)
         spans, kinds = spans.filter(keep), kinds.filter(keep)
-        found = find_attributes(spans)
+        found = found.kept(calls)
     batch = requests_batch(spans.num_rows, _columns(spans, found, kinds))
     own = pc.is_null(kinds)
     service = pc.if_else(own, spans.column("service_name"), pa.scalar(None, pa.string()))
