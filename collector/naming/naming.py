@@ -31,6 +31,7 @@ import pyarrow.compute as pc
 
 from collector.naming.catalog_routes import CatalogRoutes
 from collector.naming.clients import client_kind
+from collector.naming.counting import CountRules
 from collector.naming.limits import APIS_MAX, MEMO_MAX
 from collector.naming.outcome import outcomes
 from collector.naming.routes import OVERFLOW, UNMATCHED, RouteTree
@@ -64,14 +65,8 @@ class Naming:
         self._apis: dict[tuple[str | None, ...], Api | None] = {}
         self._kinds = Memo(client_kind)
         self._methods = Memo(_method)
-        self._behind_gateway = frozenset(
-            service for api in catalog.apis if api.behind_gateway for service in api.services
-        )
-
-    @property
-    def services_behind_gateway(self) -> frozenset[str]:
-        """Services whose own server spans are not requests: a gateway in front reports them."""
-        return self._behind_gateway
+        self.counting = CountRules(catalog)
+        """Which of several records of a call is its row."""
 
     def apply(self, requests: pa.RecordBatch, *, service: pa.Array | None = None) -> pa.RecordBatch:
         """The rows with names filled in. `service`: service.name per row, where known."""
