@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +13,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from analytics.api import install
 from analytics.query import Analytics, Filters, TimeRange
 from storage.catalog import Api, Catalog, Consumer, Plan, Slo
+from tests.aio import run
 from tests.analytics.hostile import NOON, random_rows
 from tests.analytics.oracle import Row
 
@@ -39,7 +39,7 @@ class Client:
             async with AsyncClient(transport=self._transport, base_url="http://test") as client:
                 return await client.get(path, params=params)
 
-        return asyncio.run(ask())
+        return run(ask())
 
 
 @pytest.fixture

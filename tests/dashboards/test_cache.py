@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dashboards.cache import SingleFlightCache
+from tests.aio import run
 
 
 class Clock:
@@ -35,7 +36,7 @@ def test_twenty_askers_of_one_question_cost_one_run() -> None:
             assert (cache.runs, cache.joined) == (1, 19)
         return runs
 
-    assert asyncio.run(ask()) == [1]
+    assert run(ask()) == [1]
 
 
 def test_answers_expire_failures_are_not_kept_and_entries_are_bounded() -> None:
@@ -53,4 +54,4 @@ def test_answers_expire_failures_are_not_kept_and_entries_are_bounded() -> None:
             await cache.get("b", lambda: 5)
             assert await cache.get("a", lambda: 6) == 6
 
-    asyncio.run(ask())
+    run(ask())
