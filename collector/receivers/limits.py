@@ -20,3 +20,7 @@ PAIR_MEMO_ENTRIES = 65_536
 
 GATEWAY_RECORD_BYTES = 2_000
 """Memory a gateway record may take when decoded, for the limit on decoded bodies."""
+
+HISTOGRAM_BUCKETS_MAX = 10_000
+"""Buckets of one native histogram, gaps included: a span's offset may say two thousand million.
+Beyond: the histogram is a reject. OpenTelemetry SDKs use 160."""

@@ -10,6 +10,7 @@ from collector.receivers.api import NativeApi
 from collector.receivers.elasticsearch_api import ElasticsearchApi
 from collector.receivers.firehose import FirehoseApi
 from collector.receivers.loki import LokiApi
+from collector.receivers.prometheus_write import PrometheusWriteApi
 from collector.receivers.splunk_hec import SplunkHecApi
 from collector.receivers.zipkin import ZipkinApi
 
@@ -18,6 +19,7 @@ _APIS: tuple[NativeApi, ...] = (
     SplunkHecApi(),
     ZipkinApi(),
     FirehoseApi(),
+    PrometheusWriteApi(),
     ElasticsearchApi(),  # last: its index names take almost any path
 )
 
