@@ -12,8 +12,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from alerting.checks import look
+from alerting.point import Labels
 from alerting.rule import Rule
-from alerting.source import CachedSource, Labels, Source
+from alerting.source import CachedSource, Source
 from alerting.state_machine import Instance, Observation, State, Timing, advance
 
 LOOKS_MAX = 2_000

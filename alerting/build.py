@@ -17,6 +17,7 @@ from alerting.source import AnalyticsSource
 from analytics.query import Analytics
 from storage.catalog import Catalog
 from storage.lake import Lake
+from storage.session import ReadSession
 
 
 def build_alerting(
@@ -43,6 +44,8 @@ def build_alerting(
         tenant=settings.tenant,
         lookback_s=settings.stale_after_s * 2,
         storage=lake.settings if lake else None,
+        state=state,
+        session=ReadSession(lake, tenant=settings.tenant) if lake else None,
     )
     names = {rule.name for rule in own}
     from_slos = slo_rules(catalog, tenant=settings.tenant) if settings.builtin_rules else ()

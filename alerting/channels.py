@@ -26,6 +26,22 @@ route:                       # none: every channel hears of every alert
       channels: [mail]
       mute_during: [nights]
       continue: false
+    - match: [severity=critical]
+      channels: [payments-on-call]           # a rotation stands for whoever has the turn
+      escalate:                              # unless somebody acknowledges
+        - {after: 15m, channels: [on-call]}
+rotations:
+  - name: payments-on-call
+    channels: [ana, ben, mail]               # one channel per person, in the order of turns
+    starts: "2026-11-02 09:00"               # a handover, by the local clock
+    every: 1w
+    time_zone: Europe/Berlin
+    overrides: [{from: "2026-12-24 09:00", to: "2026-12-27 09:00", channel: ben}]
+maintenance:                                 # judged and shown, not told
+  - name: monthly-upgrade
+    match: [gateway=kong]                    # none = every alert
+    during: [nights]                         # recurring; or from: and to: for once
+    reason: rolling restart
 inhibit:
   - source: [severity=critical]
     target: [severity=~"warning|info"]
@@ -39,8 +55,9 @@ time_intervals:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -48,9 +65,11 @@ from zoneinfo import ZoneInfo
 
 from alerting.channel import ChannelConfig, ChannelType
 from alerting.errors import AddressRefused
+from alerting.maintenance import MaintenanceWindow
 from alerting.matchers import Matcher, parse_matcher
 from alerting.net_guard import Network, parse_networks, split_url
-from alerting.routes import GROUP_BY_ALL, Inhibition, Route
+from alerting.on_call import Override, Rotation
+from alerting.routes import GROUP_BY_ALL, Escalation, Inhibition, Route
 from alerting.secret_refs import is_reference
 from alerting.time_intervals import TimeInterval, parse_times, parse_weekdays
 from alerting.yaml_section import Problems, Section, near_miss, read_text, read_yaml
@@ -81,6 +100,8 @@ class Delivery:
     channels: Mapping[str, ChannelConfig]
     root: Route
     inhibitions: tuple[Inhibition, ...] = ()
+    rotations: tuple[Rotation, ...] = ()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
 
 
 def deliver_to(*channels: ChannelConfig, group_interval_s: float = 5.0) -> Delivery:
@@ -114,12 +135,20 @@ def parse_delivery(text: str, *, file: str = "channels") -> Delivery:
             channels[channel.name] = channel
         intervals = {i.name: i for i in map(_interval, top.sections("time_intervals"))}
         inhibitions = tuple(map(_inhibition, top.sections("inhibit")))
+        rotations = {r.name: r for s in top.sections("rotations") if (r := _rotation(s, channels))}
+        for twice in rotations.keys() & channels.keys():
+            problems.add(top.line_of("rotations"), f"{twice!r} is a channel and a rotation.")
+        maintenance = tuple(
+            window for s in top.sections("maintenance") for window in _windows(s, intervals)
+        )
         section_or_none = top.section("route")
         root = Route("root", tuple(channels))
         if section_or_none is not None:
-            root = _route(section_or_none, root, intervals, channels)
+            root = _route(section_or_none, root, intervals, (*channels, *rotations))
         top.finish()
-        delivery = Delivery(MappingProxyType(channels), root, inhibitions)
+        delivery = Delivery(
+            MappingProxyType(channels), root, inhibitions, tuple(rotations.values()), maintenance
+        )
     problems.raise_if_any()
     return delivery
 
@@ -185,7 +214,7 @@ def _route(
     section: Section,
     parent: Route,
     intervals: Mapping[str, TimeInterval],
-    channels: Mapping[str, ChannelConfig],
+    channels: Collection[str],
 ) -> Route:
     section.title = "a route"
     route = replace(
@@ -203,6 +232,7 @@ def _route(
         mute_during=_named(section, "mute_during", intervals),
         active_during=_named(section, "active_during", intervals),
         continues=section.flag("continue"),
+        escalations=_escalations(section, parent, channels),
         children=(),
     )
     if GROUP_BY_ALL in route.group_by and len(route.group_by) > 1:
@@ -213,6 +243,102 @@ def _route(
     ]
     section.finish()
     return replace(route, children=tuple(children))
+
+
+def _escalations(
+    section: Section, parent: Route, channels: Collection[str]
+) -> tuple[Escalation, ...]:
+    if "escalate" not in section:
+        return parent.escalations
+    steps = []
+    for item in section.sections("escalate"):
+        item.title = "an escalation step"
+        step = Escalation(
+            item.duration_s("after", positive=True), item.texts("channels", choices=channels)
+        )
+        if not step.channels or not step.after_s:
+            item.wrong("after", "An escalation step needs 'after' and 'channels'.")
+        item.finish()
+        steps.append(step)
+    return tuple(sorted(steps, key=lambda step: step.after_s))
+
+
+def _rotation(section: Section, channels: Collection[str]) -> Rotation | None:
+    name = section.text("name", required=True)
+    section.title = f"rotation {name!r}"
+    people = section.texts("channels", choices=channels)
+    zone = _zone(section)
+    starts = _local(section, "starts", required=True)
+    every_s = section.duration_s("every", 604_800.0, positive=True)
+    overrides = []
+    for item in section.sections("overrides"):
+        item.title = "an override"
+        first, last = _local(item, "from", required=True), _local(item, "to", required=True)
+        channel = item.text("channel", required=True, choices=tuple(channels))
+        item.finish()
+        if first is not None and last is not None:
+            if last <= first:
+                item.wrong("to", "The override would end before it starts.")
+            starts_at, ends_at = _epoch(first, zone), _epoch(last, zone)
+            overrides.append(Override(name, channel, starts_at, ends_at))
+    if not people:
+        section.wrong("channels", "A rotation needs channels that take turns.")
+    section.finish()
+    if starts is None or not people:
+        return None
+    return Rotation(name, people, starts, every_s, zone, tuple(overrides))
+
+
+def _windows(section: Section, intervals: Mapping[str, TimeInterval]) -> list[MaintenanceWindow]:
+    """One window per interval of `during`, or the one from `from` to `to`."""
+    name = section.text("name", required=True)
+    section.title = f"maintenance window {name!r}"
+    matchers = _matchers(section, "match")
+    zone = _zone(section)
+    first, last = _local(section, "from"), _local(section, "to")
+    recurring: tuple[TimeInterval | None, ...] = _named(section, "during", intervals)
+    reason = section.text("reason")
+    if not recurring and (first is None or last is None):
+        section.wrong("name", "A maintenance window needs 'from' and 'to', or 'during'.")
+    if first is not None and last is not None and last <= first:
+        section.wrong("to", "The window would end before it starts.")
+    section.finish()
+    starts_at = None if first is None else _epoch(first, zone)
+    ends_at = None if last is None else _epoch(last, zone)
+    return [
+        MaintenanceWindow(name, matchers, starts_at, ends_at, recurs, reason=reason)
+        for recurs in recurring or (None,)
+    ]
+
+
+def _local(section: Section, name: str, *, required: bool = False) -> datetime | None:
+    """A time of the local clock, without a zone. None with a problem added when it is none."""
+    raw = section.text(name, required=required)
+    if not raw:
+        return None
+    try:
+        found = datetime.fromisoformat(raw)
+    except ValueError:
+        section.wrong(name, f"{raw!r} is no time.", 'Write "2026-11-02 09:00".')
+        return None
+    if found.tzinfo is not None:
+        section.wrong(name, "The time has a zone of its own.", "Leave it out; set 'time_zone'.")
+        return None
+    return found
+
+
+def _epoch(local: datetime, zone: str) -> float:
+    return local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).timestamp()
+
+
+def _zone(section: Section) -> str:
+    zone = section.text("time_zone", "UTC")
+    try:
+        ZoneInfo(zone)
+    except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        section.wrong("time_zone", f"{zone!r} is no time zone.", "Write Europe/Berlin.")
+        return "UTC"
+    return zone
 
 
 def _matchers(section: Section, name: str) -> tuple[Matcher, ...]:
@@ -263,12 +389,7 @@ def _interval(section: Section) -> TimeInterval:
             section.wrong("times", f"{text!r} is no time of day.", 'Write "22:00-06:00".')
         else:
             minutes.append(span)
-    zone = section.text("time_zone", "UTC")
-    try:
-        ZoneInfo(zone)
-    except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
-        section.wrong("time_zone", f"{zone!r} is no time zone.", "Write Europe/Berlin.")
-        zone = "UTC"
+    zone = _zone(section)
     interval = TimeInterval(
         name,
         frozenset(days),

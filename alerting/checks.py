@@ -10,19 +10,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from alerting.point import Labels, Point
 from alerting.rule import (
     Absence,
     BurnRate,
     BurnWindow,
     Change,
+    Condition,
     Health,
+    Match,
+    Pipeline,
     Quota,
     Rule,
     Sql,
     Threshold,
+    say_span,
     say_value,
 )
-from alerting.source import Labels, Point, Source
+from alerting.source import Source, SqlQuestion
 from analytics.query import MEASURES
 
 
@@ -59,8 +64,11 @@ def look(rule: Rule, source: Source, at: float, known: Iterable[Labels] = ()) ->
             readings = _quota(rule, check, source, at)
         case Health():
             return []
-        case Sql() as check:
+        case Sql() | Match() as check:
             readings = _sql(rule, check, source, at)
+        case Pipeline() as check:
+            points = source.pipeline(check.signal, at - check.window_s, at)
+            readings = [_against(point, check.condition) for point in points]
     seen = {reading.labels for reading in readings}
     readings.extend(_gone(rule, labels) for labels in known if labels not in seen)
     return readings
@@ -134,9 +142,10 @@ def _burn_rate(rule: Rule, check: BurnRate, source: Source, at: float) -> list[R
     budget = 1.0 - check.objective
 
     def burns(length_s: float) -> Mapping[Labels, Point]:
-        return _by_labels(
-            source.measure(check.measure, at - length_s, at, rule.filters, rule.group_by)
-        )
+        start, filters, by = at - length_s, rule.filters, rule.group_by
+        if check.threshold_ms is not None:
+            return _by_labels(source.slow_share(check.threshold_ms, start, at, filters, by))
+        return _by_labels(source.measure(check.measure, start, at, filters, by))
 
     lengths = {s for window in check.windows for s in (window.long_s, window.short_s)}
     ratios = {length: burns(length) for length in lengths}
@@ -169,30 +178,17 @@ def _burn(point: Point | None, budget: float) -> float | None:
 
 
 def say_burn(check: BurnRate, used: Point | None, burn: float | None) -> str:
-    """What a burn means: 'at this rate the rest of the 30-day budget is gone in 2 h 10 min'."""
+    """What a burn means: 'At this rate the month's budget is gone in 2 h 10 min; 18 % left.'."""
     if used is None or used.value is None or not burn:
         return ""
     left = 1.0 - used.value / (1.0 - check.objective)
     days = check.period_s / 86_400
+    budget = "month's" if 28 <= days <= 31 else f"{days:g}-day"
+    slow = "" if check.threshold_ms is None else f" for requests over {check.threshold_ms:g} ms"
     if left <= 0:
-        return f"The error budget of {days:g} days is used up."
-    rest = timedelta(seconds=check.period_s * left / burn)
-    return (
-        f"At this rate the rest of the {days:g}-day error budget is gone in {say_span(rest)}; "
-        f"{left:.0%} is left."
-    )
-
-
-def say_span(span: timedelta) -> str:
-    """'2 h 10 min', '3 d 4 h', '40 s'."""
-    seconds = int(span.total_seconds())
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3_600:
-        return f"{seconds // 60} min"
-    if seconds < 86_400:
-        return f"{seconds // 3_600} h {seconds % 3_600 // 60} min"
-    return f"{seconds // 86_400} d {seconds % 86_400 // 3_600} h"
+        return f"The {budget} budget{slow} is gone."
+    rest, percent = timedelta(seconds=check.period_s * left / burn), f"{left * 100:.0f}"
+    return f"At this rate the {budget} budget{slow} is gone in {say_span(rest)}; {percent} % left."
 
 
 def _quota(rule: Rule, check: Quota, source: Source, at: float) -> list[Reading]:
@@ -219,19 +215,22 @@ def _quota(rule: Rule, check: Quota, source: Source, at: float) -> list[Reading]
     return readings
 
 
-def _sql(rule: Rule, check: Sql, source: Source, at: float) -> list[Reading]:
-    points = source.ask_sql(check.query, at - check.window_s, at, rule.filters, rule.group_by)
-    condition = check.condition
-    return [
-        Reading(
-            point.labels,
-            None if point.value is None else condition.breached_by(point.value),
-            point.value,
-            condition.threshold,
-            point.requests,
-        )
-        for point in points
-    ]
+def _sql(rule: Rule, check: Sql | Match, source: Source, at: float) -> list[Reading]:
+    question = SqlQuestion(
+        check.query,
+        at - check.window_s,
+        at,
+        rule.group_by,
+        rule.filters.tenant,
+        check.params if isinstance(check, Match) else {},
+        trusted=isinstance(check, Match),
+    )
+    return [_against(point, check.condition) for point in source.ask_sql(question)]
+
+
+def _against(point: Point, condition: Condition) -> Reading:
+    breached = None if point.value is None else condition.breached_by(point.value)
+    return Reading(point.labels, breached, point.value, condition.threshold, point.requests)
 
 
 def _say_quota(used: float, limit: int, start: float, end: float, at: float) -> str:

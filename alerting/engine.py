@@ -2,8 +2,9 @@
 
 Evaluation is anchored at the data, not at the wall clock: windows end shortly before the newest
 stored request, so rows that are still on their way neither fire nor resolve anything. When the data
-stops, alerts keep their state and are marked unmeasured; only rules about absence go on, by the
-wall clock. New states, history and outbox rows are one transaction.
+stops, alerts keep their state and are marked unmeasured; only rules that need no requests (absence,
+logs, probes, Gatelens itself) go on, by the wall clock. New states, history and outbox rows are one
+transaction.
 """
 
 from __future__ import annotations
@@ -32,17 +33,23 @@ from alerting.instances import (
     save_alerts,
 )
 from alerting.limits import DELIVERED_KEPT_S, EXPLAINED_MAX, RESOLVED_KEPT_S, SERIES_PER_RULE_MAX
+from alerting.links import evidence_links
 from alerting.outbox import Outbox
-from alerting.rule import RULE_FAILING, Absence, Rule
+from alerting.point import Labels
+from alerting.rule import RULE_FAILING, Pipeline, Rule
 from alerting.settings import AlertingSettings
-from alerting.silences import count_match, load_silences
-from alerting.source import CachedSource, Labels, Source
+from alerting.silences import count_match
+from alerting.source import CachedSource, Source
 from alerting.state_machine import Change, Instance, Observation, State, advance
-from alerting.wording import evidence_of, labels_of, word_alert
+from alerting.surroundings import load_surroundings
+from alerting.wording import evidence_of, labels_of, shown_window_s, word_alert
 
 log = structlog.get_logger(__name__)
 
 PRUNE_EVERY_S = 3_600.0
+
+FOUND_AT_OPENING = ("contributors", "chart_url", "requests_url")
+"""Annotations that are made once, when an alert opens, and stay with it."""
 
 Explain = Callable[[Rule, Labels, float], Sequence[Contributor]]
 """What explains most of a breach that just began to fire. May raise."""
@@ -182,9 +189,9 @@ class AlertEngine:
             run.looked.add(rule.name)
             known = _known_series(rule, by_rule.get(rule.name, ()))
             try:
-                if run.at is not None:
+                if run.at is not None and not isinstance(rule.check, Pipeline):
                     self._look(run, rule, source, run.at, known)
-                elif isinstance(rule.check, Absence):
+                elif not rule.needs_requests:
                     self._look(run, rule, source, run.now - self._settings.settle_s, known)
                 else:
                     self._unmeasured(run, rule, known)
@@ -260,13 +267,15 @@ class AlertEngine:
             alert, instance=instance, severity=rule.severity, labels=labels_of(rule, reading.labels)
         )
         found: Sequence[Contributor] = ()
+        links = self._links(rule, reading, at) if change is not None else {}
         if change is not None or instance.state is State.FIRING:
             worded = word_alert(rule, stepped, reading)
             if change is not None and change.opens:
                 found = self._contributors(rule, reading, at)
                 worded.update({"contributors": said} if (said := say_contributors(found)) else {})
-            elif "contributors" in alert.annotations:
-                worded["contributors"] = alert.annotations["contributors"]
+                worded.update({n: links[n] for n in FOUND_AT_OPENING if n in links})
+            else:
+                worded.update({n: t for n, t in alert.annotations.items() if n in FOUND_AT_OPENING})
             stepped = replace(stepped, annotations=worded)
         if instance.state is State.INACTIVE and not watched:
             run.after.pop(alert.fingerprint, None)
@@ -275,8 +284,12 @@ class AlertEngine:
         run.written.add(alert.fingerprint)
         if change is not None:
             summary = stepped.annotations.get("summary", "")
-            evidence = evidence_of(rule, reading, at, found)
+            evidence = {**evidence_of(rule, reading, at, found), **links}
             run.changes.append(AlertChange(stepped, change, at, summary, evidence))
+
+    def _links(self, rule: Rule, reading: Reading, at: float) -> Mapping[str, str]:
+        url = self._settings.external_url
+        return evidence_links(rule, reading.labels, at, shown_window_s(rule), url)
 
     def _contributors(self, rule: Rule, reading: Reading, at: float) -> Sequence[Contributor]:
         if self._explain is None or reading.breached is None or self._explained >= EXPLAINED_MAX:
@@ -324,21 +337,21 @@ class AlertEngine:
         opened = [c.alert for c in run.changes if c.change.opens]
         with self._state.begin() as connection:
             save_alerts(connection, kept, run.before)
-            clear_acknowledgements(connection, (a.fingerprint for a in opened))
             forget_alerts(connection, gone)
             append_history(connection, run.changes)
-            silences = load_silences(connection, run.now)
-            for silence in silences:
-                if hit := sum(1 for a in opened if silence.covers(a.labels, run.now)):
-                    count_match(connection, silence.id, hit)
-            return dispatch(
+            around = load_surroundings(
                 connection,
                 self.delivery,
-                run.after,
-                silences,
                 now=run.now,
                 external_url=self._settings.external_url,
             )
+            # While an alert flaps, whoever took it has it: it is one incident.
+            anew = [a.fingerprint for a in opened if a.fingerprint not in around.flapping]
+            clear_acknowledgements(connection, anew)
+            for silence in around.silences:
+                if hit := sum(1 for a in opened if silence.covers(a.labels, run.now)):
+                    count_match(connection, silence.id, hit)
+            return dispatch(connection, run.after, around)
 
 
 _UNSEEN = Instance()

@@ -7,6 +7,9 @@ AlertingError
 |-- DeliveryFailed        a channel did not take a notification; `retry`: try again
 |   |-- AddressRefused    the target is a private or unsuitable address: never retried
 |-- SilenceInvalid        a silence that matches everything, or has no sane times
+|-- MaintenanceInvalid    a maintenance window without a name, an author, or sane times
+|-- OnCallInvalid         an override of a rotation that cannot be
+|-- RuleConflict          a stored rule was changed by somebody else meanwhile, or is not there
 """
 
 from __future__ import annotations
@@ -82,3 +85,15 @@ class AddressRefused(DeliveryFailed):
 
 class SilenceInvalid(AlertingError):
     """A silence that was refused; the message says why."""
+
+
+class MaintenanceInvalid(AlertingError):
+    """A maintenance window that was refused; the message says why."""
+
+
+class OnCallInvalid(AlertingError):
+    """An override of a rotation that was refused; the message says why."""
+
+
+class RuleConflict(AlertingError):
+    """A stored rule is not what its editor saw: it changed, was deleted, or exists already."""

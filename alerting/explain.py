@@ -12,8 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from alerting.point import Labels, Point
 from alerting.rule import BurnRate, Change, Rule, Threshold, say_value
-from alerting.source import Labels, Point, Source
+from alerting.source import Source
 from alerting.store import AlertStore, HistoryEntry
 from analytics.query import MEASURES, Filters
 
@@ -84,8 +85,9 @@ class Explainer:
                 | Change(measure=measure, window_s=window)
             ):
                 pass
-            case BurnRate(measure=measure, windows=windows):
+            case BurnRate(measure=measure, windows=windows, threshold_ms=slow):
                 window = windows[0].short_s
+                measure = measure if slow is None else "p95_ms"
             case _:
                 return ()
         counted = _COUNTED.get(measure, measure)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from alerting.source import Labels
+from alerting.point import Labels
 from alerting.state_machine import Change, Instance, State
 from storage.state import alert_history, alert_instances
 

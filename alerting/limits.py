@@ -70,3 +70,28 @@ RESPONSE_BYTES_MAX = 4_096
 
 SILENCE_S_MAX = 90 * 86_400.0
 """The longest silence. A longer one is a rule to delete."""
+
+FLAPPING_OPENS = 4
+FLAPPING_WITHIN_S = 1_800.0
+FLAPPING_CALM_S = 600.0
+"""An alert that opens this often within that time flaps, until nothing changed for the calm time.
+Meanwhile it is told as firing once; its further opens and closes are shown and kept, not sent."""
+
+SILENCE_WARNING_S = 900.0
+"""How long before its end a silence that still keeps firing alerts quiet is warned of."""
+
+MAINTENANCE_S_MAX = 30 * 86_400.0
+"""The longest one-off maintenance window. Recurring ones may go on for ever."""
+
+OVERRIDE_S_MAX = 60 * 86_400.0
+"""The longest time one person may stand in for another on a rotation."""
+
+SLOW_SERIES_MAX = 100
+"""Series of one latency objective: each costs a histogram of its own. More are refused."""
+
+JOB_REMEMBERED_S = 86_400.0
+"""A job that ended well this long ago and never since is forgotten (it was renamed or removed)."""
+
+SQL_LOOK_EVERY_S = 15.0
+"""Rules that are queries (sql, log_match, trace_match, probe, pipeline) look at most this often:
+every look is a query over raw rows."""

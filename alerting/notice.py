@@ -135,9 +135,26 @@ def decode_notice(text: str) -> Notice:
         for a in body["alerts"]
     )
     return Notice(
-        body.get("key", body["groupKey"]), body["groupKey"], body["receiver"], body["status"], body["groupLabels"],
-        alerts, body["truncatedAlerts"], body["externalURL"],
+        body.get("key", body["groupKey"]), body["groupKey"], body["receiver"], body["status"],
+        body["groupLabels"], alerts, body["truncatedAlerts"], body["externalURL"],
     )  # fmt: skip
+
+
+OutboxRow = dict[str, str | float]
+"""Columns of storage.state.outbox."""
+
+
+def outbox_row(notice: Notice, now: float, *, not_before: float | None = None) -> OutboxRow:
+    """The notice as a new row of the outbox; not_before: earliest time of sending."""
+    return {
+        "key": notice.key,
+        "channel": notice.receiver,
+        "group_key": notice.group_key,
+        "payload": encode_notice(notice),
+        "created_at": now,
+        "attempts": 0,
+        "next_attempt_at": now if not_before is None else not_before,
+    }
 
 
 def rfc3339(at: float) -> str:

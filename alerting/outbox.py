@@ -27,7 +27,7 @@ from alerting.limits import (
     CHANNEL_BATCH_MAX,
     DELIVERY_ATTEMPTS_MAX,
 )
-from alerting.notice import NoticeAlert, decode_notice, encode_notice, make_notice
+from alerting.notice import NoticeAlert, OutboxRow, decode_notice, make_notice, outbox_row
 from alerting.senders import SENDERS, Sender
 from storage.state import outbox
 
@@ -201,11 +201,9 @@ class Outbox:
             log.error("notification_dead", channel=channel, key=row["key"], error="no such channel")
             self._bury(row, row["attempts"], f"No channel is called {channel!r} any more.", now)
 
-    def _obituaries(
-        self, row: sa.RowMapping, error: str, now: float
-    ) -> list[dict[str, str | float]]:
+    def _obituaries(self, row: sa.RowMapping, error: str, now: float) -> list[OutboxRow]:
         lost = decode_notice(row["payload"])
-        rows: list[dict[str, str | float]] = []
+        rows: list[OutboxRow] = []
         for name in self._channels:
             if name == row["channel"]:
                 continue
@@ -234,17 +232,7 @@ class Outbox:
                 alerts=(alert,),
                 external_url=self._external_url,
             )
-            rows.append(
-                {
-                    "key": key,
-                    "channel": name,
-                    "group_key": notice.group_key,
-                    "payload": encode_notice(notice),
-                    "created_at": now,
-                    "attempts": 0,
-                    "next_attempt_at": now,
-                }
-            )
+            rows.append(outbox_row(notice, now))
         return rows
 
     def _report(self, name: str, done: Future[Delivered]) -> None:

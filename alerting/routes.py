@@ -19,12 +19,23 @@ GROUP_BY_ALL = "..."
 
 
 @dataclass(frozen=True, slots=True)
+class Escalation:
+    """Who else is told of an alert that nobody acknowledged."""
+
+    after_s: float
+    """Seconds since the alert was first told on the route."""
+    channels: tuple[str, ...]
+    """Channels or rotations."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A node of the tree, inheritance already applied. Times in seconds."""
 
     name: str
     """Path in the tree: 'root', 'root/0', ...; part of the group's identity."""
     channels: tuple[str, ...] = ()
+    """Channels or rotations."""
     matchers: tuple[Matcher, ...] = ()
     group_by: tuple[str, ...] = ("alertname",)
     group_wait_s: float = 0.0
@@ -37,6 +48,8 @@ class Route:
     active_during: tuple[TimeInterval, ...] = ()
     """() = always."""
     continues: bool = False
+    escalations: tuple[Escalation, ...] = ()
+    """In the order of their times; each is taken once per firing."""
     children: tuple[Route, ...] = field(default=())
 
     def muted_at(self, at: float) -> bool:

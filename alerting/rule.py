@@ -6,10 +6,12 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal
 
-from alerting.limits import LOOK_EVERY_S_MAX
+from alerting.limits import LOOK_EVERY_S_MAX, SQL_LOOK_EVERY_S
+from alerting.pipeline import SIGNALS, Signal
 from alerting.state_machine import NoData, Timing
 from analytics.query import MEASURES, Filters
 
@@ -104,6 +106,8 @@ class BurnRate:
     period_s: float
     windows: tuple[BurnWindow, ...]
     min_requests: int = 0
+    threshold_ms: float | None = None
+    """A latency objective: bad are the requests slower than this; `measure` is not asked then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +129,38 @@ class Sql:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """A number about rows of one table that match: logs, spans, or the results of a probe.
+
+    Made by `match_sql.py`: the query is ours, what the rule says is bound.
+    """
+
+    kind: Literal["log_match", "trace_match", "probe"]
+    query: str
+    """Has $start, $end and `params`; gives the columns of the rule's `group_by`, and `value`."""
+    params: Mapping[str, str | float]
+    window_s: float
+    condition: Condition
+    unit: str
+    page: str = ""
+    """Path and query of the screen that shows such rows; '' = there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """How Gatelens itself is doing. Judged by the wall clock: it matters most without data."""
+
+    signal: Signal
+    window_s: float
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Whether rules can be evaluated. Judged by the engine itself; not written in files."""
 
 
-Check = Threshold | Change | Absence | BurnRate | Quota | Sql | Health
+Check = Threshold | Change | Absence | BurnRate | Quota | Sql | Match | Pipeline | Health
 KINDS: Mapping[str, type] = MappingProxyType(
     {
         "threshold": Threshold,
@@ -138,6 +169,10 @@ KINDS: Mapping[str, type] = MappingProxyType(
         "burn_rate": BurnRate,
         "quota": Quota,
         "sql": Sql,
+        "log_match": Match,
+        "trace_match": Match,
+        "probe": Match,
+        "pipeline": Pipeline,
     }
 )
 
@@ -161,6 +196,8 @@ class Rule:
 
     @property
     def kind(self) -> str:
+        if isinstance(self.check, Match):
+            return self.check.kind
         kinds = (name for name, type_ in KINDS.items() if isinstance(self.check, type_))
         return next(kinds, "health")
 
@@ -168,7 +205,12 @@ class Rule:
     def window_s(self) -> float:
         """Longest span of data one look needs, in seconds."""
         match self.check:
-            case Threshold(window_s=window) | Sql(window_s=window):
+            case (
+                Threshold(window_s=window)
+                | Sql(window_s=window)
+                | Match(window_s=window)
+                | Pipeline(window_s=window)
+            ):
                 return window
             case Change(window_s=window, offset_s=offset):
                 return window + offset
@@ -184,7 +226,14 @@ class Rule:
     @property
     def look_every_s(self) -> float:
         """How often it is worth looking; the engine's own interval is the lower bound."""
-        return min(LOOK_EVERY_S_MAX, self.window_s / 100)
+        queries = isinstance(self.check, Sql | Match | Pipeline)
+        least = SQL_LOOK_EVERY_S if queries else 0.0
+        return max(least, min(LOOK_EVERY_S_MAX, self.window_s / 100))
+
+    @property
+    def needs_requests(self) -> bool:
+        """Whether it judges requests, and so cannot judge while none arrive."""
+        return not isinstance(self.check, Absence | Sql | Match | Pipeline)
 
     @property
     def unit(self) -> str:
@@ -198,8 +247,24 @@ class Rule:
                 return "x"
             case Sql():
                 return ""
+            case Match(unit=unit):
+                return unit
+            case Pipeline(signal=signal):
+                return SIGNALS[signal][1]
             case _:
                 return "1"
+
+
+def say_span(span: timedelta) -> str:
+    """'2 h 10 min', '3 d 4 h', '40 s'."""
+    seconds = int(span.total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3_600:
+        return f"{seconds // 60} min"
+    if seconds < 86_400:
+        return f"{seconds // 3_600} h {seconds % 3_600 // 60} min"
+    return f"{seconds // 86_400} d {seconds % 86_400 // 3_600} h"
 
 
 def say_value(value: float | None, unit: str) -> str:
@@ -211,6 +276,8 @@ def say_value(value: float | None, unit: str) -> str:
         return f"{percent:.1f} %" if abs(percent) < 1000 else f"{percent:,.0f} %"
     if unit == "ms":
         return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms"
+    if unit == "s":
+        return say_span(timedelta(seconds=value)) if value >= 0 else f"{value:.0f} s"
     if unit == "x":
         return f"{value:.1f}x"
     number = f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"

@@ -35,11 +35,13 @@ from alerting.channels import deliver_to
 from alerting.engine import AlertEngine
 from alerting.errors import AlertingError
 from alerting.notice import Notice, decode_notice
+from alerting.pipeline import Signal
+from alerting.point import Labels, Point
 from alerting.rule import Rule
 from alerting.rules import load_rules
 from alerting.series_notation import parse_series
 from alerting.settings import AlertingSettings
-from alerting.source import Labels, Period, Point
+from alerting.source import Period, SqlQuestion
 from alerting.store import ActiveAlert, AlertStore
 from alerting.yaml_section import Problems, Section, read_text, read_yaml
 from analytics.query import MEASURES, Filters
@@ -137,6 +139,9 @@ def run_rule_test(rules: Sequence[Rule], test: RuleTest) -> RuleTestResult:
     return RuleTestResult(test.name, tuple(failures))
 
 
+_TRY_BACKTEST = "Try it with backtest."
+
+
 class _WrittenSource:
     """Series of a test as the engine's source."""
 
@@ -156,10 +161,16 @@ class _WrittenSource:
             if (point := self._point(series, start, end, by)) is not None
         ]
 
-    def ask_sql(
-        self, query: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    def slow_share(
+        self, threshold_ms: float, start: float, end: float, filters: Filters, by: tuple[str, ...]
     ) -> Sequence[Point]:
-        raise AlertingError("SQL rules cannot be tested on series.", "Try them with backtest.")
+        raise AlertingError("Latency objectives cannot be tested on series.", _TRY_BACKTEST)
+
+    def ask_sql(self, question: SqlQuestion) -> Sequence[Point]:
+        raise AlertingError("Queries cannot be tested on series.", _TRY_BACKTEST)
+
+    def pipeline(self, signal: Signal, start: float, end: float) -> Sequence[Point]:
+        return []
 
     def quotas(self, period: Period) -> Mapping[str, int]:
         return {}

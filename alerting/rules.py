@@ -24,11 +24,20 @@ What other kinds take:
     change      measure, window, compare (how far back, 1w), condition on the relative change
                 ("> 50%", "< -40%"), min_requests in the earlier window
     absence     window, seen_within (1d), min_requests in it
-    burn_rate   objective (99.9%), period (30d), measure (error_rate), windows as a list of
+    burn_rate   objective (99.9%), period (30d), measure (error_rate) or slower_than (300ms: bad
+                are the requests that take longer), windows as a list of
                 {long, short, factor}; none gives the usual pair: 1h/5m x14.4 and 6h/30m x6
     quota       period (month, week, day), condition on the share used
     sql         query: one SELECT over any table, with $start and $end, that gives the columns of
                 group_by and `value`; window; condition. A series without a row counts as fine
+    log_match   match: {contains, pattern, service, environment, severity, attributes}; condition
+                on the number of log records in the window; group_by: service_name, ...
+    trace_match the same for spans; match: {contains, pattern, service, status: error,
+                slower_than: 2s, ...}
+    probe       probe (up: 1 or 0, certificate_expiry: seconds left), condition; one series per
+                target that sends the metric `gatelens.probe.up` or `..certificate_expiry_s`
+    pipeline    signal of Gatelens itself: job_failures, job_lag_s, job_silence_s, rejects,
+                disk_free; window, condition
 
 Annotations know {rule} {severity} {value} {threshold} {window} {api} and every other label.
 """
@@ -38,7 +47,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, cast
 
 from alerting.errors import ConfigInvalid, Problem
 from alerting.limits import RULES_MAX
@@ -52,6 +61,8 @@ from alerting.rule import (
     Change,
     Check,
     Condition,
+    Match,
+    Pipeline,
     Quota,
     Rule,
     Severity,
@@ -59,6 +70,8 @@ from alerting.rule import (
     Threshold,
     parse_condition,
 )
+from alerting.rule_match import read_pipeline, read_probe, read_rows
+from alerting.source import Period
 from alerting.state_machine import NoData, Timing
 from alerting.templates import template_problem
 from alerting.yaml_section import Problems, Section, read_text, read_yaml
@@ -151,11 +164,8 @@ def _rule(section: Section, tenant: str) -> Rule | None:
     if name and not _NAME.fullmatch(name):
         section.wrong("name", f"{name!r} is no name.", "Use letters, digits, '-', '_' and '.'.")
     section.title = f"rule {name!r}" if name else "a rule"
-    check = _check(section)
-    own = isinstance(check, Sql)
-    group_by = section.texts("group_by", choices=None if own else DIMENSIONS)
-    if isinstance(check, Quota):
-        group_by = group_by or ("consumer",)
+    check, group_by = _check(section)
+    own = isinstance(check, Sql | Match | Pipeline)
     timing = Timing(
         for_s=section.duration_s("for"),
         keep_firing_for_s=section.duration_s("keep_firing_for"),
@@ -166,7 +176,7 @@ def _rule(section: Section, tenant: str) -> Rule | None:
     )
     rule = Rule(
         name=name,
-        check=check or Threshold("requests", 60.0, Condition(">", 0.0)),
+        check=check,
         filters=_filters(section, tenant),
         group_by=group_by,
         timing=timing,
@@ -182,8 +192,27 @@ def _rule(section: Section, tenant: str) -> Rule | None:
     return rule if len(section.problems.found) == before else None
 
 
-def _check(section: Section) -> Check | None:
+def _check(section: Section) -> tuple[Check, tuple[str, ...]]:
+    """What is judged, and which labels tell its series apart."""
     match section.text("kind", "threshold", choices=tuple(KINDS)):
+        case "log_match" | "trace_match" as kind:
+            return read_rows(section, kind, _condition(section))
+        case "probe":
+            return read_probe(section, _condition(section))
+        case "pipeline":
+            return read_pipeline(section, _condition(section))
+        case "sql":
+            return _sql(section), section.texts("group_by")
+        case "quota":
+            period = section.text("period", "month", choices=("month", "week", "day"))
+            quota = Quota(cast(Period, period), _condition(section, relative=True))
+            return quota, section.texts("group_by", ("consumer",), choices=DIMENSIONS)
+        case kind:
+            return _measured(section, kind), section.texts("group_by", choices=DIMENSIONS)
+
+
+def _measured(section: Section, kind: str) -> Check:
+    match kind:
         case "change":
             return Change(
                 _measure(section),
@@ -192,17 +221,10 @@ def _check(section: Section) -> Check | None:
                 _condition(section, relative=True),
                 int(section.number("min_requests", 0, minimum=0)),
             )
-        case "sql":
-            return _sql(section)
         case "absence":
             return _absence(section)
         case "burn_rate":
             return _burn_rate(section)
-        case "quota":
-            period = section.text("period", "month", choices=("month", "week", "day"))
-            return Quota(
-                cast(Literal["month", "week", "day"], period), _condition(section, relative=True)
-            )
         case _:
             return Threshold(
                 _measure(section),
@@ -251,12 +273,16 @@ def _burn_rate(section: Section) -> BurnRate:
             item.wrong("short", "'short' must be shorter than 'long'.")
         item.finish()
         windows.append(window)
+    slower_s = section.duration_s("slower_than")
+    if slower_s and "measure" in section:
+        section.wrong("measure", "A rule has 'slower_than' or 'measure'.", "Remove one of them.")
     return BurnRate(
         _measure(section, "error_rate", ratio=True),
         objective,
         section.duration_s("period", 30 * 86_400.0, positive=True),
         tuple(windows) or DEFAULT_BURN_WINDOWS,
         int(section.number("min_requests", 0, minimum=0)),
+        slower_s * 1000.0 or None,
     )
 
 
@@ -293,7 +319,7 @@ def _filters(section: Section, tenant: str) -> Filters:
     inner = section.section("filters")
     if inner is None:
         return Filters(tenant=tenant)
-    values = {name: inner.texts(name) for name in DIMENSIONS}
+    values: Any = {name: inner.texts(name) for name in DIMENSIONS}
     inner.title = "'filters'"
     inner.finish()
     return Filters(tenant=tenant, **values)

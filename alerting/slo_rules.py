@@ -1,4 +1,4 @@
-"""Burn-rate rules for the availability SLOs of the catalog: nobody has to write them.
+"""Burn-rate rules for the SLOs of the catalog: nobody has to write them.
 
 Two per SLO. The fast one wakes people (2 % of a 30-day budget gone in an hour), the slow one asks
 for a look (5 % in six hours); while the fast one fires, the slow one is not told
@@ -23,12 +23,10 @@ BURN_INHIBITION = Inhibition(
 
 
 def slo_rules(catalog: Catalog, *, tenant: str = "default") -> tuple[Rule, ...]:
-    """Rules of every availability SLO. Latency SLOs have none yet: no measure counts requests
-    slower than a threshold."""
+    """Rules of every SLO: bad are failed requests, or those slower than its threshold."""
     return tuple(
         rule
         for slo in catalog.slos
-        if slo.kind == "availability"
         for rule in (
             _rule(slo, "fast", "critical", BurnWindow(3_600, 300, 14.4), tenant),
             _rule(slo, "slow", "warning", BurnWindow(21_600, 1_800, 6.0), tenant),
@@ -40,7 +38,12 @@ def _rule(slo: Slo, speed: str, severity: Severity, window: BurnWindow, tenant: 
     return Rule(
         name=f"slo-{slo.name}-{speed}",
         check=BurnRate(
-            "error_rate", slo.objective, slo.window_days * 86_400.0, (window,), REQUESTS_MIN
+            "error_rate",
+            slo.objective,
+            slo.window_days * 86_400.0,
+            (window,),
+            REQUESTS_MIN,
+            slo.threshold_ms if slo.kind == "latency" else None,
         ),
         filters=Filters(tenant=tenant, api=(slo.api,), route=tuple(slo.routes)),
         group_by=("api",),

@@ -7,30 +7,52 @@ run on written-down series and on the past.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+import polars as pl
+import pyarrow as pa
+import sqlalchemy as sa
 
 from alerting.errors import AlertingError
-from alerting.limits import SERIES_PER_RULE_MAX, SHARED_SERIES_MAX, SQL_RULE_S_MAX
+from alerting.limits import (
+    SERIES_PER_RULE_MAX,
+    SHARED_SERIES_MAX,
+    SLOW_SERIES_MAX,
+    SQL_RULE_S_MAX,
+)
+from alerting.pipeline import REJECTS_SQL, Signal, ask_jobs, free_disk
+from alerting.point import Labels, Point
+from analytics.buckets import bucket_of
 from analytics.query import UNKNOWN, Analytics, Filters, TimeRange
 from storage.catalog import Catalog
+from storage.session import ReadSession
 from storage.settings import StorageSettings
 from storage.sql_worker import SqlLimits, run_sql
-
-Labels = tuple[tuple[str, str], ...]
-"""Label names and values, in the order of the rule's group_by."""
 
 Period = Literal["month", "week", "day"]
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One series over one window. value None = unmeasured."""
+class SqlQuestion:
+    """A query over [start, end), which it has as $start and $end."""
 
-    labels: Labels
-    value: float | None
-    requests: int
+    query: str
+    start: float
+    end: float
+    by: tuple[str, ...] = ()
+    tenant: str = "default"
+    params: Mapping[str, str | float] = field(default_factory=dict)
+    """Further named parameters."""
+    trusted: bool = False
+    """Ours, not somebody's: asked at once, without the guard and its killable process."""
+
+    @property
+    def bound(self) -> dict[str, object]:
+        ends = {"start": self.start, "end": self.end}
+        times = {name: datetime.fromtimestamp(at, UTC) for name, at in ends.items()}
+        return {**self.params, **times}
 
 
 class Source(Protocol):
@@ -46,10 +68,18 @@ class Source(Protocol):
         """One point per series that has data. Raises analytics' and storage's errors."""
         ...
 
-    def ask_sql(
-        self, query: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    def slow_share(
+        self, threshold_ms: float, start: float, end: float, filters: Filters, by: tuple[str, ...]
     ) -> Sequence[Point]:
+        """Share of requests slower than the threshold, of those whose time is known."""
+        ...
+
+    def ask_sql(self, question: SqlQuestion) -> Sequence[Point]:
         """One point per row of a query with columns `by` and `value`. Raises when it has others."""
+        ...
+
+    def pipeline(self, signal: Signal, start: float, end: float) -> Sequence[Point]:
+        """What Gatelens knows about its own work. () = nothing known."""
         ...
 
     def quotas(self, period: Period) -> Mapping[str, int]:
@@ -68,8 +98,14 @@ class AnalyticsSource:
         tenant: str,
         lookback_s: float,
         storage: StorageSettings | None = None,
+        state: sa.Engine | None = None,
+        session: ReadSession | None = None,
     ) -> None:
+        """storage: where SQL of rules is asked; session: where our own is; state: of the jobs.
+        None = such rules fail, or find nothing."""
+        self._session = session
         self._storage = storage
+        self._state = state
         self._analytics = analytics
         self._catalog = catalog
         self._filters = Filters(tenant=tenant)
@@ -92,20 +128,36 @@ class AnalyticsSource:
             for row in frame.iter_rows(named=True)
         ]
 
-    def ask_sql(
-        self, query: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    def slow_share(
+        self, threshold_ms: float, start: float, end: float, filters: Filters, by: tuple[str, ...]
     ) -> Sequence[Point]:
-        # Rules are configuration, but they may have been typed on a screen: guarded as any SQL is.
-        if self._storage is None:
-            raise AlertingError("SQL rules need the lake.", "Build alerting with lake=.")
-        limits = SqlLimits(rows_max=SERIES_PER_RULE_MAX, seconds_max=SQL_RULE_S_MAX)
-        ends = {
-            "start": datetime.fromtimestamp(start, UTC),
-            "end": datetime.fromtimestamp(end, UTC),
-        }
-        table = run_sql(
-            self._storage, query, tenant=filters.tenant, params=ends, limits=limits
-        ).table
+        known = {name: values[0] for name, values in filters.active() if len(values) == 1}
+        if all(name in known for name in by):  # an SLO of the catalog: one API, one series
+            series = [tuple((name, known[name]) for name in by)]
+        else:
+            series = [point.labels for point in self.measure("requests", start, end, filters, by)]
+        if len(series) > SLOW_SERIES_MAX:
+            raise AlertingError(
+                f"A latency objective over more than {SLOW_SERIES_MAX} series costs too much.",
+                "Narrow it with filters.",
+            )
+        found = (self._slow(threshold_ms, start, end, filters, labels) for labels in series)
+        return [point for point in found if point is not None]
+
+    def _slow(
+        self, threshold_ms: float, start: float, end: float, filters: Filters, labels: Labels
+    ) -> Point | None:
+        named: Any = {name: (value,) for name, value in labels}
+        histogram = self._analytics.latency_histogram(_range(start, end), replace(filters, **named))
+        total = int(histogram["requests"].sum())
+        if not total:
+            return None
+        # As analytics/slo.py counts it: a bucket that the threshold cuts is good.
+        good = histogram.filter(pl.col("bucket") <= bucket_of(threshold_ms))["requests"].sum()
+        return Point(labels, 1.0 - int(good) / total, total)
+
+    def ask_sql(self, question: SqlQuestion) -> Sequence[Point]:
+        by, table = question.by, self._table(question)
         missing = {*by, "value"} - set(table.column_names)
         if missing:
             raise AlertingError(f"The query lacks the column {sorted(missing)[0]!r}.")
@@ -117,6 +169,36 @@ class AnalyticsSource:
             )
             for row in table.to_pylist()
         ]
+
+    def _table(self, question: SqlQuestion) -> pa.Table:
+        if question.trusted and self._session is not None:
+            return self._session.query(
+                question.query,
+                question.bound,
+                start=datetime.fromtimestamp(question.start, UTC),
+                end=datetime.fromtimestamp(question.end, UTC),
+            )
+        # Rules are configuration, but they may have been typed on a screen: guarded as any SQL is.
+        if self._storage is None:
+            raise AlertingError("SQL rules need the lake.", "Build alerting with lake=.")
+        limits = SqlLimits(rows_max=SERIES_PER_RULE_MAX, seconds_max=SQL_RULE_S_MAX)
+        return run_sql(
+            self._storage,
+            question.query,
+            tenant=question.tenant,
+            params=question.bound,
+            limits=limits,
+        ).table
+
+    def pipeline(self, signal: Signal, start: float, end: float) -> Sequence[Point]:
+        match signal:
+            case "rejects":
+                question = SqlQuestion(REJECTS_SQL, start, end, ("source", "reason"), trusted=True)
+                return self.ask_sql(question) if self._storage or self._session else []
+            case "disk_free":
+                return [] if self._storage is None else free_disk(self._storage)
+            case _:
+                return [] if self._state is None else ask_jobs(self._state, signal, start, end)
 
     def quotas(self, period: Period) -> Mapping[str, int]:
         found = {}
@@ -178,10 +260,19 @@ class CachedSource:
         divided = self._divided[shape]
         return None if divided is None else divided.get(wanted, [])
 
-    def ask_sql(
-        self, query: str, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    def slow_share(
+        self, threshold_ms: float, start: float, end: float, filters: Filters, by: tuple[str, ...]
     ) -> Sequence[Point]:
-        return self._source.ask_sql(query, start, end, filters, by)
+        question = ("slow", threshold_ms, start, end, filters, by)
+        if question not in self._answers:
+            self._answers[question] = self._source.slow_share(threshold_ms, start, end, filters, by)
+        return self._answers[question]
+
+    def ask_sql(self, question: SqlQuestion) -> Sequence[Point]:
+        return self._source.ask_sql(question)
+
+    def pipeline(self, signal: Signal, start: float, end: float) -> Sequence[Point]:
+        return self._source.pipeline(signal, start, end)
 
     def quotas(self, period: Period) -> Mapping[str, int]:
         return self._source.quotas(period)

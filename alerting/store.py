@@ -13,9 +13,22 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from alerting.channels import Delivery, deliver_to
+from alerting.errors import OnCallInvalid
+from alerting.flapping import Flapping, load_flapping
 from alerting.instances import load_alerts
-from alerting.silences import Silence, add_silence, end_silence, load_silences
+from alerting.limits import SILENCE_WARNING_S
+from alerting.maintenance import (
+    MaintenanceWindow,
+    add_maintenance,
+    end_maintenance,
+    load_maintenance,
+)
+from alerting.on_call import add_override, end_override, load_overrides
+from alerting.silences import Silence, add_silence, end_silence, expiring, load_silences
 from alerting.state_machine import State
+from alerting.time_intervals import TimeInterval
+from alerting.told import load_levels
 from storage.state import alert_history, alert_instances, outbox
 
 _GRAVITY = {"critical": 0, "warning": 1, "info": 2}
@@ -40,6 +53,12 @@ class ActiveAlert:
     acknowledged_by: str | None
     silenced_by: tuple[int, ...]
     """Ids of the silences that keep it quiet now."""
+    maintenance: tuple[str, ...] = ()
+    """Names of the maintenance windows that keep it quiet now."""
+    flapping: Flapping | None = None
+    """Set while it opens and closes again and again: its changes are not sent."""
+    escalation_level: int = 0
+    """Steps of escalation taken; 0 = none."""
 
     @property
     def summary(self) -> str:
@@ -96,9 +115,17 @@ class OutboxEntry:
 class AlertStore:
     """All reads of alert state. `state` as from storage.state.open_state; thread-safe."""
 
-    def __init__(self, state: sa.Engine, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        state: sa.Engine,
+        *,
+        clock: Callable[[], float] = time.time,
+        delivery: Delivery | None = None,
+    ) -> None:
+        """delivery: what the channels file says, for its rotations and maintenance windows."""
         self._state = state
         self._clock = clock
+        self._delivery = delivery or deliver_to()
 
     def active(self) -> list[ActiveAlert]:
         """Firing first, then pending, then no data; gravest first, newest first."""
@@ -107,6 +134,9 @@ class AlertStore:
         with self._state.connect() as connection:
             alerts = load_alerts(connection, alert_instances.c.state.in_(shown))
             silences = load_silences(connection, now)
+            windows = (*self._delivery.maintenance, *load_maintenance(connection, now))
+            flapping = load_flapping(connection, now)
+            levels = load_levels(connection)
         found = [
             ActiveAlert(
                 fingerprint=a.fingerprint,
@@ -123,6 +153,9 @@ class AlertStore:
                 acknowledged_at=a.acknowledged_at,
                 acknowledged_by=a.acknowledged_by,
                 silenced_by=tuple(s.id for s in silences if s.covers(a.labels, now)),
+                maintenance=tuple(w.name for w in windows if w.covers(a.labels, now)),
+                flapping=flapping.get(a.fingerprint),
+                escalation_level=levels.get(a.fingerprint, 0),
             )
             for a in alerts
         ]
@@ -256,3 +289,73 @@ class AlertStore:
     def end_silence(self, silence_id: int) -> bool:
         """End a silence now. False when none of that id runs."""
         return end_silence(self._state, silence_id, self._clock())
+
+    def silences_expiring(self, within_s: float = SILENCE_WARNING_S) -> list[Silence]:
+        """Silences that run now and end soon."""
+        return expiring(self.silences(), self._clock(), within_s)
+
+    def flapping(self) -> Mapping[str, Flapping]:
+        """Alerts that open and close again and again, by fingerprint, open or not."""
+        with self._state.connect() as connection:
+            return load_flapping(connection, self._clock())
+
+    def maintenance(self) -> list[MaintenanceWindow]:
+        """Windows that run now or will: those of the channels file first."""
+        now = self._clock()
+        written = [w for w in self._delivery.maintenance if w.ends_at is None or w.ends_at > now]
+        with self._state.connect() as connection:
+            return [*written, *load_maintenance(connection, now)]
+
+    def add_maintenance(
+        self,
+        name: str,
+        matchers: Sequence[str],
+        *,
+        author: str,
+        reason: str,
+        starts_at: float | None = None,
+        ends_at: float | None = None,
+        recurs: TimeInterval | None = None,
+    ) -> int:
+        """Once from start (None = now) to end, or recurring. Raises MaintenanceInvalid."""
+        now = self._clock()
+        return add_maintenance(
+            self._state,
+            name,
+            matchers,
+            author=author,
+            reason=reason,
+            now=now,
+            starts_at=now if starts_at is None else starts_at,
+            ends_at=ends_at,
+            recurs=recurs,
+        )
+
+    def end_maintenance(self, window_id: int) -> bool:
+        """End a stored window now. False when none of that id runs or will."""
+        return end_maintenance(self._state, window_id, self._clock())
+
+    def on_call(self, at: float | None = None) -> dict[str, str]:
+        """Whose turn it is, by rotation; at: epoch seconds, None = now."""
+        now = self._clock()
+        with self._state.connect() as connection:
+            stored = load_overrides(connection, min(now, at or now))
+        moment = now if at is None else at
+        return {r.name: r.channel_at(moment, stored) for r in self._delivery.rotations}
+
+    def stand_in(
+        self, rotation: str, channel: str, *, author: str, starts_at: float, ends_at: float
+    ) -> int:
+        """Let somebody stand in on a rotation; id of the override. Raises OnCallInvalid."""
+        found = next((r for r in self._delivery.rotations if r.name == rotation), None)
+        if found is None:
+            raise OnCallInvalid(f"No rotation is called {rotation!r}.")
+        if channel not in self._delivery.channels:
+            raise OnCallInvalid(f"No channel is called {channel!r}.")
+        return add_override(
+            self._state, found, channel, starts_at=starts_at, ends_at=ends_at, author=author
+        )
+
+    def end_stand_in(self, override_id: int) -> bool:
+        """End an override now. False when none of that id still runs or will."""
+        return end_override(self._state, override_id, self._clock())

@@ -6,12 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
-from alerting.checks import Reading, say_span
+from alerting.checks import Reading
 from alerting.explain import Contributor
 from alerting.instances import Alert
-from alerting.rule import Absence, BurnRate, Rule, Sql, Threshold, say_value
+from alerting.point import Labels
+from alerting.rule import (
+    Absence,
+    BurnRate,
+    Match,
+    Pipeline,
+    Rule,
+    Sql,
+    Threshold,
+    say_span,
+    say_value,
+)
 from alerting.rule import Change as ChangeCheck
-from alerting.source import Labels
 from alerting.state_machine import State
 from alerting.templates import render
 
@@ -45,7 +55,7 @@ def evidence_of(
 ) -> dict[str, object]:
     """What the history keeps of a change, as JSON: enough to ask the same question again."""
     return {
-        "window_s": _shown_window_s(rule),
+        "window_s": shown_window_s(rule),
         "until": at,
         "requests": reading.requests,
         "text": reading.evidence,
@@ -66,7 +76,7 @@ def template_values(rule: Rule, labels: Mapping[str, str], reading: Reading) -> 
         if _is_change(rule)
         else say_value(reading.value, rule.unit),
         "threshold": say_value(reading.threshold, rule.unit),
-        "window": say_span(timedelta(seconds=_shown_window_s(rule))),
+        "window": say_span(timedelta(seconds=shown_window_s(rule))),
         "evidence": reading.evidence,
     }
 
@@ -80,13 +90,16 @@ def _is_change(rule: Rule) -> bool:
     return isinstance(rule.check, ChangeCheck)
 
 
-def _shown_window_s(rule: Rule) -> float:
+def shown_window_s(rule: Rule) -> float:
+    """Length of the window a value of this rule speaks about."""
     match rule.check:
         case (
             Threshold(window_s=window)
             | ChangeCheck(window_s=window)
             | Absence(window_s=window)
             | Sql(window_s=window)
+            | Match(window_s=window)
+            | Pipeline(window_s=window)
         ):
             return window
         case BurnRate(windows=windows):

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from alerting.checks import look, period_of
+from alerting.point import Point
 from alerting.rules import parse_rules
-from alerting.source import Point
 from tests.alerting.world import START, FakeSource
 
 ORDERS = (("api", "orders"),)
@@ -71,9 +71,7 @@ def test_burn_rate_needs_both_windows():
     fast = {(3600, 0): (0.02, 9000), (300, 0): (0.02, 700), (30 * 86400, 0): (0.0005, 10**6)}
     reading = one(rule(BURN), at_windows(fast))
     assert (reading.breached, reading.value) == (True, pytest.approx(20.0))
-    assert reading.evidence == (
-        "At this rate the rest of the 30-day error budget is gone in 18 h 0 min; 50% is left."
-    )
+    assert reading.evidence == ("At this rate the month's budget is gone in 18 h 0 min; 50 % left.")
     over = {**fast, (300, 0): (0.001, 700)}
     assert one(rule(BURN), at_windows(over)).breached is False
     assert one(rule(BURN), at_windows({(3600, 0): (0.02, 9000)})).breached is None
@@ -81,7 +79,7 @@ def test_burn_rate_needs_both_windows():
 
 def test_used_up_budget_is_said_so():
     used = {(3600, 0): (0.02, 9000), (300, 0): (0.02, 700), (30 * 86400, 0): (0.002, 10**6)}
-    assert one(rule(BURN), at_windows(used)).evidence == "The error budget of 30 days is used up."
+    assert one(rule(BURN), at_windows(used)).evidence == "The month's budget is gone."
 
 
 def test_quota_share_and_forecast():

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerting.source import Point
+from alerting.point import Point
 from alerting.store import AlertStore
 from tests.alerting.world import START, make_world, outbox_rows
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from alerting.events import export_events
 from alerting.explain import Explainer, explain_alert, say_contributors
+from alerting.point import Point
 from alerting.rules import parse_rules
-from alerting.source import CachedSource, Point
+from alerting.source import CachedSource
 from alerting.store import AlertStore
 from analytics.query import Filters
 from storage.lake import Lake

@@ -14,8 +14,7 @@ from storage.catalog import Catalog, Consumer, Plan, Product
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
-from storage.state import open_state
-from tests.alerting.world import running_sink
+from tests.alerting.world import quick_state, running_sink
 
 START = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC).timestamp()
 
@@ -52,7 +51,7 @@ class Place:
     def __init__(self, folder, sink, catalog=None, **settings) -> None:
         storage = StorageSettings(data_dir=folder)
         self.lake = Lake(storage)
-        self.state = open_state(storage)
+        self.state = quick_state(storage)
         self.session = ReadSession(self.lake)
         self.engine = build_alerting(
             AlertingSettings(**settings),

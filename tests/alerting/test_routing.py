@@ -10,7 +10,7 @@ import pytest
 from alerting.channels import load_delivery, parse_delivery
 from alerting.errors import ConfigInvalid, SilenceInvalid
 from alerting.matchers import parse_matcher
-from alerting.source import Point
+from alerting.point import Point
 from alerting.store import AlertStore
 from alerting.time_intervals import TimeInterval, parse_times, parse_weekdays
 from tests.alerting.world import START, make_world, outbox_rows

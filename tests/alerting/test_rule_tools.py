@@ -6,11 +6,11 @@ import pytest
 
 from alerting.backtest import backtest
 from alerting.errors import ConfigInvalid
+from alerting.point import Point
 from alerting.rule_check import check_rules
 from alerting.rule_test import run_rule_tests
 from alerting.rules import parse_rules
 from alerting.series_notation import parse_series
-from alerting.source import Point
 from tests.alerting.world import START, FakeSource
 
 RULES = """\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ from alerting.channels import Delivery, deliver_to
 from alerting.engine import AlertEngine
 from alerting.net_guard import parse_networks
 from alerting.outbox import Outbox
+from alerting.pipeline import SIGNALS
+from alerting.point import Labels, Point
 from alerting.rules import parse_rules
 from alerting.settings import AlertingSettings
-from alerting.source import Labels, Point
+from alerting.source import SqlQuestion
 from analytics.query import Filters
 from storage.settings import StorageSettings
 from storage.state import open_state
@@ -62,6 +65,17 @@ class FakeSource:
             if measure == name and tuple(k for k, _ in labels) == by
         ]
 
+    def slow_share(
+        self, threshold_ms: float, start: float, end: float, filters: Filters, by: tuple[str, ...]
+    ) -> Sequence[Point]:
+        return self.measure(f"slower_than_{threshold_ms:g}", start, end, filters, by)
+
+    def ask_sql(self, question: SqlQuestion) -> Sequence[Point]:
+        return self.measure("sql", question.start, question.end, Filters(), question.by)
+
+    def pipeline(self, signal: str, start: float, end: float) -> Sequence[Point]:
+        return self.measure(signal, start, end, Filters(), SIGNALS[signal][0])
+
     def quotas(self, period: str) -> Mapping[str, int]:
         return self.limits
 
@@ -94,10 +108,23 @@ class World:
         )
 
 
+def quick_state(storage: StorageSettings) -> sa.Engine:
+    """The state store without waiting for the disk: as safe when a process dies, and no test pulls
+    a plug."""
+    state = open_state(storage)
+
+    @sa.event.listens_for(state, "connect")
+    def do_not_wait(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    state.dispose()  # what was opened so far still waits
+    return state
+
+
 def make_world(
     folder: Path, rules: str, delivery: Delivery | None = None, **engine_options
 ) -> World:
-    state = open_state(StorageSettings(data_dir=folder))
+    state = quick_state(StorageSettings(data_dir=folder))
     source = FakeSource()
     delivery = delivery or deliver_to(ChannelConfig("sink", "webhook", url="https://x.example"))
     world = World(state, source, None)  # type: ignore[arg-type]
