@@ -30,6 +30,7 @@ from collector.intake import Admitted, Intake
 from collector.naming import Naming
 from collector.operations import operations_app
 from collector.privacy import use_secret
+from collector.receivers.background import Background
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
 from collector.tls import CertificateFiles
@@ -83,6 +84,8 @@ class Collector:
                 else None
             )
             self.grpc_port = self._grpc.port if self._grpc else -1
+            self.background = Background(settings, self.intake)
+            undo.callback(self.background.close)
             undo.pop_all()
 
     def _open_lake(self, storage: StorageSettings) -> None:
@@ -162,6 +165,7 @@ class Collector:
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
         serving = asyncio.create_task(server.serve([self._socket]))
+        await self.background.start()
         log.info(
             "collector_serving",
             host=self.settings.host,
@@ -178,6 +182,7 @@ class Collector:
     async def _shut_down(self, server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
         started = time.monotonic()
         self._stopping = True
+        await self.background.stop()
         self.intake.stop()
         server.should_exit = True
         ending: list[asyncio.Future[None]] = []

@@ -97,6 +97,10 @@ class CollectorSettings:
     connections_max: int = 10_000
     """Open HTTP connections. Beyond: closed on arrival, with a 503."""
 
+    listeners: tuple[str, ...] = ()
+    """UDP and TCP listeners, such as syslog+udp://127.0.0.1:5514?format=nginx, syslog+tcp://,
+    json+tcp:// or json+udp://; options: format, tenant, environment. Empty = none."""
+
     grpc_threads: int = 16
     """Threads of the gRPC server: requests handled at a time."""
 

@@ -24,3 +24,26 @@ GATEWAY_RECORD_BYTES = 2_000
 HISTOGRAM_BUCKETS_MAX = 10_000
 """Buckets of one native histogram, gaps included: a span's offset may say two thousand million.
 Beyond: the histogram is a reject. OpenTelemetry SDKs use 160."""
+
+MESSAGE_BYTES_MAX = 64 * 1024
+"""One syslog message or line of a listener. A longer one is cut over UDP by the network itself;
+over TCP the connection is closed and the message counted as dropped."""
+
+LISTENER_BYTES_MAX = 16 * 1024 * 1024
+"""Messages of one listener that wait for the log. Beyond: UDP drops and counts them, TCP stops
+reading."""
+
+LISTENER_BATCH_BYTES = 512 * 1024
+"""Messages handed to the log together."""
+
+LISTENER_PAUSE_S = 0.1
+"""Longest time a message waits for others to share its record in the log."""
+
+LISTENER_CONNECTIONS_MAX = 1_000
+"""Open TCP connections of one listener. Beyond: closed on arrival, and counted."""
+
+LISTENER_IDLE_S = 3_600.0
+"""A TCP connection without a byte for so long is closed."""
+
+UDP_BUFFER_BYTES = 4 * 1024 * 1024
+"""Receive buffer asked of the kernel for a UDP listener, for bursts."""

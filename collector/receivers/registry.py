@@ -9,9 +9,11 @@ from collector.payload import Format
 from collector.receivers.api import NativeApi
 from collector.receivers.elasticsearch_api import ElasticsearchApi
 from collector.receivers.firehose import FirehoseApi
+from collector.receivers.json_lines import JSON_LINES
 from collector.receivers.loki import LokiApi
 from collector.receivers.prometheus_write import PrometheusWriteApi
 from collector.receivers.splunk_hec import SplunkHecApi
+from collector.receivers.syslog import SYSLOG
 from collector.receivers.zipkin import ZipkinApi
 
 _APIS: tuple[NativeApi, ...] = (
@@ -23,7 +25,9 @@ _APIS: tuple[NativeApi, ...] = (
     ElasticsearchApi(),  # last: its index names take almost any path
 )
 
-RECEIVER_FORMATS: Mapping[str, Format] = MappingProxyType({a.format.name: a.format for a in _APIS})
+RECEIVER_FORMATS: Mapping[str, Format] = MappingProxyType(
+    {f.name: f for f in (*(api.format for api in _APIS), SYSLOG, JSON_LINES)}
+)
 
 
 def find_api(method: str, path: str) -> NativeApi | None:
