@@ -10,10 +10,12 @@ from alerting.channels import Delivery, load_delivery
 from alerting.engine import AlertEngine
 from alerting.events import export_events
 from alerting.explain import Explainer
-from alerting.rules import load_rules
+from alerting.rule import Rule
+from alerting.rules import builtin_rules, load_rules
 from alerting.settings import AlertingSettings
 from alerting.slo_rules import slo_rules
 from alerting.source import AnalyticsSource
+from alerting.stored_rules import RuleBook, RuleStore
 from analytics.query import Analytics
 from storage.catalog import Catalog
 from storage.lake import Lake
@@ -37,7 +39,11 @@ def build_alerting(
     make no sense.
     """
     settings.validate()
-    own = load_rules(settings.rules_path, builtin=settings.builtin_rules, tenant=settings.tenant)
+    own = load_rules(settings.rules_path, builtin=False, tenant=settings.tenant)
+    builtin: tuple[Rule, ...] = ()
+    if settings.builtin_rules:
+        builtin = (*builtin_rules(settings.tenant), *slo_rules(catalog, tenant=settings.tenant))
+    book = RuleBook(RuleStore(state, tenant=settings.tenant), own, builtin)
     source = AnalyticsSource(
         analytics,
         catalog,
@@ -47,12 +53,11 @@ def build_alerting(
         state=state,
         session=ReadSession(lake, tenant=settings.tenant) if lake else None,
     )
-    names = {rule.name for rule in own}
-    from_slos = slo_rules(catalog, tenant=settings.tenant) if settings.builtin_rules else ()
     return AlertEngine(
         source=source,
         state=state,
-        rules=(*own, *(rule for rule in from_slos if rule.name not in names)),
+        rules=book.changed() or (),
+        book=book,
         delivery=delivery or load_delivery(settings.channels_path),
         settings=settings,
         explain=Explainer(source),

@@ -41,6 +41,7 @@ from alerting.settings import AlertingSettings
 from alerting.silences import count_match
 from alerting.source import CachedSource, Source
 from alerting.state_machine import Change, Instance, Observation, State, advance
+from alerting.stored_rules import RuleBook
 from alerting.surroundings import load_surroundings
 from alerting.wording import evidence_of, labels_of, shown_window_s, word_alert
 
@@ -104,9 +105,12 @@ class AlertEngine:
         outbox: Outbox | None = None,
         explain: Explain | None = None,
         export: Callable[[], object] | None = None,
+        book: RuleBook | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """book: rules that may change while it runs, in place of `rules`."""
         self.rules = tuple(rules)
+        self._book = book
         self.delivery = delivery
         self.outbox = outbox or Outbox(
             state, delivery.channels, clock=clock, external_url=settings.external_url
@@ -152,10 +156,13 @@ class AlertEngine:
         started = time.monotonic()
         self._explained = 0
         now = self._clock() if now is None else now
+        if self._book is not None and (changed := self._book.changed()) is not None:
+            self.rules = changed
         with self._state.connect() as connection:
             before = {alert.fingerprint: alert for alert in load_alerts(connection)}
         run = _Round(now, self._anchor(now), before, dict(before))
         self._look_at_rules(run)
+        run.failed.update(self._book.broken if self._book is not None else {})
         self._judge_health(run)
         self._close_orphans(run)
         self._let_go(run)
