@@ -10,6 +10,7 @@
                  then group, plan and the plan's product; product falls back to the API's
     outcome      said > from the status code (`outcome.py`)
     client_kind  from the user agent (`clients.py`)
+    country      said > registration of the client's address (`countries.py`)
 
 Uncatalogued names come from requests that were answered: a host or first segment that only ever
 got 404 is `__overflow__`, its route `__unmatched__` (the path stays in `path`).
@@ -32,6 +33,7 @@ import pyarrow.compute as pc
 from collector.naming.catalog_routes import CatalogRoutes
 from collector.naming.clients import client_kind
 from collector.naming.counting import CountRules
+from collector.naming.countries import fill_countries
 from collector.naming.limits import APIS_MAX, MEMO_MAX
 from collector.naming.outcome import outcomes
 from collector.naming.routes import OVERFLOW, UNMATCHED, RouteTree
@@ -96,6 +98,7 @@ class Naming:
         )
         kinds = map_unique(columns["user_agent"], self._kinds).fill_null("unknown")
         columns["client_kind"] = pc.coalesce(columns["client_kind"], kinds)
+        columns["country"] = fill_countries(columns["country"], columns["client_address"])
 
     def _name_apis(
         self,

@@ -208,3 +208,12 @@ def test_naming_twice_changes_nothing() -> None:
 
 def test_no_rows_are_no_rows() -> None:
     assert name() == []
+
+
+def test_the_country_is_that_of_the_address_unless_the_gateway_says() -> None:
+    public = ["8.8.8.8", "8.8.8.8:4711", "::ffff:8.8.8.8", "[2a00:1450::1]:443"]
+    other = ["10.0.0.1", "127.0.0.1", "fe80::1%eth0", "unix:", "", "garbage", "203.0.113.4", None]
+    rows = name(*({"path": "/a", "client_address": address} for address in public + other))
+    assert [row["country"] for row in rows] == ["US", "US", "US", "IE"] + [None] * 8
+    said = [{"path": "/a", "client_address": "8.8.8.8", "country": c} for c in ("fr", "France")]
+    assert [row["country"] for row in name(*said)] == ["FR", "US"]
