@@ -16,6 +16,9 @@ from typing import Any
 
 import httpx
 
+from storage.settings import StorageSettings
+from storage.sql_worker import run_sql
+
 START_WITHIN_S = 90.0
 """Generous: the first start on a machine compiles the decoder."""
 
@@ -94,6 +97,16 @@ class Installation:
         assert done.returncode == 0, done.stderr
         rows: list[dict[str, Any]] = json.loads(done.stdout)
         return rows
+
+    def wait_for_row(self, query: str, expected: dict[str, Any], timeout_s: float = 40.0) -> None:
+        """Until the query's only row is as expected. Asks like an analyst, but keeps the worker
+        process between polls, which a command cannot."""
+        settings = StorageSettings(data_dir=self.data)
+        wait_until(
+            lambda: run_sql(settings, query).table.to_pylist() == [expected],
+            timeout_s,
+            self.output,
+        )
 
     def wait_ready(self, url: str) -> None:
         """Until `<url>/readyz` says yes; fails with the processes' output when one has ended."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.installation import Installation, wait_until
+from tests.e2e.installation import Installation
 from tests.e2e.test_kill import SPANS_PER_REQUEST, body
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -26,7 +26,7 @@ def collecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installatio
     made.start("collect")
     made.wait_ready(made.collector)
     assert post(made, "/v1/traces", body(1)).status_code == 200
-    wait_until(lambda: count(made) == SPANS_PER_REQUEST, 20, made.output)
+    made.wait_for_row("SELECT count(*) AS n FROM spans", {"n": SPANS_PER_REQUEST})
     yield made
     made.stop()
 
@@ -76,11 +76,7 @@ def test_a_broken_nginx_line_is_kept_with_its_reason(collecting: Installation) -
         {"content-type": "text/plain"},
     )
     assert answer.status_code == 200
-    wait_until(
-        lambda: collecting.sql("SELECT count(*) AS n FROM rejects") == [{"n": 1}],
-        20,
-        collecting.output,
-    )
+    collecting.wait_for_row("SELECT count(*) AS n FROM rejects", {"n": 1})
     [row] = collecting.sql("SELECT source, position, reason, detail FROM rejects")
     assert (row["source"], row["position"]) == ("nginx", 2)
     assert row["reason"] and row["detail"]
