@@ -54,6 +54,14 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
             "ORDER BY time DESC\n"
             "LIMIT 100"
         ),
+        "traces": "SELECT trace_id, min(time) AS time, sum(spans) AS spans, sum(errors) AS errors\n"
+        "FROM traces\nWHERE time >= now() - INTERVAL 1 HOUR\nGROUP BY trace_id\nORDER BY time DESC",
+        "service_edges": "SELECT source, target, sum(calls) AS calls, sum(errors) AS errors\n"
+        "FROM service_edges\nWHERE time >= now() - INTERVAL 1 DAY\nGROUP BY source, target",
+        "attribute_keys": "SELECT place, key, sum(records) AS records\nFROM attribute_keys\n"
+        "WHERE time >= now() - INTERVAL 1 DAY\nGROUP BY place, key\nORDER BY records DESC",
+        "billing_lines": "SELECT consumer, time, sum(CAST(amount AS DECIMAL(18, 2))) AS total\n"
+        "FROM billing_lines\nWHERE time >= now() - INTERVAL 365 DAY\nGROUP BY consumer, time",
     }
 )
 
@@ -112,6 +120,11 @@ def example_query(spec: TableSpec) -> str:
             f"FROM {spec.name}\n"
             "WHERE part = 'total' AND time >= now() - INTERVAL 1 DAY\n"
             "GROUP BY api"
+        )
+    if not spec.name.startswith("usage_"):
+        return (
+            f"SELECT *\nFROM {spec.name}\nWHERE time >= now() - INTERVAL 1 DAY\n"
+            "ORDER BY time DESC\nLIMIT 100"
         )
     return (
         "SELECT api, sum(requests) AS requests, sum(errors) / sum(requests) AS error_rate\n"
