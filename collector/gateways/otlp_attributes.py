@@ -7,14 +7,14 @@ most frequent ones (not the case for `logs`): they are asked first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.gateways.attributes import AttributeColumns, Keys, attributes_column
+from collector.gateways.attributes import AttributeColumns, Ints, Keys, attributes_column
 from collector.gateways.mapped import bare_host
 from collector.gateways.rows import whole
 from collector.gateways.scan_values import parse_sums
@@ -94,26 +94,44 @@ _GRPC_STATUS = (200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501,
 _ALL_KEYS = Keys([key for names in KEYS.values() for key in names])
 
 
-def find_attributes(batch: pa.RecordBatch) -> AttributeColumns:
-    """The attributes of KEYS of every row of `spans` or `logs`."""
-    return AttributeColumns(batch.column("attributes"), _ALL_KEYS)
+def find_attributes(batch: pa.RecordBatch, rows: Ints | None = None) -> AttributeColumns:
+    """The attributes of KEYS of `rows` (None = all) of `spans` or `logs`."""
+    return AttributeColumns(batch.column("attributes"), _ALL_KEYS, rows)
+
+
+def coalesce(*columns: pa.Array) -> pa.Array:
+    """The first that is not NULL. Copies nothing where one column says it all."""
+    some = [column for column in columns if column.null_count < len(column)]
+    if not some:
+        return columns[0]
+    return some[0] if not some[0].null_count else pc.coalesce(*some)
+
+
+def _per_value(function: Callable[[pa.Array], pa.Array], values: pa.Array) -> pa.Array:
+    """`function` of a column, called with its different values only."""
+    if values.null_count == len(values):
+        return values
+    coded = values.dictionary_encode()
+    return function(coded.dictionary).take(coded.indices)
 
 
 def gateway_kinds(batch: pa.RecordBatch, found: AttributeColumns) -> pa.Array:
     """Kind of gateway that sent each row; NULL = a service's own."""
-    by_name = pc.coalesce(
+    by_name = coalesce(
         map_unique(batch.column("service_name"), _kind_of_name),
         map_unique(batch.column("scope_name"), _kind_of_scope),
     )
     kinds = found.text(*KEYS["gateway"])
     for kind in ("kong", "apisix", "tyk", "envoy"):
-        mark = pa.array(found.has(*KEYS[kind]))
-        kinds = pc.coalesce(kinds, pc.if_else(mark, kind, pa.scalar(None, pa.string())))
-    private = pa.array(
-        found.has(*KEYS["upstream_s"], *KEYS["gateway_s"], "apigw.api.name", "apigw.api.id")
-    )
-    unnamed = pc.if_else(private, "otlp", pa.scalar(None, pa.string()))
-    return pc.coalesce(kinds, by_name, unnamed)
+        kinds = coalesce(kinds, _where(found.has(*KEYS[kind]), kind))
+    private = found.has(*KEYS["upstream_s"], *KEYS["gateway_s"], "apigw.api.name", "apigw.api.id")
+    return coalesce(kinds, by_name, _where(private, "otlp"))
+
+
+def _where(mask: npt.NDArray[np.bool_], value: str) -> pa.Array:
+    if not mask.any():
+        return pa.nulls(len(mask), pa.string())
+    return pc.if_else(pa.array(mask), value, pa.scalar(None, pa.string()))
 
 
 def _kind_of_name(service: str) -> str | None:
@@ -145,15 +163,16 @@ def call_columns(
     for name in ("time", "tenant", "environment", "trace_id", "span_id"):
         columns[name] = batch.column(name)
     url = found.text(*KEYS["url"])
-    target = pc.coalesce(found.text(*KEYS["target"]), url)
     status = call_status(batch, found)
     columns |= {
         "gateway": kinds.fill_null("service"),
         "gateway_instance": batch.column("service_instance_id"),
-        "route": pc.coalesce(either(batch, found, "route"), _rpc_route(found)),
+        "route": coalesce(either(batch, found, "route"), _rpc_route(found)),
         "method": either(batch, found, "method"),
-        "host": bare_host(pc.coalesce(either(batch, found, "host"), url_host(url))),
-        "path": either(batch, found, "path", origin_form(without_query(target))),
+        "host": _per_value(
+            bare_host, coalesce(either(batch, found, "host"), _per_value(url_host, url))
+        ),
+        "path": _paths(batch, found, url),
         "protocol": map_unique(found.text(*KEYS["protocol"]), _protocol),
         "status_code": whole(status, pa.int16()),
         "outcome": _outcomes(found, status),
@@ -174,18 +193,28 @@ def call_columns(
 
 _OWN_COLUMNS = {
     "route": "http_route", "method": "http_request_method", "host": "server_address",
-    "path": "url_path", "client": "client_address",
+    "client": "client_address",
 }  # fmt: skip
 """Columns that `spans` has for a role."""
 
 
-def either(
-    batch: pa.RecordBatch, found: AttributeColumns, role: str, said: pa.Array | None = None
-) -> pa.Array:
-    """A role from the batch's own column, where it has one, else from attributes (or `said`)."""
-    values = found.text(*KEYS[role]) if said is None else said
+def either(batch: pa.RecordBatch, found: AttributeColumns, role: str) -> pa.Array:
+    """A role from the batch's own column, where it has one, else from attributes."""
     name = _OWN_COLUMNS[role]
-    return pc.coalesce(batch.column(name), values) if name in batch.schema.names else values
+    if name not in batch.schema.names:
+        return found.text(*KEYS[role])
+    own = batch.column(name)
+    return coalesce(own, found.text(*KEYS[role])) if own.null_count else own
+
+
+def _paths(batch: pa.RecordBatch, found: AttributeColumns, url: pa.Array) -> pa.Array:
+    own = batch.column("url_path") if "url_path" in batch.schema.names else None
+    if own is not None and not own.null_count:
+        return own
+    target = coalesce(found.text(*KEYS["target"]), url)
+    if target.null_count < len(target):
+        target = origin_form(without_query(target))
+    return target if own is None else coalesce(own, target)
 
 
 def call_status(batch: pa.RecordBatch, found: AttributeColumns) -> npt.NDArray[np.float64]:
@@ -217,9 +246,10 @@ def _outcomes(found: AttributeColumns, status: npt.NDArray[np.float64]) -> pa.Ar
 
 def _rpc_route(found: AttributeColumns) -> pa.Array:
     """`/package.Service/Method` of RPC calls."""
-    return pc.binary_join_element_wise(
-        "", found.text(*KEYS["rpc_service"]), found.text("rpc.method"), "/"
-    )
+    service = found.text(*KEYS["rpc_service"])
+    if service.null_count == len(service):
+        return service
+    return pc.binary_join_element_wise("", service, found.text("rpc.method"), "/")
 
 
 def _protocol(version: str) -> str:

@@ -32,17 +32,24 @@ from collector.gateways.otlp_attributes import (
 from collector.gateways.rows import constant, floats, requests_batch
 from collector.naming import Naming
 
+_NEEDED = [
+    "time", "tenant", "environment", "trace_id", "span_id", "duration_ns", "status",
+    "service_name", "service_instance_id", "scope_name", "http_request_method", "http_route",
+    "http_response_status_code", "url_path", "server_address", "client_address",
+]  # fmt: skip
+"""Columns of `spans` that are read, besides `kind` and `attributes`."""
+
 
 def requests_from_spans(spans: pa.RecordBatch, naming: Naming) -> pa.RecordBatch | None:
     """Rows of `requests`, named, for the spans (schema of table `spans`) that are API calls.
 
     None if there is no such span. Order is that of the spans.
     """
-    server = pc.equal(spans.column("kind"), "SERVER")
-    if not pc.any(server).as_py():
+    server = true(pc.equal(spans.column("kind"), "SERVER"))
+    if not server.any():
         return None
-    spans = spans.filter(server)
-    found = find_attributes(spans)
+    found = find_attributes(spans, np.flatnonzero(server))
+    spans = spans.select(_NEEDED).filter(pa.array(server))
     kinds = gateway_kinds(spans, found)
     calls = _calls(spans, found)
     calls &= naming.counting.spans_that_count(spans.column("service_name"), kinds)
