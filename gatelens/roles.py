@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 UPKEEP_EVERY_S = 10.0
 """How often small files are looked for; work is proportional to what is new."""
 
-JOBS_STOP_WITHIN_S = 2.5
+JOBS_STOP_WITHIN_S = 2.0
 """How long a running job may take to finish its step when the role is asked to stop."""
 
 

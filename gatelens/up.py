@@ -25,8 +25,8 @@ def server_roles(settings: Settings, config: Path | None) -> list[Role]:
 
     return [
         Role("collector", command("collect"), f"{collector_url(settings)}/readyz", stop_order=1),
-        Role("jobs", command("jobs"), stop_order=2),
-        Role("dashboards", command("dash"), f"{dashboard_url(settings)}/readyz", stop_order=1),
+        Role("jobs", command("jobs")),
+        Role("dashboards", command("dash"), f"{dashboard_url(settings)}/readyz"),
     ]
 
 
