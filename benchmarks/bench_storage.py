@@ -1,195 +1,289 @@
 """Writing, merging and asking the lake at size. Checks every answer before its time counts.
 
-    .venv/bin/python -m benchmarks.bench_storage [--rows 2000000] [--hours 2] [--data DIR]
+    python -m benchmarks.bench_storage [--requests 2000000] [--days 2] [--traced 10]
+                                       [--data DIR] [--chdb PYTHON] [--save FILE]
 
-The rows are API requests shaped like real ones: Zipf-like APIs and consumers, log-normal times,
-random trace ids; seeded. They go through the real writer (one commit per 5,000 rows, what a busy
-collector does in two seconds) and the real compaction. Compare ratios, not machines: the last rows
-ask the same questions of DuckDB's own table with the same data.
+The rows are the sample company's calls, one in `--traced` of them with four spans and its logs,
+written through the real writer and compaction. The same rows go into plain Parquet files (zstd, as
+they came), a DuckDB file and, where a Python with chDB is given, ClickHouse MergeTree tables in the
+same order and with the same bloom filters. The oracle is Polars over the plain files. Compare
+ratios, not machines.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import resource
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
-import duckdb
-import numpy as np
-import pyarrow as pa
+import polars as pl
 
+from benchmarks.storage_data import END, TABLES, Written, merge, write, write_rollups
+from benchmarks.storage_peers import chdb_answers, native_table, plain_parquet, timed
 from storage.lake import Lake
-from storage.maintenance import compact
-from storage.schemas import TIMESTAMP
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 
-SEED = 7
-BATCH_ROWS = 5_000
-START = datetime(2026, 11, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+TRACES = 40
+NEEDLE = "with 503"
 
 
-def make_requests(
-    rng: np.random.Generator, rows: int, start: datetime, span: timedelta
-) -> pa.Table:
-    """Rows in order of time over [start, start + span)."""
-    offsets = np.sort(rng.integers(0, int(span.total_seconds() * 1e6), rows))
-    times = offsets + int(start.timestamp() * 1e6)
-    api = np.minimum(rng.zipf(1.5, rows) - 1, 11)
-    route = rng.integers(0, 8, rows)
-    consumer = np.minimum(rng.zipf(1.3, rows) - 1, 399)
-    upstream = rng.lognormal(3.0, 0.8, rows).round(3)
-    gateway = rng.lognormal(0.2, 0.4, rows).round(3)
-    status = rng.choice(np.array([200, 201, 404, 429, 500, 503], np.int16), rows,
-                        p=[0.9, 0.04, 0.03, 0.015, 0.01, 0.005])  # fmt: skip
-    ids = rng.bytes(rows * 16).hex()
-    names = np.array([f"api-{i}" for i in range(12)])
-    routes = np.array([f"/v1/things-{i}/{{id}}" for i in range(8)])
-    consumers = np.array([f"app-{i:03d}" for i in range(400)])
-    outcomes = np.where(status < 400, "ok", np.where(status < 500, "client_error", "server_error"))
-    return pa.table(
-        {
-            "time": pa.array(times).cast(TIMESTAMP),
-            "tenant": pa.array(["default"]).take(pa.array(np.zeros(rows, np.int32))),
-            "environment": pa.array(["production"]).take(pa.array(np.zeros(rows, np.int32))),
-            "gateway": pa.array(["nginx"]).take(pa.array(np.zeros(rows, np.int32))),
-            "api": names[api],
-            "route": routes[route],
-            "consumer": consumers[consumer],
-            "plan": np.array(["free", "gold", "platinum"])[consumer % 3],
-            "method": np.array(["GET", "POST"])[(route == 3).astype(int)],
-            "path": np.char.add("/v1/things/", (rng.integers(0, 50_000, rows)).astype(str)),
-            "status_code": status,
-            "outcome": outcomes,
-            "duration_ms": upstream + gateway,
-            "upstream_ms": upstream,
-            "gateway_ms": gateway,
-            "request_bytes": rng.integers(200, 900, rows),
-            "response_bytes": (rng.lognormal(7, 1, rows)).astype(np.int64),
-            "client_address": np.char.add("10.0.0.", (consumer % 250).astype(str)),
-            "country": np.array(["DE", "FR", "US", "GB", "NL"])[consumer % 5],
-            "client_kind": np.array(["sdk", "browser", "bot"])[consumer % 3],
-            "trace_id": [ids[i : i + 32] for i in range(0, rows * 32, 32)],
-            "source": pa.array(["nginx"]).take(pa.array(np.zeros(rows, np.int32))),
-        }
-    )
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`sql` runs in DuckDB over lake, table and files alike; `clickhouse` is the same in its words.
+    `start`: what a screen would tell the read layer about the time."""
+
+    name: str
+    sql: str
+    oracle: Callable[[dict[str, pl.LazyFrame]], Sequence[tuple[object, ...]]]
+    clickhouse: str = ""
+    start: datetime | None = None
 
 
-def timed(run: Callable[[], object], repeat: int = 5) -> float:
-    """Best of some runs, in seconds, after one to warm up."""
-    run()
-    best = float("inf")
-    for _ in range(repeat):
-        started = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - started)
-    return best
+class Report:
+    """Lines for the terminal and a Markdown table."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def show(self, what: str, *values: str) -> None:
+        sys.stdout.write(f"  {what:<46}" + "".join(f"{v:>16}" for v in values) + "\n")
+        sys.stdout.flush()
+        self.lines.append("| " + " | ".join((what, *values, *[""] * (4 - len(values)))) + " |")
 
 
-def show(what: str, value: str) -> None:
-    sys.stdout.write(f"  {what:<58} {value:>18}\n")
-    sys.stdout.flush()
+def questions(day: datetime, consumer: str) -> list[Question]:
+    since = f"TIMESTAMPTZ '{day:%Y-%m-%d %H:%M:%S}+00'"
+    ch = f"toDateTime64('{day:%Y-%m-%d %H:%M:%S}', 6, 'UTC')"
+
+    def per_api(t: dict[str, pl.LazyFrame]) -> Sequence[tuple[object, ...]]:
+        return (
+            t["requests"].filter(pl.col("time") >= day).group_by("api")
+            .agg(pl.len(), (pl.col("status_code") >= 500).sum(),
+                 pl.col("duration_ms").quantile(0.99, "nearest"))
+            .sort("api", nulls_last=True).collect().rows()
+        )  # fmt: skip
+
+    def newest(t: dict[str, pl.LazyFrame]) -> Sequence[tuple[object, ...]]:
+        mine = (pl.col("consumer") == consumer) & (pl.col("status_code") >= 500)
+        frame = t["requests"].filter(mine).select(pl.col("time").dt.epoch("us"))
+        return frame.sort("time", descending=True).head(100).collect().rows()
+
+    def body(t: dict[str, pl.LazyFrame]) -> Sequence[tuple[object, ...]]:
+        frame = t["logs"].filter(pl.col("time") >= day)
+        hits = frame.filter(pl.col("body").str.contains(NEEDLE, literal=True))
+        return hits.select(pl.len()).collect().rows()
+
+    return [
+        Question(
+            "requests, errors, p99 per API, one day",
+            "SELECT api, count(*), count(*) FILTER (WHERE status_code >= 500), "
+            f"quantile_disc(duration_ms, 0.99) FROM requests WHERE time >= {since} "
+            "GROUP BY api ORDER BY api",
+            per_api,
+            "SELECT api, count(), countIf(status_code >= 500), quantileExact(0.99)(duration_ms) "
+            f"FROM bench.requests WHERE time >= {ch} GROUP BY api ORDER BY api",
+            start=day,
+        ),
+        Question(
+            "100 newest 5xx of a consumer",
+            f"SELECT epoch_us(time) AS t FROM requests WHERE consumer = '{consumer}' "
+            "AND status_code >= 500 ORDER BY t DESC LIMIT 100",
+            newest,
+            f"SELECT toUnixTimestamp64Micro(time) AS t FROM bench.requests WHERE "
+            f"consumer = '{consumer}' AND status_code >= 500 ORDER BY t DESC LIMIT 100",
+        ),
+        Question(
+            "substring of log bodies, one day",
+            f"SELECT count(*) FROM logs WHERE time >= {since} AND contains(body, '{NEEDLE}')",
+            body,
+            f"SELECT count() FROM bench.logs WHERE time >= {ch} AND position(body, '{NEEDLE}') > 0",
+            start=day,
+        ),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--hours", type=int, default=2)
-    parser.add_argument("--data", type=Path, default=None, help="keep the lake here")
+    parser.add_argument("--requests", type=int, default=2_000_000)
+    parser.add_argument("--days", type=int, default=2)
+    parser.add_argument("--traced", type=int, default=10, help="one call in so many has spans")
+    parser.add_argument("--data", type=Path, default=None, help="keep everything here")
+    parser.add_argument("--chdb", type=Path, default=None, help="a Python that has chDB")
+    parser.add_argument("--save", type=Path, default=None, help="write the table to this file")
     options = parser.parse_args()
     folder = options.data or Path(tempfile.mkdtemp(prefix="gatelens-bench-"))
     try:
-        run(folder, options.rows, options.hours)
+        run(folder, options)
     finally:
         if options.data is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(folder: Path, rows: int, hours: int) -> None:
-    sys.stdout.write(f"{rows} requests over {hours} h, seed {SEED}, {os.cpu_count()} cores\n")
-    lake = Lake(StorageSettings(data_dir=folder))
-    table = lake.table("requests")
-    rng = np.random.default_rng(SEED)
-    data = make_requests(rng, rows, START, timedelta(hours=hours))
-    write(table, data)
-    merge(lake, rows)
-    size = sum(f.size for f in table.snapshot().files())
-    show("bytes per request on disk, sealed", f"{size / rows:.1f} B")
-    ask(lake, data)
-    show(
-        "peak memory of this process",
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB",
-    )
-
-
-def write(table: object, data: pa.Table) -> None:
-    from storage.lake import LakeTable
-
-    assert isinstance(table, LakeTable)
+def run(folder: Path, options: argparse.Namespace) -> None:
+    report = Report()
     started = time.perf_counter()
-    commits = 0
-    for offset in range(0, data.num_rows, BATCH_ROWS):
-        table.append(data.slice(offset, BATCH_ROWS), app_id="bench", app_version=offset)
-        commits += 1
-    took = time.perf_counter() - started
-    show(f"append, commits of {BATCH_ROWS} rows", f"{data.num_rows / took:,.0f} rows/s")
-    show("append, one commit", f"{took / commits * 1000:.1f} ms")
-    show("files before compaction", f"{len(list(table.snapshot().files()))}")
+    lake = Lake(StorageSettings(data_dir=folder))
+    made = write(
+        lake,
+        folder / "plain",
+        requests=options.requests,
+        days=options.days,
+        traced=options.traced,
+    )
+    report.show("", "lake", "DuckDB file", "plain Parquet", "ClickHouse")
+    for table in TABLES:
+        report.show(f"rows of {table}", f"{made.rows[table]:,}")
+    for table in TABLES:
+        report.show(f"append of {table}", f"{made.rows[table] / made.seconds[table]:,.0f} rows/s")
+    commit_ms = sum(made.seconds.values()) / sum(made.commits.values()) * 1000
+    report.show("one commit of up to 20,000 rows", f"{commit_ms:.0f} ms")
+    for table in TABLES:
+        merge(lake, table, made.rows[table], report.show)
+    copies = max(1, 30 // options.days)
+    write_rollups(lake, days=options.days, copies=copies)
+    ask(lake, folder, made, report, options.chdb)
+    rollups(lake, made, copies, report)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    report.show("peak memory of this process", f"{memory:,} MB")
+    sys.stdout.write(f"  {time.perf_counter() - started:.0f} s in all\n")
+    if options.save is not None:
+        save(options.save, report)
 
 
-def merge(lake: Lake, rows: int) -> None:
-    started, cpu = time.perf_counter(), time.process_time()
-    later = datetime.now(UTC) + timedelta(days=1)
-    report = compact(lake, "requests", later)
-    took, cpu = time.perf_counter() - started, time.process_time() - cpu
-    assert report.rows_merged == rows
-    show("compaction, wall", f"{rows / took:,.0f} rows/s")
-    show("compaction, per core-second", f"{rows / cpu:,.0f} rows/s")
-    show("files after compaction", f"{len(list(lake.table('requests').snapshot().files()))}")
+def ask(lake: Lake, folder: Path, made: Written, report: Report, chdb: Path | None) -> None:
+    frames = {t: pl.scan_parquet(made.plain / t / "*.parquet") for t in TABLES}
+    busiest = frames["requests"].filter(pl.col("status_code") >= 500).group_by("consumer").len()
+    consumer = str(busiest.drop_nulls().sort("len", "consumer").collect()["consumer"][-1])
+    asked = questions(END - DAY, consumer)
+    peers = [
+        native_table(made.plain, TABLES, folder / "native.duckdb"),
+        plain_parquet(made.plain, TABLES),
+    ]
+    found = None
+    if chdb is not None:
+        wanted = {q.name: q.clickhouse for q in asked}
+        found = chdb_answers(chdb, made.plain, folder / "clickhouse", wanted)
+    seconds, sizes, answers = found or ({}, {}, {})
+    for table in TABLES:
+        lake_bytes = sum(f.size for f in lake.table(table).snapshot().files())
+        plain = sum(p.stat().st_size for p in (made.plain / table).iterdir())
+        rows = made.rows[table]
+        report.show(f"bytes per row of {table}", f"{lake_bytes / rows:.1f} B", "",
+                    f"{plain / rows:.1f} B", f"{sizes[table]:.1f} B" if sizes else "-")  # fmt: skip
+    native_bytes = (folder / "native.duckdb").stat().st_size
+    report.show("the three tables together", _gb(_lake_bytes(lake)), _gb(native_bytes))
+    with ReadSession(lake, memory_limit="4GB") as session:
+        for q in asked:
+            expected = [tuple(r) for r in q.oracle(frames)]
+            check(q.name, _rows(session.query(q.sql, start=q.start)), expected)
+            times = [timed(lambda q=q: session.query(q.sql, start=q.start))]
+            for con in peers:
+                check(q.name, _rows(con.execute(q.sql).to_arrow_table()), expected)
+                times.append(timed(lambda q=q, con=con: con.execute(q.sql).to_arrow_table()))
+            if q.name in seconds:
+                assert len(answers[q.name]) == len(expected), q.name
+                assert str(expected[-1][0]) == _text(answers[q.name][-1].split("\t")[0]), q.name
+                times.append(seconds[q.name])
+            report.show(q.name, *(f"{t * 1000:,.0f} ms" for t in times))
+            if q.name.startswith("substring"):
+                day = frames["logs"].filter(pl.col("time") >= END - DAY)
+                size = int(day.select(pl.col("body").str.len_bytes().sum()).collect().item())
+                report.show("  of body bytes", *(f"{size / t / 1e9:.2f} GB/s" for t in times))
+        traces(session, frames, peers, report)
 
 
-def ask(lake: Lake, data: pa.Table) -> None:
-    native = duckdb.connect(config={"threads": 2, "memory_limit": "2GB"})
-    native.execute("SET TimeZone = 'UTC'")
-    native.register("source", data)
-    native.execute("CREATE TABLE requests AS SELECT * FROM source")
-    native.unregister("source")
-    trace = data["trace_id"][data.num_rows // 3].as_py()
-    end = data["time"][-1].as_py()
-    questions: list[tuple[str, str, list[object], datetime | None]] = [
-        ("requests, errors, p99 per API",
-         "SELECT api, count(*), count(*) FILTER (WHERE status_code >= 500), "
-         "quantile_disc(duration_ms, 0.99) FROM requests GROUP BY api ORDER BY api", [], None),
-        ("trace by id",
-         "SELECT time, api, status_code FROM requests WHERE trace_id = ?", [trace], None),
-        ("100 newest 5xx of a consumer",
-         "SELECT time, api FROM requests WHERE consumer = 'app-001' AND status_code >= 500 "
-         "ORDER BY time DESC LIMIT 100", [], None),
-        ("last 10 minutes per API",
-         "SELECT api, count(*) FROM requests WHERE time >= ? GROUP BY api ORDER BY api",
-         [end - timedelta(minutes=10)], end - timedelta(minutes=10)),
-    ]  # fmt: skip
-    with ReadSession(lake, memory_limit="2GB") as session:
-        for name, sql, params, start in questions:
-            ours = session.query(sql, params, start=start).to_pylist()
-            theirs = native.execute(sql, params).to_arrow_table().to_pylist()
-            assert ours == theirs, name
+def traces(session: ReadSession, frames: dict[str, pl.LazyFrame],
+           peers: list[object], report: Report) -> None:  # fmt: skip
+    """Spans of a trace by its id, nothing known of its time: median and p95 over some traces."""
+    ids = frames["spans"].select(pl.col("trace_id").unique()).collect().to_series().sort()
+    chosen = ids.gather_every(max(1, len(ids) // TRACES))[:TRACES]
+    sql = "SELECT span_id FROM spans WHERE trace_id = $1 ORDER BY span_id"
+    mine = frames["spans"].filter(pl.col("trace_id").is_in(chosen.implode()))
+    expected = mine.select("trace_id", "span_id").sort("span_id").collect()
+    asking = [lambda t: session.query(sql, [t])]
+    asking += [lambda t, con=con: con.execute(sql, [t]).to_arrow_table() for con in peers]  # type: ignore[attr-defined]
+    medians, highs = [], []
+    for run_one in asking:
+        run_one("0")
+        took = []
+        for trace_id in chosen:
+            started = time.perf_counter()
+            answer = run_one(trace_id)
+            took.append(time.perf_counter() - started)
+            own = expected.filter(pl.col("trace_id") == trace_id)["span_id"].to_list()
+            assert answer["span_id"].to_pylist() == own, trace_id
+        took.sort()
+        medians.append(f"{took[len(took) // 2] * 1000:,.0f} ms")
+        highs.append(f"{took[int(len(took) * 0.95)] * 1000:,.0f} ms")
+    report.show("trace by id, median", *medians)
+    report.show("trace by id, p95", *highs)
 
-            def lake_side(sql: str = sql, params: list[object] = params, start=start) -> object:
-                return session.query(sql, params, start=start)
 
-            def native_side(sql: str = sql, params: list[object] = params) -> object:
-                return native.execute(sql, params).to_arrow_table()
+def rollups(lake: Lake, made: Written, copies: int, report: Report) -> None:
+    usage = "SELECT api, sum(requests), sum(errors) FROM usage_day GROUP BY api ORDER BY api"
+    latency = (
+        "SELECT api, latency_quantile(list(bucket), list(requests), 0.99) FROM (SELECT api, "
+        "bucket, sum(requests) AS requests FROM latency_day GROUP BY ALL) GROUP BY api ORDER BY api"
+    )
+    with ReadSession(lake) as session:
+        total = sum(int(r[1]) for r in _rows(session.query(usage)))  # type: ignore[call-overload]
+        assert total == made.rows["requests"] * copies
+        took = [timed(lambda: session.query(usage)), timed(lambda: session.query(latency))]
+    report.show("requests, errors per API, 30 days of rollups", f"{took[0] * 1000:,.0f} ms")
+    report.show("p99 per API, 30 days of rollups", f"{took[1] * 1000:,.0f} ms")
 
-            lake_ms, native_ms = timed(lake_side) * 1000, timed(native_side) * 1000
-            show(f"{name} (DuckDB table {native_ms:.0f} ms)", f"{lake_ms:.0f} ms")
+
+def check(name: str, found: list[tuple[object, ...]], expected: list[tuple[object, ...]]) -> None:
+    assert [f[:3] for f in found] == [e[:3] for e in expected], name
+    for ours, theirs in zip(found, expected, strict=True):  # quantiles: neighbouring ranks
+        for a, b in zip(ours[3:], theirs[3:], strict=True):
+            if a is None or b is None:
+                assert a is b, name
+            else:
+                assert abs(float(a) - float(b)) <= 0.01 * float(b), name  # type: ignore[arg-type]
+
+
+def _rows(table: object) -> list[tuple[object, ...]]:
+    return [tuple(r) for r in pl.from_arrow(table).rows()]  # type: ignore[arg-type, union-attr]
+
+
+def _text(value: str) -> str:
+    return "None" if value == "\\N" else value
+
+
+def _lake_bytes(lake: Lake) -> int:
+    return sum(f.size for t in TABLES for f in lake.table(t).snapshot().files())
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"
+
+
+def save(path: Path, report: Report) -> None:
+    head, *rest = report.lines
+    packages = ", ".join(f"{p} {version(p)}" for p in ("duckdb", "pyarrow", "deltalake", "polars"))
+    path.write_text(
+        "# Storage, measured\n\n"
+        f"`python -m benchmarks.bench_storage {' '.join(sys.argv[1:])}`\n\n"
+        f"{os.cpu_count()} shared cores ({platform.machine()}), load {os.getloadavg()[0]:.1f} at "
+        f"the end; Python {platform.python_version()}, {packages}.\n\n"
+        "Every answer equals the oracle's (Polars over the plain files) before its time counts; "
+        "times are the best of three warm runs.\n\n"
+        + "\n".join([head, "|---|---:|---:|---:|---:|", *rest])
+        + "\n"
+    )
 
 
 if __name__ == "__main__":
