@@ -2,61 +2,102 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from dash import dcc, html
 
+from alerting.silences import Silence
+from alerting.store import ActiveAlert, HistoryEntry
 from dashboards import format as fmt
-from dashboards.alert_state import ActiveAlert, AlertChange
-from dashboards.components import Head, badge, number, page_link, severity_tone, table, when
+from dashboards.components import (
+    Head,
+    Tone,
+    attrs,
+    badge,
+    number,
+    page_link,
+    severity_tone,
+    table,
+    when,
+)
 from dashboards.view import View, api_path
 
 Component = Any
 
-SHOWN = 8
+SHOWN = 4
 
-_STATE_TONE = {"firing": "bad", "pending": "warn", "resolved": "good", "no_data": "warn"}
+_STATE_TONE: Mapping[str, Tone] = {
+    "firing": "bad",
+    "pending": "warn",
+    "resolved": "good",
+    "no_data": "warn",
+}
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Epoch seconds of the alert store -> a time."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def since(alert: ActiveAlert) -> datetime | None:
+    """When it began: firing, else breaching, else unmeasured."""
+    if alert.state.value == "firing" and alert.fired_at:
+        return moment(alert.fired_at)
+    return moment(alert.active_since or alert.unmeasured_since)
+
+
+def tone_of(alert: ActiveAlert) -> str:
+    if alert.silenced_by or alert.acknowledged_at:
+        return "accent"
+    return severity_tone(alert.severity) if alert.state.value == "firing" else "warn"
 
 
 def alert_list(
-    active: Sequence[ActiveAlert], recent: Sequence[AlertChange], view: View, now: datetime
+    active: Sequence[ActiveAlert], recent: Sequence[HistoryEntry], view: View, now: datetime
 ) -> Component:
-    """What is active, then what fired or was resolved lately."""
+    """What is active, then what fired or was resolved lately. Several series of one rule that
+    changed together are one line."""
     rows = [_active_row(a, view, now) for a in active[:SHOWN]]
-    told = [c for c in recent if c.to_state in ("firing", "resolved")]
-    rows += [_change_row(c, view, now) for c in told[: max(0, SHOWN - len(rows))]]
+    if len(active) > SHOWN:
+        rows.append(html.Div(f"and {len(active) - SHOWN} more", className="gl-none"))
+    shown = {a.fingerprint for a in active}
+    for change in recent:
+        if len(rows) >= SHOWN:
+            break
+        if change.to_state.value in ("firing", "resolved") and change.fingerprint not in shown:
+            shown.add(change.fingerprint)
+            rows.append(_change_row(change, view, now))
     if not rows:
         return html.Div("No alert is active, and none was lately.", className="gl-none")
     return html.Div(rows)
 
 
 def _active_row(alert: ActiveAlert, view: View, now: datetime) -> Component:
-    tone = severity_tone(alert.severity) if alert.state == "firing" else "warn"
+    state = alert.state.value
     return _row(
-        tone,
+        tone_of(alert),
         alert.rule,
-        alert.summary or labels_text(alert.labels),
+        alert.summary,
         [
-            badge(alert.state.replace("_", " "), _STATE_TONE.get(alert.state, "")),
-            html.Div(when(alert.since, now)),
+            badge(state.replace("_", " "), _STATE_TONE.get(state, "")),
+            html.Div(when(since(alert), now)),
         ],
         subject(alert.labels, view),
     )
 
 
-def _change_row(change: AlertChange, view: View, now: datetime) -> Component:
+def _change_row(change: HistoryEntry, view: View, now: datetime) -> Component:
+    resolved = change.to_state.value == "resolved"
     return _row(
-        "good" if change.to_state == "resolved" else "",
+        "good" if resolved else "",
         change.rule,
         change.summary or labels_text(change.labels),
         [
-            badge(
-                change.to_state.replace("firing", "fired"),
-                "good" if change.to_state == "resolved" else "",
-            ),
-            html.Div(when(change.at, now)),
+            badge("resolved" if resolved else "fired", "good" if resolved else ""),
+            html.Div(when(moment(change.at), now)),
         ],
         subject(change.labels, view),
     )
@@ -78,75 +119,153 @@ def _row(tone: str, title: str, text: str, side: Component, href: str) -> Compon
 
 
 def subject(labels: Mapping[str, str], view: View) -> str:
-    """Where an alert leads: its API's page, or the alerts page."""
-    api = labels.get("api")
-    return (api_path(api) if api else "/alerts") + view.query()
+    """Where an alert leads: its API's page, its consumer's, or the alerts page."""
+    if api := labels.get("api"):
+        return api_path(api) + view.query()
+    if consumer := labels.get("consumer"):
+        return f"/consumers/{fmt.url_part(consumer)}{view.query()}"
+    return "/alerts" + view.query()
 
 
 def labels_text(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{k}={v}" for k, v in sorted(labels.items()))
 
 
+def matchers_text(labels: Mapping[str, str]) -> str:
+    """Labels as matchers of a silence: what identifies the alert, without its gravity."""
+    kept = {k: v for k, v in labels.items() if k != "severity"}
+    return ", ".join(f"{k}={v}" for k, v in sorted(kept.items()))
+
+
 def alert_tiles(active: Sequence[ActiveAlert], view: View, now: datetime) -> Component:
-    """One tile per active alert, worst first."""
-    tiles = [
-        dcc.Link(
-            [
-                html.Div(
-                    [
-                        html.B(fmt.plain(a.rule, 60), title=a.rule),
-                        badge(a.state.replace("_", " "), _STATE_TONE.get(a.state, "")),
-                    ],
-                    className="gl-tile-head",
-                ),
-                html.Div(
-                    fmt.plain(a.summary or labels_text(a.labels), 200), className="gl-alert-text"
-                ),
-                html.Div(
-                    [
-                        badge(a.severity, severity_tone(a.severity)),
-                        " ",
-                        number(_against(a.value, a.threshold), a.value),
-                        html.Span(" · "),
-                        when(a.since, now),
-                    ],
-                    className="gl-sub",
-                ),
-            ],
-            href=subject(a.labels, view),
-            className=f"gl-tile {severity_tone(a.severity) if a.state == 'firing' else 'warn'}",
+    """One tile per active alert, worst first, with what one can do about it."""
+    if not active:
+        return html.Div(
+            [html.I(className="gl-ok"), "Nothing is pending or firing."], className="gl-calm"
         )
-        for a in active
+    return html.Div([_tile(a, view, now) for a in active], className="gl-tiles")
+
+
+def _tile(alert: ActiveAlert, view: View, now: datetime) -> Component:
+    state = alert.state.value
+    marks = [badge(alert.severity, severity_tone(alert.severity))]
+    if alert.silenced_by:
+        marks.append(badge("silenced", "accent"))
+    if alert.acknowledged_at:
+        marks.append(badge(f"seen by {fmt.plain(alert.acknowledged_by, 24)}", "accent"))
+    buttons = [
+        html.Button(
+            "Silence…",
+            className="gl-link-button",
+            type="button",
+            id={"type": "alert-silence", "key": alert.fingerprint},
+            **attrs({"data-matchers": matchers_text({"alertname": alert.rule, **alert.labels})}),
+        )
     ]
-    if not tiles:
-        return html.Div("No alert is pending or firing.", className="gl-none")
-    return html.Div(tiles, className="gl-tiles")
+    if state == "firing" and not alert.acknowledged_at:
+        buttons.insert(
+            0,
+            html.Button(
+                "Acknowledge",
+                className="gl-link-button",
+                type="button",
+                id={"type": "alert-ack", "key": alert.fingerprint},
+            ),
+        )
+    return html.Div(
+        [
+            html.Div(
+                [
+                    dcc.Link(
+                        html.B(fmt.plain(alert.rule, 60), title=alert.rule),
+                        href=subject(alert.labels, view),
+                        className="gl-name",
+                    ),
+                    badge(state.replace("_", " "), _STATE_TONE.get(state, "")),
+                ],
+                className="gl-tile-head",
+            ),
+            html.Div(fmt.plain(alert.summary, 200), className="gl-alert-text"),
+            html.Div([*marks, when(since(alert), now)], className="gl-tile-marks"),
+            html.Div(buttons, className="gl-tile-foot"),
+        ],
+        className=f"gl-tile {tone_of(alert)}",
+    )
 
 
 def _against(value: float | None, threshold: float | None) -> str:
     if value is None:
         return "no value"
-    return f"{value:.4g}" if threshold is None else f"{value:.4g} against {threshold:.4g}"
+    return f"{value:.4g}" if threshold is None else f"{value:.4g} / {threshold:.4g}"
 
 
-def history_table(changes: Sequence[AlertChange], view: View) -> Component:
+def history_table(changes: Sequence[HistoryEntry], view: View) -> Component:
     rows = [
         [
-            html.Span(fmt.clock(c.at), className="gl-when"),
-            badge(c.to_state.replace("_", " "), _STATE_TONE.get(c.to_state, "")),
+            html.Span(fmt.clock(moment(c.at)), className="gl-when"),
+            badge(c.to_state.value.replace("_", " "), _STATE_TONE.get(c.to_state.value, "")),
             page_link(fmt.plain(c.rule, 60), subject(c.labels, view), "gl-name"),
             badge(c.severity, severity_tone(c.severity)),
-            html.Span(fmt.plain(labels_text(c.labels), 70), className="gl-mono"),
+            html.Span(fmt.plain(c.summary or labels_text(c.labels), 90)),
             number(_against(c.value, c.threshold), c.value),
+            _evidence(c),
         ]
         for c in changes
     ]
     heads = (
-        Head("Time (UTC)", width="130px"),
+        Head("Time (UTC)", width="120px"),
         Head("State"),
         Head("Rule"),
         Head("Severity"),
-        Head("Labels"),
-        Head("Value", True),
+        Head("What"),
+        Head("Value / limit", True),
+        Head("Evidence"),
     )
     return table(heads, rows, empty="No alert has changed its state yet.")
+
+
+def _evidence(change: HistoryEntry) -> Component:
+    """What the engine saw when it decided; the labels where it noted nothing more."""
+    seen: Mapping[str, Any] = change.evidence or dict(change.labels)
+    parts: list[Component] = []
+    for name, value in list(seen.items())[:12]:
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        parts += [html.Dt(fmt.plain(str(name), 40)), html.Dd(fmt.plain(text, 400))]
+    return html.Details(
+        [html.Summary("show"), html.Dl(parts, className="gl-kv")], className="gl-evidence"
+    )
+
+
+def silences_table(silences: Sequence[Silence], now: datetime) -> Component:
+    rows = [
+        [
+            html.Span(
+                fmt.plain(", ".join(f"{m.label}{m.operator}{m.value}" for m in s.matchers), 90),
+                className="gl-mono",
+            ),
+            html.Span(fmt.plain(s.reason, 60), title=fmt.plain(s.reason, 400)),
+            html.Span(fmt.plain(s.author, 30)),
+            html.Span(
+                fmt.span(s.ends_at - now.timestamp()),
+                title=fmt.clock(moment(s.ends_at)),
+                className="gl-num",
+            ),
+            number(fmt.whole(s.matched), s.matched),
+            html.Button(
+                "End now",
+                className="gl-link-button",
+                type="button",
+                id={"type": "silence-end", "key": str(s.id)},
+            ),
+        ]
+        for s in silences
+    ]
+    heads = (
+        Head("Matches"),
+        Head("Reason"),
+        Head("By"),
+        Head("Ends in", True),
+        Head("Kept quiet", True),
+        Head("", True),
+    )
+    return table(heads, rows, empty="Nothing is silenced.")

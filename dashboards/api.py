@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from analytics.api import install
 from dashboards.data import Data
 from dashboards.sql_api import create_router
 
@@ -39,6 +40,7 @@ def create_api(data: Data) -> FastAPI:
     )
 
     api.include_router(create_router(data))
+    install(api, lambda _request: data.analytics, data.catalog)
 
     @api.get("/api/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

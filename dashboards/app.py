@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from pathlib import Path
 from types import ModuleType
@@ -21,10 +22,15 @@ from dashboards.pages import (
     alerts,
     api_detail,
     apis,
+    consumer_detail,
     consumers,
     home,
     logs,
+    metrics,
     operate,
+    products,
+    requests,
+    services,
     sql,
     trace_detail,
     traces,
@@ -34,7 +40,11 @@ PAGES: dict[str, ModuleType] = {
     "": home,
     "apis": apis,
     "consumers": consumers,
+    "products": products,
+    "requests": requests,
     "traces": traces,
+    "services": services,
+    "explorer": metrics,
     "logs": logs,
     "sql": sql,
     "operate": operate,
@@ -42,7 +52,11 @@ PAGES: dict[str, ModuleType] = {
 }
 """First part of the path -> page with `layout(data)` and `register(app, data)`."""
 
-DETAILS: dict[str, ModuleType] = {"apis": api_detail, "traces": trace_detail}
+DETAILS: dict[str, ModuleType] = {
+    "apis": api_detail,
+    "consumers": consumer_detail,
+    "traces": trace_detail,
+}
 """The same for `/<first>/<name>`: pages about one thing, `layout(data, name)`."""
 
 _fastapi: Any = dash_fastapi
@@ -86,9 +100,21 @@ class HttpOnlyBackend(dash_fastapi.FastAPIDashServer):
         self.server.add_api_route("/{path:path}", page, methods=["GET"], include_in_schema=False)
 
 
+class LeanDash(Dash):
+    """Dash whose page loads only what its screen needs at once."""
+
+    def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]  # by name
+        """Called by Dash to put the page together."""
+        path = _fastapi.get_current_request().url.path
+        scripts = lean(parts.pop("scripts"), path)
+        put_together: Any = super().interpolate_index  # not typed by the library
+        page: str = put_together(scripts=scripts, **parts)
+        return page
+
+
 def create_app(data: Data) -> Dash:
     """The Dash app with every page's callbacks; `app.server` is the ASGI application."""
-    app = Dash(
+    app = LeanDash(
         "dashboards",
         backend=HttpOnlyBackend,
         title=data.settings.title,
@@ -116,6 +142,22 @@ def create_app(data: Data) -> Dash:
     setup: Any = app._setup_server
     setup()
     return app
+
+
+_GRID_SCRIPT = re.compile(r'<script src="([^"]*/dash_ag_grid\.[^"]*)"></script>')
+_UNUSED_SCRIPT = re.compile(r'<script src="[^"]*/dash_table/[^"]*"></script>')
+_WITH_GRID = frozenset({"apis", "consumers", "traces", "logs", "requests"})
+"""Screens that show a grid at once; elsewhere its script comes after the first paint."""
+
+
+def lean(page: str, path: str) -> str:
+    """The page without scripts it does not need yet: the grid's 360 kB wait where none is shown
+    (assets/gl_deferred.js loads them), and the old table's never come."""
+    page = _UNUSED_SCRIPT.sub("", page)
+    first, rest = split_path(path)
+    if first in _WITH_GRID and (not rest or first == "traces"):
+        return page
+    return _GRID_SCRIPT.sub(r'<script data-gl-grid="\1"></script>', page)
 
 
 def _index() -> str:

@@ -34,11 +34,20 @@ class SingleFlightCache:
         self._clock = clock
         self._done: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
         self._flying: dict[Hashable, asyncio.Future[Any]] = {}
+        self._background: set[asyncio.Future[Any]] = set()
+        """Held, since the event loop holds its tasks only weakly."""
         self.hits = 0
         self.joined = 0
         self.runs = 0
 
-    async def get(self, key: Hashable, work: Callable[[], T], *, ttl_s: float | None = None) -> T:
+    async def get(
+        self,
+        key: Hashable,
+        work: Callable[[], T],
+        *,
+        ttl_s: float | None = None,
+        executor: Executor | None = None,
+    ) -> T:
         """The answer to `key`: kept, joined, or made by running `work` on the executor."""
         kept = self._done.get(key)
         if kept is not None and kept[0] > self._clock():
@@ -48,7 +57,7 @@ class SingleFlightCache:
         flying = self._flying.get(key)
         if flying is None:
             self.runs += 1
-            flying = asyncio.get_running_loop().run_in_executor(self._executor, work)
+            flying = asyncio.get_running_loop().run_in_executor(executor or self._executor, work)
             self._flying[key] = flying
             flying.add_done_callback(lambda f: self._land(key, f, ttl_s))
         else:
@@ -65,3 +74,22 @@ class SingleFlightCache:
         self._done.move_to_end(key)
         while len(self._done) > self._entries_max:
             self._done.popitem(last=False)
+
+    async def soon(
+        self, key: Hashable, work: Callable[[], T], *, ttl_s: float, executor: Executor
+    ) -> T | None:
+        """The newest answer there is, however old, without waiting; None = none yet.
+
+        An answer older than ttl_s is made anew in the background.
+        """
+        kept = self._done.get(key)
+        if kept is None or kept[0] <= self._clock():
+            task = asyncio.ensure_future(self.get(key, work, ttl_s=ttl_s, executor=executor))
+            task.add_done_callback(lambda t: t.cancelled() or t.exception())
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+        return None if kept is None else cast(T, kept[1])
+
+    def forget(self, key: Hashable) -> None:
+        """Ask anew next time: something was changed here."""
+        self._done.pop(key, None)

@@ -189,10 +189,51 @@ _BLANK = {
 
 
 def time_chart(
-    title: str, name: str, *, note: str = "", height: int = 220, **rest: Any
+    title: str,
+    name: str,
+    *,
+    note: str = "",
+    height: int = 220,
+    alert: str = "",
+    raw: str = "",
+    className: str = "",
 ) -> Component:
-    """A panel with one chart over time; dragging on it sets the page's range."""
-    return panel(title, graph(ids.time_graph(name), height=height, label=title), note=note, **rest)
+    """A panel with one chart over time; dragging on it sets the page's range.
+
+    alert: measure a rule made from this chart watches; '' = the chart is not about requests and
+    offers neither a rule nor raw requests. raw: filters its raw requests have beyond the page's.
+    """
+    return panel(
+        title,
+        graph(ids.time_graph(name), height=height, label=title),
+        note=note,
+        action=chart_menu(title, alert, raw) if alert else None,
+        className=className,
+    )
+
+
+def chart_menu(title: str, alert: str, raw: str = "") -> Component:
+    """What one can do from a chart; assets/gl_palette.js acts on it."""
+
+    def item(text: str, **values: str) -> Component:
+        return html.Button(text, className="gl-menu-item", type="button", **attrs(values))
+
+    return html.Details(
+        [
+            html.Summary("⋯", className="gl-dots", **attrs({"aria-label": f"Actions of {title}"})),
+            html.Div(
+                html.Div(
+                    [
+                        item("Raw requests", **{"data-gl-raw": raw}),
+                        item("Create alert", **{"data-gl-alert": alert}),
+                    ],
+                    className="gl-pop-list",
+                ),
+                className="gl-pop-body",
+            ),
+        ],
+        className="gl-pop",
+    )
 
 
 def skeleton_stats(count: int = 6) -> Component:

@@ -16,8 +16,12 @@ import polars as pl
 import pyarrow as pa
 from sqlalchemy import Engine, text
 
-from analytics.query import Analytics, Completeness, Overview, Part, TimeRange
-from dashboards.alert_state import ActiveAlert, AlertChange, active_alerts, alert_changes
+from alerting.store import ActiveAlert, AlertCounts, AlertStore, HistoryEntry
+from analytics.billing import Invoice, invoices
+from analytics.query import Analytics, Completeness, Overview, Part, Policy, TimeRange
+from analytics.quota import QuotaUsage, quota_usage
+from analytics.slo import SloStatus, slo_statuses
+from analytics.traces import Traces
 from dashboards.cache import SingleFlightCache
 from dashboards.settings import DashboardSettings
 from dashboards.theme import ColourBook
@@ -32,6 +36,10 @@ T = TypeVar("T")
 
 SETTLED_AFTER_S = 600
 """A range that ended this long ago changes rarely (late rows): its answers are kept a minute."""
+
+
+PLANS_TTL_S = 120.0
+"""How old quotas, objectives and invoices may be, in seconds: they read a month of rollups."""
 
 
 class Data:
@@ -51,10 +59,15 @@ class Data:
         self.catalog: Catalog = load_catalog(catalog_path)
         self.state: Engine = open_state(storage)
         self.session = ReadSession(Lake(storage))
-        self.analytics = Analytics(self.session, clock=clock)
+        self.analytics = Analytics(self.session, clock=clock, policy=Policy.of(self.catalog))
+        self.traces = Traces(self.session)
+        self.alerts = AlertStore(self.state)
         self.colours = ColourBook(api.name for api in self.catalog.apis)
         self.consumer_colours = ColourBook()
+        self.product_colours = ColourBook(p.name for p in self.catalog.products)
         self.executor = ThreadPoolExecutor(settings.query_threads, thread_name_prefix="query")
+        # On a thread of their own, the costly questions never hold up a chart.
+        self.slow = ThreadPoolExecutor(1, thread_name_prefix="slow-query")
         self.cache = SingleFlightCache(
             self.executor,
             ttl_s=settings.cache_ttl_s,
@@ -184,12 +197,71 @@ class Data:
         return await self.ask("sql", view, run, query, *params.items())
 
     async def active_alerts(self) -> list[ActiveAlert]:
-        return await self.cache.get("alerts", lambda: active_alerts(self.state))
+        return await self.cache.get("alerts", self.alerts.active, ttl_s=1.0)
 
-    async def alert_changes(self, limit: int) -> list[AlertChange]:
+    async def alert_counts(self) -> AlertCounts:
+        return await self.cache.get("alert-counts", self.alerts.counts, ttl_s=1.0)
+
+    async def alert_changes(self, limit: int) -> list[HistoryEntry]:
         """Newest first."""
-        changes = await self.cache.get("changes", lambda: alert_changes(self.state, 200))
+        changes = await self.cache.get("changes", lambda: self.alerts.history(200), ttl_s=1.0)
         return changes[:limit]
+
+    async def slos(self) -> list[SloStatus]:
+        """Every objective of the catalog, most burnt first; up to PLANS_TTL_S old."""
+        return await self.cache.get(
+            "slos",
+            self._slos,
+            ttl_s=PLANS_TTL_S,
+            executor=self.slow,
+        )
+
+    async def quotas(self) -> list[QuotaUsage]:
+        """Every consumer against every limit of its plan, fullest first; up to PLANS_TTL_S old."""
+        return await self.cache.get(
+            "quotas",
+            self._quotas,
+            ttl_s=PLANS_TTL_S,
+            executor=self.slow,
+        )
+
+    async def plans_soon(self) -> tuple[list[SloStatus] | None, list[QuotaUsage] | None]:
+        """Objectives and quotas as far as they are known, without waiting; None = not yet."""
+        return (
+            await self.cache.soon("slos", self._slos, ttl_s=PLANS_TTL_S, executor=self.slow),
+            await self.cache.soon("quotas", self._quotas, ttl_s=PLANS_TTL_S, executor=self.slow),
+        )
+
+    def _slos(self) -> list[SloStatus]:
+        return slo_statuses(self.analytics, self.catalog, now=self.clock())
+
+    def _quotas(self) -> list[QuotaUsage]:
+        return quota_usage(self.analytics, self.catalog, now=self.clock())
+
+    async def invoices(self) -> list[Invoice]:
+        """What the running month costs each consumer so far; up to PLANS_TTL_S old."""
+        now = self.clock()
+        return await self.cache.get(
+            "invoices",
+            lambda: invoices(self.analytics, self.catalog, now, now=now),
+            ttl_s=PLANS_TTL_S,
+            executor=self.slow,
+        )
+
+    async def sample(self, view: View, limit: int) -> pl.DataFrame:
+        """Raw requests of the view, newest first."""
+        return await self.ask(
+            "sample",
+            view,
+            lambda: self.analytics.requests_sample(
+                view.time_range, view.analytics_filters, limit=limit
+            ),
+            limit,
+        )
+
+    async def edges(self, view: View) -> pl.DataFrame:
+        """Calls between services; columns: analytics/sql/service_edges.sql."""
+        return await self.ask("edges", view, lambda: self.traces.edges(view.time_range))
 
     async def environments(self) -> list[str]:
         """Names of environments seen in the last day."""
@@ -220,6 +292,7 @@ class Data:
     def close(self) -> None:
         """Let running queries go; the process is about to end."""
         self.executor.shutdown(wait=False, cancel_futures=True)
+        self.slow.shutdown(wait=False, cancel_futures=True)
         self.state.dispose()
 
 

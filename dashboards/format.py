@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 MISSING = "–"
 THIN = "\u202f"
@@ -159,3 +160,8 @@ def plain(text: str | None, length: int = 80) -> str:
 def for_plotly(text: str | None, length: int = 60) -> str:
     """The same, for text inside a chart: Plotly reads pseudo-HTML, so `&` and `<` are escaped."""
     return plain(text, length).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def url_part(text: str) -> str:
+    """A name as one segment of an address; a slash in it stays inside the segment."""
+    return quote(text, safe="")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 URL = "url"
-PROVIDER = "provider"
 PAGE = "page"
 VIEW = "view"
 TICK = "tick"
@@ -22,6 +21,7 @@ REFRESH_LABEL = "refresh-label"
 ENVIRONMENT = "environment"
 FRESHNESS = "freshness"
 NOTES = "notes"
+FILTER_BAR = "filter-bar"
 TIME_GRAPH = "time-graph"
 """Type of the pattern id of every chart over time: dragging on one sets the range of the page."""
 
@@ -51,8 +51,12 @@ NAV = (
     NavItem("", "Home"),
     NavItem("apis", "APIs", "Product"),
     NavItem("consumers", "Consumers", "Product"),
+    NavItem("products", "Products and plans", "Product"),
+    NavItem("requests", "Requests", "Explore"),
     NavItem("traces", "Traces", "Explore"),
+    NavItem("services", "Services", "Explore"),
     NavItem("logs", "Logs", "Explore"),
+    NavItem("explorer", "Metrics", "Explore"),
     NavItem("sql", "SQL", "Explore"),
     NavItem("alerts", "Alerts", "Run"),
     NavItem("operate", "Operate", "Run"),

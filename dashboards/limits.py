@@ -34,3 +34,6 @@ WATERFALL_SPANS_MAX = 12_000
 
 LOG_ROWS_MAX = 500
 """Log records on one page of the logs screen."""
+
+REQUEST_ROWS_MAX = 300
+"""Raw requests on one page; narrower ranges and filters show others."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboards import format as fmt
@@ -18,21 +17,18 @@ from dashboards.components import attrs
 from dashboards.data import Data, refresh_name
 from dashboards.guard import guarded
 from dashboards.settings import DashboardSettings
-from dashboards.view import RANGES, REFRESHES
+from dashboards.view import FILTERS, RANGES, REFRESHES
 
 Component = Any
 
-_ICONS = {"": "home"}
+_ICONS = {"": "home", "explorer": "metrics"}
 _TIMER_MS = 1000
 """How often the browser looks whether a refresh is due; refreshes come at their own pace."""
 
 
 def layout(settings: DashboardSettings) -> Component:
-    return dmc.MantineProvider(
-        id=ids.PROVIDER,
-        defaultColorScheme="auto",
-        theme={"fontFamily": "var(--gl-font)", "primaryColor": "blue", "defaultRadius": "sm"},
-        children=[
+    return html.Div(
+        [
             dcc.Location(id=ids.URL, refresh=False),
             dcc.Store(id=ids.SCHEME),
             dcc.Store(id="scheme-asked", data=0),
@@ -56,6 +52,7 @@ def _options(settings: DashboardSettings) -> dict[str, object]:
         "refresh": refresh_name(settings.default_refresh_s),
         "ranges": [list(pair) for pair in RANGES],
         "refreshes": dict(REFRESHES),
+        "dimensions": dict(FILTERS),
     }
 
 
@@ -81,7 +78,12 @@ def _navigation(settings: DashboardSettings) -> Component:
                 className="gl-brand",
             ),
             *links,
-            html.Div("Press / to search, t for theme, r to refresh", className="gl-nav-foot"),
+            html.Button(
+                [html.Span("Shortcuts"), html.Kbd("?")],
+                className="gl-nav-foot",
+                type="button",
+                **attrs({"data-gl-open": "shortcuts"}),
+            ),
         ],
         className="gl-nav",
         **attrs({"aria-label": "Main"}),
@@ -92,8 +94,15 @@ def _header() -> Component:
     return html.Header(
         [
             html.Div(id=ids.FRESHNESS, className="gl-fresh"),
+            html.Button(
+                [icon("search"), html.Span("Search or jump to"), html.Kbd("Ctrl K")],
+                className="gl-button gl-search",
+                type="button",
+                **attrs({"data-gl-open": "palette", "aria-label": "Command palette"}),
+            ),
             html.Div(className="gl-header-space"),
             _environment_menu(),
+            _compare_button(),
             _range_menu(),
             _refresh_menu(),
             _theme_menu(),
@@ -104,7 +113,11 @@ def _header() -> Component:
 
 def _content() -> Component:
     return html.Main(
-        [html.Div(id=ids.NOTES, className="gl-notes"), html.Div(id=ids.PAGE)],
+        [
+            html.Div(id=ids.FILTER_BAR, className="gl-filters"),
+            html.Div(id=ids.NOTES, className="gl-notes"),
+            html.Div(id=ids.PAGE),
+        ],
         className="gl-content",
     )
 
@@ -186,6 +199,17 @@ def _environment_menu() -> Component:
     )
 
 
+def _compare_button() -> Component:
+    return html.Button(
+        [icon("compare"), html.Span("Compare")],
+        id="compare",
+        className="gl-button",
+        type="button",
+        title="Draw the equal range just before beside this one",
+        **attrs({"data-gl-toggle": "compare", "aria-label": "Compare with the range before"}),
+    )
+
+
 def _theme_menu() -> Component:
     items = [
         _item(name.capitalize(), **attrs({"data-gl-theme": name}))
@@ -213,7 +237,6 @@ def register(app: Dash, data: Data) -> None:
     clientside(
         ClientsideFunction(client, "scheme"),
         Output(ids.SCHEME, "data"),
-        Output(ids.PROVIDER, "forceColorScheme"),
         Input("scheme-asked", "data"),
     )
     clientside(

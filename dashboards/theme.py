@@ -237,8 +237,10 @@ def template(mode: Mode) -> dict[str, Any]:
             "legend": {
                 "orientation": "h",
                 "x": 0,
-                "y": -0.16,
-                "yanchor": "top",
+                "xanchor": "left",
+                "y": 0,
+                "yref": "container",
+                "yanchor": "bottom",
                 "font": {"size": 11, "color": t.muted},
                 "itemwidth": 30,
                 "tracegroupgap": 0,
@@ -255,12 +257,12 @@ def template(mode: Mode) -> dict[str, Any]:
 
 
 def css() -> str:
-    """The tokens as CSS variables; `data-mantine-color-scheme` on <html> picks the mode."""
+    """The tokens as CSS variables; `data-scheme` on <html> picks the mode."""
     shared = "".join(f"--gl-{name}:{value};" for name, value in SIZES.items())
     blocks = [f":root{{{shared}}}"]
     for mode, values in MODES.items():
         body = "".join(
             f"--gl-{f.name.replace('_', '-')}:{getattr(values, f.name)};" for f in fields(values)
         )
-        blocks.append(f':root[data-mantine-color-scheme="{mode}"]{{color-scheme:{mode};{body}}}')
+        blocks.append(f':root[data-scheme="{mode}"]{{color-scheme:{mode};{body}}}')
     return "\n".join(blocks)

@@ -7,6 +7,7 @@ cannot be used is left out, and `View.notes` says so in a sentence; nothing rais
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -65,6 +66,9 @@ REFRESHES: Final[Mapping[str, int]] = MappingProxyType(
 )
 """Auto-refresh: name in the URL -> seconds; 0 = off."""
 
+_RELATIVE = re.compile(r"now-(\d{1,6})([smhdw])")
+_UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
+
 _INTERVALS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800)
 _SHORT_INTERVALS_S = (5, 10, 15, 30)
 
@@ -108,6 +112,10 @@ class View:
         for expression, text in RANGES:
             if (self.from_text, self.to_text) == (expression, "now"):
                 return text
+        relative = _RELATIVE.fullmatch(self.from_text)
+        if relative and self.to_text == "now":
+            amount, unit = int(relative[1]), _UNITS[relative[2]]
+            return f"Last {amount} {unit}{'' if amount == 1 else 's'}"
         return f"{self.start:%d %b %H:%M} – {self.end:%d %b %H:%M} UTC"
 
     def narrowed(self, **filters: str) -> View:
@@ -120,6 +128,15 @@ class View:
     def widened(self, by: timedelta) -> View:
         """The same view with more time before and after."""
         return replace(self, start=self.start - by, end=self.end + by)
+
+    @property
+    def compared(self) -> bool:
+        """Whether charts also draw the equal range just before (`compare=1`)."""
+        return self.extra.get("compare") == "1"
+
+    def previous(self) -> View:
+        """The equal range just before, with the same filters."""
+        return replace(self, start=self.start - (self.end - self.start), end=self.start)
 
     def unfiltered(self, name: str) -> View:
         """The same view without one filter."""
@@ -135,6 +152,8 @@ class View:
         }
         if self.refresh:
             pairs["refresh"] = [self.refresh]
+        if self.compared:
+            pairs["compare"] = ["1"]
         for name, value in changes.items():
             pairs.pop(name, None)
             if value is not None:

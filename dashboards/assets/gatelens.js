@@ -8,6 +8,8 @@
   const realFetch = window.fetch;
   window.fetch = function (resource, options) {
     const url = typeof resource === "string" ? resource : resource.url;
+    const early = window.gatelensEarly && window.gatelensEarly[url];
+    if (early) { delete window.gatelensEarly[url]; return early; }
     if (!url.includes("_dash-update-component")) return realFetch.apply(this, arguments);
     gl.inflight += 1;
     return realFetch.apply(this, arguments).finally(() => { gl.inflight -= 1; });
@@ -33,15 +35,18 @@
       event.preventDefault();
       gl.navigate(Object.fromEntries(new URLSearchParams(item.dataset.glSet)));
     }
+    const toggle = event.target.closest && event.target.closest("[data-gl-toggle]");
+    if (toggle) {
+      const name = toggle.dataset.glToggle, on = new URLSearchParams(location.search).get(name) === "1";
+      gl.navigate({ [name]: on ? null : "1" });
+    }
     const link = event.target.closest && event.target.closest("a[data-gl-go]");
     if (link && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey) {
       event.preventDefault();
-      history.pushState({}, "", link.getAttribute("href"));
-      window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
-      window.scrollTo(0, 0);
+      gl.go(link.getAttribute("href"));
     }
     const theme = event.target.closest && event.target.closest("[data-gl-theme]");
-    if (theme) setTheme(theme.dataset.glTheme);
+    if (theme) gl.setTheme(theme.dataset.glTheme);
     if (event.target.closest && event.target.closest("[data-gl-apply-range]")) applyRange();
     if (event.target.closest && event.target.closest("[data-gl-refresh-now]")) gl.refreshNow = true;
     // Menus close after a choice and when something else is clicked.
@@ -50,6 +55,12 @@
       if (chosen || !menu.contains(event.target)) menu.open = false;
     }
   });
+
+  gl.go = function (path) {
+    history.pushState({}, "", path);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    window.scrollTo(0, 0);
+  };
 
   function applyRange() {
     const from = document.getElementById("range-from").value.trim();
@@ -73,12 +84,12 @@
       gl.navigate({ [event.target.id.split("-").pop()]: event.target.value.trim() });
       return;
     }
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.key === "/") {
       const field = document.querySelector("[id^=param-]");
       if (field) { event.preventDefault(); field.focus(); }
     } else if (event.key === "t") {
-      setTheme(document.documentElement.dataset.mantineColorScheme === "dark" ? "light" : "dark");
+      gl.setTheme(document.documentElement.dataset.scheme === "dark" ? "light" : "dark");
     } else if (event.key === "r") {
       gl.refreshNow = true;
     }
@@ -96,14 +107,14 @@
     return wanted === "dark" || wanted === "light" ? wanted : system.matches ? "dark" : "light";
   }
   function applyTheme() {
-    document.documentElement.setAttribute("data-mantine-color-scheme", resolved());
+    document.documentElement.setAttribute("data-scheme", resolved());
     if (window.dash_clientside && dash_clientside.set_props) dash_clientside.set_props("scheme-asked", { data: Date.now() });
   }
-  function setTheme(name) {
+  gl.setTheme = function (name) {
     try { localStorage.setItem("gl-theme", name); } catch (e) { /* private mode: for this page only */ }
     if (new URLSearchParams(location.search).has("theme")) gl.navigate({ theme: null }, false);
     applyTheme();
-  }
+  };
   system.addEventListener("change", applyTheme);
 
   // --- clientside callbacks ---------------------------------------------------------------------
@@ -126,27 +137,48 @@
         return (previous || 0) + 1;
       },
 
-      scheme: () => [resolved(), resolved()],
+      scheme: () => resolved(),
 
       // Labels of the header's controls, and links of the navigation, from the URL.
       header: (search, pathname, links, options) => {
         const params = new URLSearchParams(search || "");
         const from = params.get("from") || options.from, to = params.get("to") || "now";
         const known = options.ranges.find((r) => r[0] === from && to === "now");
+        const relative = /^now-(\d+)([smhdw])$/.exec(from);
+        const units = { s: "second", m: "minute", h: "hour", d: "day", w: "week" };
         const pretty = (t) => t.startsWith("now") ? t : t.replace("T", " ").slice(0, 16);
         const refresh = params.get("refresh") || options.refresh;
         gl.refreshSeconds = options.refreshes[refresh] ?? options.refreshes[options.refresh];
         const keep = new URLSearchParams();
-        for (const name of ["from", "to", "refresh", "env"]) if (params.get(name)) keep.set(name, params.get(name));
+        for (const name of ["from", "to", "refresh", "compare", ...Object.keys(options.dimensions)]) {
+          // A page about one API or consumer is narrowed by its address; the filter would be said twice.
+          for (const value of params.getAll(name)) if (value) keep.append(name, value);
+        }
+        gl.options = options;
+        if (gl.showFilters) gl.showFilters();
+        const compare = document.getElementById("compare");
+        if (compare) compare.setAttribute("aria-pressed", params.get("compare") === "1");
         const tail = keep.toString() ? "?" + keep.toString().replaceAll("%3A", ":") : "";
         const first = (pathname || "/").split("/")[1];
         return [
-          known ? known[1] : pretty(from) + " – " + pretty(to),
+          known ? known[1] : relative && to === "now" ? `Last ${relative[1]} ${units[relative[2]]}${relative[1] === "1" ? "" : "s"}` : pretty(from) + " – " + pretty(to),
           refresh === "off" ? "Off" : refresh,
           params.get("env") || "All environments",
           links.map((l) => "/" + l.key + tail),
           links.map((l) => "gl-nav-link" + (l.key === first ? " active" : "")),
         ];
+      },
+
+      // "Silence…" on an alert fills the form's matchers in.
+      silenceThis: () => {
+        const hit = dash_clientside.callback_context.triggered[0];
+        if (!hit || !hit.value) return none();
+        const key = JSON.parse(hit.prop_id.slice(0, hit.prop_id.lastIndexOf("."))).key;
+        const button = [...document.querySelectorAll("[data-matchers]")].find((b) => b.id.includes(key));
+        const form = document.getElementById("silences");
+        if (form) form.scrollIntoView({ block: "center", behavior: "smooth" });
+        document.getElementById("silence-reason").focus({ preventScroll: true });
+        return button ? button.dataset.matchers : none();
       },
 
       // A search field shows what its parameter in the URL says.
@@ -195,6 +227,16 @@
       props.data.colour ? el("i", { className: "gl-dot", style: { background: props.data.colour } }) : null,
       el("a", { href, onClick: go(href), className: "gl-name", title: props.value }, props.value),
       props.data.mark ? el("span", { className: "gl-badge warn", title: props.data.mark_why || "" }, props.data.mark) : null);
+  };
+
+  // A value that narrows the page to itself on a click; the column's name is the URL's parameter.
+  cells.Filter = (props) => {
+    const value = props.value;
+    const field = props.colDef.field;
+    const dot = field === "status" ? el("i", { className: "gl-dot", style: { background: props.data.colour } }) : null;
+    const text = value === null || value === undefined ? "–" : value;
+    const narrow = () => gl.addFilter(field, value === null || value === undefined ? "(none)" : String(value));
+    return el("button", { type: "button", className: "gl-cell-filter gl-api", title: "Filter by " + text, onClick: narrow }, dot, el("span", { className: "gl-ellipsis" }, text));
   };
 
   cells.Level = (props) => el("span", { className: "gl-api" },

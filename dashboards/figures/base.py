@@ -11,7 +11,7 @@ from typing import Any
 from dashboards.format import Formatter, for_plotly
 from dashboards.theme import Mode, template, tokens
 
-LEAST_COVERED = 0.2
+LEAST_COVERED = 0.34
 """An interval of which less than this share was measured yet is not drawn: too few to mean much."""
 
 
@@ -115,6 +115,8 @@ def value_axis(fig: Figure, top: float, formatter: Formatter) -> None:
 
 def time_axis(fig: Figure, axis: TimeAxis) -> None:
     """The whole asked range, data or not, so that charts under each other line up."""
+    within_a_day = (axis.end - axis.start).total_seconds() <= 86_400
+    hours = "%H:%M" if within_a_day else "%H:%M\n%d %b"
     fig.update_axis(
         "xaxis",
         type="date",
@@ -123,7 +125,7 @@ def time_axis(fig: Figure, axis: TimeAxis) -> None:
         nticks=7,
         tickformatstops=[
             {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
-            {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b"},
+            {"dtickrange": [60_000, 86_400_000], "value": hours},
             {"dtickrange": [86_400_000, None], "value": "%d %b"},
         ],
     )

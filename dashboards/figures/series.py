@@ -114,7 +114,10 @@ def stacked(
     if not any(v for line in lines for v in line.values):
         return message(empty, axis.mode)
     fig = figure(axis.mode)
-    times = axis.times()
+    # A stack has no gaps: what is not measured yet would be drawn as zero.
+    times = [t for t in axis.times() if axis.measured(t)]
+    kept = [i for i, t in enumerate(axis.times()) if axis.measured(t)]
+    lines = [Line(line.name, [line.values[i] for i in kept], line.colour) for line in lines]
     for line in lines:
         fig.add(
             "scatter",
@@ -130,7 +133,7 @@ def stacked(
             customdata=[formatter(v) for v in line.values],
             hovertemplate="%{customdata}",
         )
-    top = max(sum(line.values[i] or 0.0 for line in lines) for i in range(len(times)))
+    top = max((sum(line.values[i] or 0.0 for line in lines) for i in range(len(times))), default=0)
     swatches(fig, lines)
     time_axis(fig, axis)
     value_axis(fig, top, formatter)
@@ -187,6 +190,26 @@ def overlaid(
     time_axis(fig, axis)
     value_axis(fig, finite_max(*(line.values for line in lines)), formatter)
     return fig
+
+
+def before(fig: Figure, values: Sequence[float | None], axis: TimeAxis, colour: str) -> None:
+    """Add the range just before as one dotted line; values on the axis's grid, already moved."""
+    if not any(v is not None for v in values) or "annotations" in fig.layout:
+        return
+    times = axis.times()
+    fig.add(
+        "scatter",
+        x=times[: len(values)],
+        y=list(values)[: len(times)],
+        name="before",
+        mode="lines",
+        line={"width": 1.4, "dash": "dot", "color": colour},
+        hoverinfo="skip",
+    )
+    top = finite_max(values)
+    shown = fig.layout.get("yaxis", {}).get("range", [0, 0])[1]
+    if top > shown:
+        fig.update_axis("yaxis", range=[0, top * 1.05])
 
 
 def _alone(values: Sequence[float | None], index: int) -> bool:

@@ -1,17 +1,19 @@
-"""Alerts: what is pending or firing now, and what changed lately."""
+"""Alerts: what fires now and who looks after it, silences, objectives worst first, history."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from dash import Dash, Input, Output, html
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
 
+from alerting.errors import AlertingError
+from alerting.store import ActiveAlert, AlertCounts
 from dashboards import ids
-from dashboards.alert_panels import alert_tiles, history_table
+from dashboards.alert_panels import alert_tiles, history_table, silences_table
 from dashboards.components import (
+    Component,
     Stat,
-    Tone,
     page_head,
     panel,
     skeleton_rows,
@@ -20,59 +22,242 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.guard import guarded
-
-Component = Any
+from dashboards.slo_panels import slo_table
 
 HISTORY_SHOWN = 100
 
-_TILES: tuple[tuple[str, str, str, Tone], ...] = (
-    ("firing", "Firing", "over the threshold for long enough", "bad"),
-    ("pending", "Pending", "over the threshold, not yet long enough", "warn"),
-    ("no_data", "Without data", "nothing measured: not known to be well", "warn"),
-)
+DURATIONS = {
+    "30m": ("30 minutes", 1800),
+    "2h": ("2 hours", 7200),
+    "8h": ("8 hours", 28_800),
+    "1d": ("1 day", 86_400),
+    "1w": ("1 week", 604_800),
+}
+"""How long a silence made here may last."""
 
 
 def layout(_data: Data) -> Component:
     return html.Div(
         [
-            page_head("Alerts", "What is pending or firing now, and every change of state"),
-            html.Div(skeleton_stats(3), id="alerts-stats"),
+            dcc.Store(id="alerts-changed", data=0),
+            page_head("Alerts", "What fires, who looks after it, and what it costs the objectives"),
+            html.Div(skeleton_stats(5), id="alerts-stats"),
             html.Div(id="alerts-tiles"),
-            panel("History", html.Div(skeleton_rows(8), id="alerts-history"), className="flush"),
+            html.Div(
+                [
+                    panel(
+                        "Objectives",
+                        html.Div(skeleton_rows(6), id="alerts-slos", className="gl-scroll"),
+                        note="budget left of the rolling window, worst first",
+                        className="w7 flush",
+                    ),
+                    panel("Silences", _silence_form(), className="w5 flush", id="silences"),
+                    panel(
+                        "History",
+                        html.Div(skeleton_rows(8), id="alerts-history"),
+                        className="flush",
+                    ),
+                ],
+                className="gl-grid",
+            ),
+        ]
+    )
+
+
+def _silence_form() -> Component:
+    def text(id: str, label: str, placeholder: str, **more: Any) -> Component:
+        field = dcc.Input(
+            id=id,
+            type="text",
+            placeholder=placeholder,
+            className="gl-input",
+            maxLength=500,
+            autoComplete="off",
+            **more,
+        )
+        return html.Label([label, field])
+
+    return html.Div(
+        [
+            html.Div(
+                [
+                    text("silence-matchers", "Matches", "api=payments, severity=warning"),
+                    text("silence-reason", "Reason", "planned maintenance"),
+                    text("silence-author", "Your name", "who asks", persistence="author"),
+                    html.Label(
+                        [
+                            "For",
+                            html.Div(
+                                dcc.RadioItems(
+                                    id="silence-for",
+                                    options={k: v[0] for k, v in DURATIONS.items()},
+                                    value="2h",
+                                    inline=True,
+                                    className="gl-radio",
+                                )
+                            ),
+                        ]
+                    ),
+                    html.Div(
+                        [
+                            html.Button(
+                                "Silence",
+                                id="silence-create",
+                                className="gl-button primary",
+                                type="button",
+                            ),
+                            html.Span(id="silence-said", className="gl-sub", role="status"),
+                        ],
+                        className="gl-form-foot",
+                    ),
+                ],
+                className="gl-form",
+            ),
+            html.Div(skeleton_rows(2), id="alerts-silences"),
         ]
     )
 
 
 def register(app: Dash, data: Data) -> None:
+    clientside: Any = app.clientside_callback
+    clientside(
+        ClientsideFunction("gatelens", "silenceThis"),
+        Output("silence-matchers", "value"),
+        Input({"type": "alert-silence", "key": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
+
     @app.callback(
         Output("alerts-stats", "children"),
         Output("alerts-tiles", "children"),
         Output("alerts-history", "children"),
+        Output("alerts-silences", "children"),
         Input(ids.VIEW, "data"),
+        Input("alerts-changed", "data"),
     )
-    @guarded(outputs=3, show_in=2)
-    async def show(stored: object) -> tuple[Component, ...]:
+    @guarded(outputs=4, show_in=2)
+    async def show(stored: object, _changed: object) -> tuple[Component, ...]:
         view = data.view(stored)
-        active, changes = await asyncio.gather(
-            data.active_alerts(), data.alert_changes(HISTORY_SHOWN)
+        active, counts, changes, silences = await asyncio.gather(
+            data.active_alerts(),
+            data.alert_counts(),
+            data.alert_changes(HISTORY_SHOWN),
+            data.cache.get("silences", data.alerts.silences, ttl_s=1.0),
         )
-        counts = {
-            state: sum(1 for a in active if a.state == state)
-            for state in ("firing", "pending", "no_data")
-        }
-        stats = [
-            Stat(
-                f"alerts-{state}",
-                label,
-                counts[state],
-                str(counts[state]),
-                hint=hint,
-                tone=tone if counts[state] else "",
-            )
-            for state, label, hint, tone in _TILES
-        ]
+        now = data.clock()
         return (
-            stat_row(stats, view.mode),
-            alert_tiles(active, view, data.clock()),
+            stat_row(state_stats(active, counts), view.mode),
+            alert_tiles(active, view, now),
             history_table(changes, view),
+            silences_table(silences, now),
         )
+
+    @app.callback(Output("alerts-slos", "children"), Input(ids.VIEW, "data"))
+    @guarded(show_in=0)
+    async def objectives(stored: object) -> Component:
+        return slo_table(await data.slos(), data.view(stored))
+
+    @app.callback(
+        Output("alerts-changed", "data"),
+        Output("silence-said", "children"),
+        Input("silence-create", "n_clicks"),
+        Input({"type": "alert-ack", "key": ALL}, "n_clicks"),
+        Input({"type": "silence-end", "key": ALL}, "n_clicks"),
+        State("silence-matchers", "value"),
+        State("silence-reason", "value"),
+        State("silence-author", "value"),
+        State("silence-for", "value"),
+        State("alerts-changed", "data"),
+        prevent_initial_call=True,
+    )
+    @guarded(outputs=2, show_in=1)
+    async def act(
+        _create: object,
+        _acks: object,
+        _ends: object,
+        matchers: object,
+        reason: object,
+        author: object,
+        length: object,
+        changed: object,
+    ) -> tuple[Any, ...]:
+        done = int(changed) if isinstance(changed, int) else 0
+        # Buttons that have just been drawn also trigger, without a click.
+        if not any(t["value"] for t in ctx.triggered):
+            return done, ""
+        what: Any = ctx.triggered_id
+        name = str(author or "").strip()[:100]
+        if isinstance(what, dict) and what.get("type") == "alert-ack":
+            said = await asyncio.to_thread(acknowledge, data, str(what.get("key")), name)
+        elif isinstance(what, dict) and what.get("type") == "silence-end":
+            said = await asyncio.to_thread(end_silence, data, str(what.get("key")))
+        else:
+            said = await asyncio.to_thread(
+                make_silence, data, str(matchers or ""), str(reason or ""), name, str(length)
+            )
+        for kept in ("alerts", "alert-counts", "changes", "silences"):
+            data.cache.forget(kept)
+        return done + 1, said
+
+
+def acknowledge(data: Data, fingerprint: str, name: str) -> str:
+    if data.alerts.acknowledge(fingerprint[:200], by=name or "someone on the screen"):
+        return "Acknowledged: it is not repeated while it fires."
+    return "It does not fire any more."
+
+
+def end_silence(data: Data, key: str) -> str:
+    ended = key.isdigit() and len(key) < 16 and data.alerts.end_silence(int(key))
+    return "The silence has ended." if ended else "That silence had ended already."
+
+
+def make_silence(data: Data, matchers: str, reason: str, name: str, length: str) -> str:
+    """A sentence that says what happened, or what to change."""
+    _, seconds = DURATIONS.get(length, DURATIONS["2h"])
+    parts = [part.strip() for part in matchers[:500].split(",") if part.strip()]
+    try:
+        data.alerts.silence(parts, author=name, reason=reason[:500], duration_s=seconds)
+    except AlertingError as err:
+        return str(err)
+    return "Silenced. Alerts that match are shown, and told to nobody."
+
+
+def state_stats(active: list[ActiveAlert], counts: AlertCounts) -> list[Stat]:
+    quiet = sum(1 for a in active if a.silenced_by)
+    waiting = counts.undelivered + counts.dead_letters
+    return [
+        Stat(
+            "alerts-firing",
+            "Firing",
+            counts.firing,
+            str(counts.firing),
+            hint=", ".join(f"{n} {s}" for s, n in sorted(counts.firing_by_severity.items()))
+            or "all quiet",
+            tone="bad" if counts.firing else "good",
+        ),
+        Stat(
+            "alerts-pending",
+            "Pending",
+            counts.pending,
+            str(counts.pending),
+            hint="over the limit, not yet long enough",
+            tone="warn" if counts.pending else "",
+        ),
+        Stat(
+            "alerts-no_data",
+            "Without data",
+            counts.no_data,
+            str(counts.no_data),
+            hint="unmeasured is not healthy",
+            tone="warn" if counts.no_data else "",
+        ),
+        Stat("alerts-silenced", "Silenced", quiet, str(quiet), hint="shown, told to nobody"),
+        Stat(
+            "alerts-undelivered",
+            "Notices undelivered",
+            waiting,
+            str(waiting),
+            hint=f"{counts.dead_letters} given up" if counts.dead_letters else "none given up",
+            tone="bad" if counts.dead_letters else "",
+        ),
+    ]

@@ -33,13 +33,14 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.figures import series
+from dashboards.figures.base import TimeAxis
 from dashboards.figures.heatmap import latency_heatmap
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX
 from dashboards.pages.home import axis_of, column_on, error_tone, rate_on
-from dashboards.theme import PARTS, QUANTILES, STATUS_CLASS, status_class
-from dashboards.view import FILTERS, View
+from dashboards.theme import PARTS, QUANTILES, STATUS_CLASS, status_class, tokens
+from dashboards.view import View
 
 NAME = "api-name"
 ROWS_SHOWN = 12
@@ -63,13 +64,13 @@ def layout(data: Data, name: str) -> Component:
                 [dot(data.colours.colour(name)), fmt.plain(title, 80), *marks],
                 html.Span(id="api-sub"),
             ),
-            html.Div(id="api-filters", className="gl-toolbar"),
             html.Div(skeleton_stats(7), id="api-stats"),
             html.Div(
                 [
                     time_chart(
                         "Answers by status",
                         "api-status",
+                        alert="error_rate",
                         note="requests per interval",
                         height=236,
                         className="w6",
@@ -77,6 +78,7 @@ def layout(data: Data, name: str) -> Component:
                     time_chart(
                         "Latency",
                         "api-latency",
+                        alert="p95_ms",
                         note="p50, p95, p99 of the whole time",
                         height=236,
                         className="w6",
@@ -84,6 +86,7 @@ def layout(data: Data, name: str) -> Component:
                     time_chart(
                         "Where the time goes",
                         "api-split",
+                        alert="p95_ms",
                         note="p95 at the upstream and in the gateway",
                         height=236,
                         className="w6",
@@ -91,6 +94,7 @@ def layout(data: Data, name: str) -> Component:
                     time_chart(
                         "Latency heat-map",
                         "api-heat",
+                        alert="p95_ms",
                         note="how many requests took how long",
                         height=236,
                         className="w6",
@@ -109,6 +113,7 @@ def layout(data: Data, name: str) -> Component:
                     time_chart(
                         "Traffic by consumer",
                         "api-consumer-traffic",
+                        alert="requests_per_s",
                         note="requests per second, in the same colours",
                         height=236,
                         className="w7",
@@ -130,11 +135,10 @@ def register(app: Dash, data: Data) -> None:
         Output("api-stats", "children"),
         Output("api-sub", "children"),
         Output("api-crumbs", "children"),
-        Output("api-filters", "children"),
         Input(ids.VIEW, "data"),
         State(NAME, "data"),
     )
-    @guarded(outputs=4, show_in=0)
+    @guarded(outputs=3, show_in=0)
     async def stats(stored: object, name: object) -> tuple[Component, ...]:
         full, view = views(data, stored, name)
         what = ApiState(
@@ -151,7 +155,6 @@ def register(app: Dash, data: Data) -> None:
             stat_row(state_stats(what, view), view.mode),
             api_sub(view, what.overview),
             crumbs(("APIs", f"/apis{full.query()}"), (fmt.plain(str(name), 60), "")),
-            filter_chips(full),
         )
 
     @app.callback(
@@ -175,7 +178,15 @@ def register(app: Dash, data: Data) -> None:
                 data.completeness(view),
             )
         )
-        return chart_figures(what, view)
+        figures = chart_figures(what, view)
+        if view.compared:
+            past = view.previous()
+            earlier = TimeAxis(past.start, past.end, past.interval_s, past.mode)
+            latency = await data.latency(past)
+            axis = axis_of(view, what.completeness.data_until)
+            line = column_on(earlier, latency, "p95_ms")
+            series.before(figures[1], line, axis, tokens(view.mode).muted)
+        return figures
 
     @app.callback(
         Output("api-routes", "children"),
@@ -224,22 +235,6 @@ def api_sub(view: View, overview: Overview) -> list[Component]:
         " · ",
         number(fmt.whole(overview.consumers), overview.consumers, id="api-consumers-count"),
         " consumers",
-    ]
-
-
-def filter_chips(view: View) -> list[Component]:
-    """What this page is narrowed to, each removable by a click."""
-    return [
-        html.Button(
-            [f"{name} ", html.B(fmt.plain(value, 50)), " ✕"],
-            className="gl-chip",
-            type="button",
-            title="Remove this filter",
-            **attrs({"data-gl-set": f"{name}="}),
-        )
-        for name, values in view.filters.items()
-        for value in values
-        if name in FILTERS and name not in ("api", "env")
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 import polars as pl
 from dash import Dash, Input, Output, html
@@ -71,12 +70,13 @@ def layout(_data: Data) -> Component:
                         "Traffic by consumer",
                         "consumers-traffic",
                         note="requests per second, the largest",
+                        alert="requests_per_s",
                         height=250,
                     ),
                     panel(
                         "Every consumer",
                         grid("consumers-grid", COLUMNS, fixed=560),
-                        note="a name leads to the APIs it calls",
+                        note="a name leads to how it is doing",
                         className="flush",
                     ),
                 ],
@@ -183,7 +183,7 @@ def consumer_rows(
             {
                 "id": name or "(none)",
                 "consumer": name or "(anonymous)",
-                "href": f"/apis{view.query()}&consumer={quote(name or '(none)', safe='')}",
+                "href": f"/consumers/{fmt.url_part(name or '(none)')}{view.query()}",
                 "colour": data.consumer_colours.colour(name),
                 "mark": "new" if name and not row["requests_previous"] else "",
                 "mark_why": "No request in the equal range before",

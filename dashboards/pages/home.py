@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,8 @@ import polars as pl
 from dash import Dash, Input, Output, dcc, html
 
 from analytics.query import Completeness, Overview
+from analytics.quota import QuotaUsage
+from analytics.slo import SloStatus
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.alert_panels import alert_list
@@ -21,6 +24,7 @@ from dashboards.components import (
     empty_installation,
     number,
     page_head,
+    page_link,
     panel,
     share_bar,
     skeleton_rows,
@@ -34,11 +38,15 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
+from dashboards.quota_panels import at_risk, forecast_text, quota_bar
+from dashboards.slo_panels import budget_bar, budget_tone
+from dashboards.theme import tokens
 from dashboards.view import View, api_path
 
 Component = Any
 
 MOVERS_SHOWN = 10
+ATTENTION_SHOWN = 3
 
 
 def layout(_data: Data) -> Component:
@@ -53,12 +61,19 @@ def layout(_data: Data) -> Component:
                         "Traffic",
                         "traffic",
                         note="requests per second, by API",
-                        height=330,
+                        height=300,
+                        alert="requests_per_s",
                         className="w8",
                     ),
                     panel(
-                        "Alerts",
-                        html.Div(skeleton_rows(5), id="home-alerts", className="gl-scroll"),
+                        "Needs attention",
+                        html.Div(
+                            [
+                                html.Div(skeleton_rows(4), id="home-alerts"),
+                                html.Div(id="home-plans"),
+                            ],
+                            className="gl-scroll gl-attention",
+                        ),
                         action=dcc.Link("All alerts", href="/alerts", id="home-alerts-link"),
                         className="w4 flush",
                     ),
@@ -66,10 +81,16 @@ def layout(_data: Data) -> Component:
                         "Errors",
                         "errors",
                         note="share of requests failed by the server",
+                        alert="error_rate",
+                        raw="outcome=server_error",
                         className="w6",
                     ),
                     time_chart(
-                        "Latency p95", "latency", note="whole time at the gateway", className="w6"
+                        "Latency p95",
+                        "latency",
+                        note="whole time at the gateway",
+                        alert="p95_ms",
+                        className="w6",
                     ),
                     panel(
                         "Top movers",
@@ -130,7 +151,11 @@ def register(app: Dash, data: Data) -> None:
             data.latency(view, "api", quantiles=(0.95,)),
             data.completeness(view),
         )
-        return chart_figures(usage, latency, axis_of(view, completeness.data_until), data)
+        axis = axis_of(view, completeness.data_until)
+        figures = chart_figures(usage, latency, axis, data)
+        if view.compared:
+            await draw_before(data, view, axis, figures)
+        return figures
 
     @app.callback(Output("home-movers", "children"), Input(ids.VIEW, "data"))
     @guarded(show_in=0)
@@ -150,6 +175,76 @@ def register(app: Dash, data: Data) -> None:
         view = data.view(stored)
         active, recent = await asyncio.gather(data.active_alerts(), data.alert_changes(30))
         return alert_list(active, recent, view, data.clock())
+
+    @app.callback(Output("home-plans", "children"), Input(ids.VIEW, "data"))
+    @guarded(show_in=0)
+    async def plans(stored: object) -> Component:
+        view = data.view(stored)
+        slos, quotas = await data.plans_soon()
+        return attention(slos or [], quotas or [], view, data.clock())
+
+
+async def draw_before(data: Data, view: View, axis: TimeAxis, figures: tuple[Any, ...]) -> None:
+    """Traffic, error rate and p95 of the range just before, over all APIs, as dotted lines."""
+    past = view.previous()
+    usage, latency = await asyncio.gather(
+        data.usage(past, "api", over_time=True), data.latency(past, quantiles=(0.95,))
+    )
+    # The whole range before was measured, or is a gap of its own.
+    earlier = TimeAxis(past.start, past.end, past.interval_s, past.mode)
+    total = over_all(usage)
+    colour = tokens(axis.mode).muted
+    lines = (
+        rate_on(earlier, total),
+        column_on(earlier, total, "error_rate"),
+        column_on(earlier, latency, "p95_ms"),
+    )
+    for drawn, values in zip(figures, lines, strict=True):
+        series.before(drawn, values, axis, colour)
+
+
+def attention(
+    slos: Sequence[SloStatus], quotas: Sequence[QuotaUsage], view: View, now: datetime
+) -> Component:
+    """The error budgets and quotas that are nearest their end."""
+    burnt = [s for s in slos if s.budget_left is not None][:ATTENTION_SHOWN]
+    full = quotas[:ATTENTION_SHOWN]
+    parts: list[Component] = []
+    if burnt:
+        parts.append(html.H3("Error budgets, worst first"))
+        parts += [
+            page_link(
+                [
+                    html.Span(fmt.plain(s.slo.name, 40)),
+                    budget_bar(s.budget_left),
+                    number(
+                        f"{fmt.percent(s.budget_left)} left",
+                        s.budget_left,
+                        tone=budget_tone(s.budget_left),
+                    ),
+                ],
+                api_path(s.slo.api) + view.query(),
+                "gl-line",
+            )
+            for s in burnt
+        ]
+    if full:
+        parts.append(html.H3("Quotas, fullest first"))
+        parts += [
+            page_link(
+                [
+                    html.Span(fmt.plain(u.consumer, 40)),
+                    quota_bar(u),
+                    html.Span(
+                        forecast_text(u, now), className="bad-text" if at_risk(u) else "gl-when"
+                    ),
+                ],
+                f"/consumers/{fmt.url_part(u.consumer)}{view.query()}",
+                "gl-line",
+            )
+            for u in full
+        ]
+    return parts
 
 
 def home_sub(view: View, overview: Overview) -> list[Component]:

@@ -38,7 +38,7 @@ def test_home_shows_the_numbers_that_were_sent(page: Page, server: Running, them
     assert exact_number(page, "home-completeness") == 1.0
     by_api = Counter(c.api for c in server.calls)
     assert exact_number(page, "mover-requests-orders") == by_api["orders"]
-    assert page.locator("html").get_attribute("data-mantine-color-scheme") == theme
+    assert page.locator("html").get_attribute("data-scheme") == theme
     assert page.locator(".js-plotly-plot .scatterlayer .trace").count() > 3
     assert troubles.seen == []
 
@@ -113,10 +113,10 @@ def test_theme_is_kept_over_a_reload(page: Page, server: Running) -> None:
 
     page.get_by_label("Theme").click()
     page.get_by_role("button", name="Light").click()
-    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "light")
+    expect(page.locator("html")).to_have_attribute("data-scheme", "light")
     page.reload()
     wait_for_screen(page)
-    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "light")
+    expect(page.locator("html")).to_have_attribute("data-scheme", "light")
 
 
 def test_unusable_link_shows_the_default_and_says_so(page: Page, server: Running) -> None:

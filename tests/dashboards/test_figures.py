@@ -152,7 +152,7 @@ def test_both_modes_have_every_token_and_a_template() -> None:
     text = css()
     for mode in get_args(Mode):
         go.Figure(layout={"template": template(mode)})
-        assert f'[data-mantine-color-scheme="{mode}"]' in text
+        assert f'[data-scheme="{mode}"]' in text
     assert text.count("--gl-surface:") == 2
 
 

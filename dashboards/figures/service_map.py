@@ -1,0 +1,98 @@
+"""Who calls whom: services in columns from callers to called, lines as wide as there are calls."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+
+from dashboards import format as fmt
+from dashboards.figures.base import Figure, figure, message
+from dashboards.theme import Mode, tokens
+
+NODES_MAX = 40
+"""Services drawn; the ones with the most calls. More would be a knot."""
+
+
+def columns_of(edges: list[tuple[str, str]]) -> dict[str, int]:
+    """Column of every service: one right of its furthest caller. Circles are cut."""
+    callers: dict[str, set[str]] = {}
+    for source, target in edges:
+        callers.setdefault(source, set())
+        callers.setdefault(target, set()).add(source)
+    placed: dict[str, int] = {}
+    left = set(callers)
+    while left:
+        free = sorted(n for n in left if not callers[n] & left)
+        if not free:
+            # Only circles are left: begin with whom the fewest of them call.
+            free = [min(left, key=lambda n: (len(callers[n] & left), n))]
+        for name in free:
+            placed[name] = 1 + max((placed[c] for c in callers[name] if c in placed), default=-1)
+        left -= set(free)
+    return placed
+
+
+def service_map(edges: pl.DataFrame, mode: Mode, *, empty: str) -> Figure:
+    """edges: source, target, calls, errors, p95_ms, as analytics.traces gives them."""
+    if edges.is_empty():
+        return message(empty, mode)
+    t = tokens(mode)
+    calls: dict[str, int] = {}
+    for row in edges.iter_rows(named=True):
+        for name in (row["source"], row["target"]):
+            calls[name] = calls.get(name, 0) + row["calls"]
+    kept = set(sorted(calls, key=lambda n: (-calls[n], n))[:NODES_MAX])
+    shown = [r for r in edges.iter_rows(named=True) if r["source"] in kept and r["target"] in kept]
+    column = columns_of([(r["source"], r["target"]) for r in shown])
+    places: dict[str, tuple[float, float]] = {}
+    for number in set(column.values()):
+        names = sorted((n for n, c in column.items() if c == number), key=lambda n: (-calls[n], n))
+        for index, name in enumerate(names):
+            places[name] = (float(number), (len(names) - 1) / 2 - index)
+    fig = figure(mode, hovermode="closest", showlegend=False, dragmode=False)
+    most = max(r["calls"] for r in shown)
+    for row in shown:
+        (x0, y0), (x1, y1) = places[row["source"]], places[row["target"]]
+        failing = (row["errors"] or 0) / row["calls"]
+        colour = t.bad if failing >= 0.05 else t.warn if failing >= 0.01 else t.border_strong
+        fig.add(
+            "scatter",
+            x=[x0, x1],
+            y=[y0, y1],
+            mode="lines",
+            hoverinfo="skip",
+            line={"width": 1 + 4 * math.sqrt(row["calls"] / most), "color": colour},
+        )
+        fig.add(
+            "scatter", x=[x0 * 0.55 + x1 * 0.45], y=[y0 * 0.55 + y1 * 0.45], mode="markers",
+            marker={"size": 9, "color": colour},
+            hovertemplate=(
+                f"{fmt.for_plotly(row['source'], 40)} → {fmt.for_plotly(row['target'], 40)}<br>"
+                f"{fmt.count(row['calls'])} calls, {fmt.percent(failing)} failed, "
+                f"p95 {fmt.milliseconds(row['p95_ms'])}<extra></extra>"
+            ),
+        )  # fmt: skip
+    names = list(places)
+    top = max(calls[n] for n in names)
+    fig.add(
+        "scatter",
+        x=[places[n][0] for n in names],
+        y=[places[n][1] for n in names],
+        mode="markers+text",
+        text=[fmt.for_plotly(n, 28) for n in names],
+        textposition="bottom center",
+        textfont={"size": 11.5, "color": t.text},
+        marker={
+            "size": [14 + 16 * math.sqrt(calls[n] / top) for n in names],
+            "color": t.surface,
+            "line": {"width": 2, "color": t.accent},
+        },
+        hovertemplate="%{text}<extra></extra>",
+        cliponaxis=False,
+    )
+    wide = max(column.values())
+    tall = max(abs(y) for _, y in places.values())
+    fig.update_axis("xaxis", visible=False, range=[-0.4, wide + 0.4], fixedrange=True)
+    fig.update_axis("yaxis", visible=False, range=[-tall - 0.8, tall + 0.5], fixedrange=True)
+    return fig

@@ -1,0 +1,271 @@
+"""One consumer: how is it doing? Its quota, its errors and where they come from, its bill."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from dash import Dash, Input, Output, State, dcc, html
+
+from analytics.billing import Invoice
+from analytics.query import Completeness, Overview
+from analytics.quota import QuotaUsage
+from dashboards import format as fmt
+from dashboards import ids
+from dashboards.components import (
+    Component,
+    Head,
+    Stat,
+    api_link,
+    attrs,
+    badge,
+    crumbs,
+    dot,
+    number,
+    page_head,
+    panel,
+    skeleton_rows,
+    skeleton_stats,
+    stat_row,
+    table,
+    time_chart,
+)
+from dashboards.data import Data
+from dashboards.figures import series
+from dashboards.figures.status import status_bars
+from dashboards.guard import guarded
+from dashboards.pages.api_detail import chosen, codes_table
+from dashboards.pages.home import axis_of, column_on, error_tone, over_all, rate_on
+from dashboards.pages.products import money
+from dashboards.quota_panels import at_risk, quota_cards, quota_tone
+from dashboards.view import View, api_path
+
+NAME = "consumer-name"
+ROWS_SHOWN = 12
+
+
+def layout(data: Data, name: str) -> Component:
+    known = data.catalog.consumer(name=name)
+    marks: list[Component] = []
+    if known and known.plan:
+        marks.append(badge(f"plan {known.plan}"))
+    if known and known.group:
+        marks.append(badge(f"group {known.group}"))
+    if not known:
+        marks.append(badge("not in the catalog", "warn"))
+    title = known.title or name if known else name
+    return html.Div(
+        [
+            dcc.Store(id=NAME, data=name),
+            html.Div(id="consumer-crumbs"),
+            page_head(
+                [dot(data.consumer_colours.colour(name)), fmt.plain(title, 80), *marks],
+                html.Span(id="consumer-sub"),
+            ),
+            html.Div(skeleton_stats(6), id="consumer-stats"),
+            html.Div(
+                [
+                    panel("Quota", html.Div(skeleton_rows(3), id="consumer-quota"), className="w4"),
+                    time_chart(
+                        "Calls by API",
+                        "consumer-apis",
+                        note="requests per second",
+                        height=220,
+                        alert="requests_per_s",
+                        className="w8",
+                    ),
+                    time_chart(
+                        "Answers by status",
+                        "consumer-status",
+                        note="requests per interval",
+                        alert="error_rate",
+                        className="w6",
+                    ),
+                    panel(
+                        "Status codes",
+                        html.Div(skeleton_rows(6), id="consumer-codes"),
+                        className="w6 flush",
+                    ),
+                    panel(
+                        "Why calls fail",
+                        html.Div(skeleton_rows(6), id="consumer-errors"),
+                        note="answers of 400 and above, by route; a click filters",
+                        className="w7 flush",
+                    ),
+                    panel(
+                        "APIs it calls",
+                        html.Div(skeleton_rows(6), id="consumer-calls"),
+                        className="w5 flush",
+                    ),
+                ],
+                className="gl-grid",
+            ),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What one consumer's state row is made of."""
+
+    overview: Overview
+    completeness: Completeness
+    usage: pl.DataFrame
+    latency: pl.DataFrame
+    quotas: list[QuotaUsage]
+    bill: Invoice | None
+
+
+def register(app: Dash, data: Data) -> None:
+    @app.callback(
+        Output("consumer-stats", "children"),
+        Output("consumer-sub", "children"),
+        Output("consumer-crumbs", "children"),
+        Output("consumer-quota", "children"),
+        Input(ids.VIEW, "data"),
+        State(NAME, "data"),
+    )
+    @guarded(outputs=4, show_in=0)
+    async def state(stored: object, name: object) -> tuple[Component, ...]:
+        full, view = views(data, stored, name)
+        overview, completeness, usage, latency, quotas, bills = await asyncio.gather(
+            data.overview(view),
+            data.completeness(view),
+            data.usage(view, "api", over_time=True),
+            data.latency(view),
+            data.quotas(),
+            data.invoices(),
+        )
+        mine = [u for u in quotas if u.consumer == name]
+        bill = next((b for b in bills if b.consumer == name), None)
+        what = Doing(overview, completeness, over_all(usage), latency, mine, bill)
+        return (
+            stat_row(state_stats(what, view), view.mode),
+            f"{view.label} · {overview.apis} APIs",
+            crumbs(("Consumers", f"/consumers{full.query()}"), (fmt.plain(str(name), 60), "")),
+            quota_cards(mine, data.clock()),
+        )
+
+    @app.callback(
+        Output(ids.time_graph("consumer-apis"), "figure"),
+        Output(ids.time_graph("consumer-status"), "figure"),
+        Output("consumer-codes", "children"),
+        Output("consumer-errors", "children"),
+        Output("consumer-calls", "children"),
+        Input(ids.VIEW, "data"),
+        State(NAME, "data"),
+    )
+    @guarded(outputs=5, show_in=3)
+    async def details(stored: object, name: object) -> tuple[Any, ...]:
+        full, view = views(data, stored, name)
+        by_api, by_status, codes, failing, apis, completeness = await asyncio.gather(
+            data.usage(view, "api", over_time=True),
+            data.usage(view, "status_code", over_time=True),
+            data.usage(view, "status_code"),
+            data.usage(view, "api", "route", "status_code"),
+            data.breakdown(view, "api", ROWS_SHOWN),
+            data.completeness(view),
+        )
+        axis = axis_of(view, completeness.data_until)
+        names = series.largest(by_api, "api")
+        lines = series.rates(by_api, axis, by="api", names=names, colour=data.colours.colour)
+        return (
+            series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
+            status_bars(by_status, axis, empty=ids.NO_DATA_IN_RANGE),
+            codes_table(codes),
+            errors_table(failing),
+            calls_table(apis, full, data),
+        )
+
+
+def views(data: Data, stored: object, name: object) -> tuple[View, View]:
+    """The page's view as the URL says it, and the same narrowed to this consumer."""
+    full = data.view(stored)
+    return full, full.narrowed(consumer=str(name)[:300])
+
+
+def state_stats(what: Doing, view: View) -> list[Stat]:
+    now, then = what.overview, what.overview.previous
+    axis = axis_of(view, what.completeness.data_until)
+    fullest = max(what.quotas, key=lambda u: u.percent, default=None)
+    percent = None if fullest is None else fullest.percent
+    bill = what.bill
+    return [
+        Stat("consumer-requests", "Requests", now.requests, fmt.count(now.requests),
+             previous=then.requests if then else None, spark=rate_on(axis, what.usage)),
+        Stat("consumer-error-rate", "Error rate", now.error_rate, fmt.percent(now.error_rate),
+             previous=then.error_rate if then else None, better="down", colour="#e2605f",
+             spark=column_on(axis, what.usage, "error_rate"),
+             tone="bad" if error_tone(now.error_rate) == "bad" else ""),
+        Stat("consumer-p95", "Latency p95", now.p95_ms, fmt.milliseconds(now.p95_ms),
+             previous=then.p95_ms if then else None, better="down", colour="#8f7df0",
+             spark=column_on(axis, what.latency, "p95_ms")),
+        Stat("consumer-quota-used", "Quota used", None if percent is None else percent / 100,
+             fmt.percent(None if percent is None else percent / 100),
+             hint=f"this {fullest.kind}" if fullest else "no quota",
+             tone="" if quota_tone(percent) == "good" else quota_tone(percent)),  # type: ignore[arg-type]
+        Stat("consumer-refused", "Refused", fullest.refused if fullest else None,
+             fmt.count(fullest.refused if fullest else None),
+             hint=f"rate limit or quota, this {fullest.kind}" if fullest else "no quota",
+             tone="warn" if fullest and at_risk(fullest) and fullest.refused else ""),
+        Stat("consumer-bill", "Bill so far", float(bill.total) if bill else None,
+             money(bill.total, bill.currency) if bill else fmt.MISSING,
+             hint=f"{fmt.count(bill.requests)} counted this month" if bill else "no price"),
+    ]  # fmt: skip
+
+
+def errors_table(rows: pl.DataFrame) -> Component:
+    """What was answered with 400 and above, most frequent first."""
+    failing = rows.filter((pl.col("status_code") >= 400) & (pl.col("requests") > 0))
+    lines = [
+        [
+            html.Span(
+                str(row["status_code"]),
+                className=f"gl-badge {'bad' if row['status_code'] >= 500 else 'warn'}",
+                style={"cursor": "pointer"},
+                **attrs(chosen("status", str(row["status_code"]))),
+            ),
+            html.Span(fmt.plain(row["api"], 30), className="gl-when"),
+            html.Span(
+                fmt.plain(row["route"] or "(no route)", 60),
+                className="gl-mono",
+                style={"cursor": "pointer"},
+                **attrs(chosen("route", row["route"])),
+            ),
+            number(fmt.count(row["requests"]), row["requests"]),
+        ]
+        for row in failing.sort("requests", descending=True).head(ROWS_SHOWN).iter_rows(named=True)
+    ]
+    heads = (Head("Status"), Head("API"), Head("Route"), Head("Requests", True))
+    return table(heads, lines, empty="No call failed in this time range.")
+
+
+def calls_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
+    lines = [
+        [
+            api_link(
+                row["api"] or "(no name)",
+                api_path(row["api"] or "(none)") + view.query(),
+                data.colours.colour(row["api"]),
+            ),
+            number(fmt.count(row["requests"]), row["requests"]),
+            number(fmt.change(row["growth"]), row["growth"], tone="muted"),
+            number(
+                fmt.percent(row["error_rate"]),
+                row["error_rate"],
+                tone=error_tone(row["error_rate"]),
+            ),
+            number(fmt.milliseconds(row["p95_ms"]), row["p95_ms"]),
+        ]
+        for row in rows.iter_rows(named=True)
+    ]
+    heads = (
+        Head("API"),
+        Head("Requests", True),
+        Head("Change", True),
+        Head("Errors", True),
+        Head("p95", True),
+    )
+    return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)

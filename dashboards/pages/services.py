@@ -1,0 +1,179 @@
+"""Services: rate, errors and duration of every service, who calls whom, what was thrown."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+from dash import Dash, Input, Output, html
+
+from dashboards import format as fmt
+from dashboards import ids
+from dashboards.components import (
+    Component,
+    Head,
+    dot,
+    graph,
+    number,
+    page_head,
+    page_link,
+    panel,
+    skeleton_rows,
+    table,
+    when,
+)
+from dashboards.data import Data
+from dashboards.figures.service_map import service_map
+from dashboards.guard import guarded
+from dashboards.pages.home import error_tone
+from dashboards.view import View
+
+ROWS_SHOWN = 30
+
+_RED = """
+SELECT
+    service_name AS service,
+    count(*) FILTER (WHERE kind IN ('SERVER', 'CONSUMER')) AS calls,
+    count(*) FILTER (WHERE kind IN ('SERVER', 'CONSUMER') AND status = 'ERROR') AS errors,
+    quantile_cont(duration_ns / 1e6, 0.5) FILTER (WHERE kind IN ('SERVER', 'CONSUMER')) AS p50_ms,
+    quantile_cont(duration_ns / 1e6, 0.95) FILTER (WHERE kind IN ('SERVER', 'CONSUMER')) AS p95_ms,
+    count(*) AS spans,
+    count(DISTINCT service_instance_id) AS instances,
+    max(service_version) AS version,
+    max(time) AS last_seen
+FROM spans
+WHERE time >= $start
+  AND time < $end
+  AND ($environment IS NULL OR environment = $environment)
+GROUP BY service_name
+ORDER BY calls DESC, spans DESC
+LIMIT 100
+"""
+
+
+def layout(_data: Data) -> Component:
+    return html.Div(
+        [
+            page_head("Services", html.Span(id="services-sub")),
+            html.Div(
+                [
+                    panel(
+                        "Service map",
+                        graph("services-map", height=380, label="Service map"),
+                        note="from callers to called; width = calls, amber and red = failing",
+                    ),
+                    panel(
+                        "Health",
+                        html.Div(skeleton_rows(8), id="services-red"),
+                        note="rate, errors, duration of what each service answers",
+                        className="flush",
+                    ),
+                    panel(
+                        "Exceptions",
+                        html.Div(skeleton_rows(4), id="services-exceptions"),
+                        note="grouped by what they say",
+                        className="flush",
+                    ),
+                ],
+                className="gl-grid",
+            ),
+        ]
+    )
+
+
+def register(app: Dash, data: Data) -> None:
+    @app.callback(
+        Output("services-map", "figure"),
+        Output("services-red", "children"),
+        Output("services-exceptions", "children"),
+        Output("services-sub", "children"),
+        Input(ids.VIEW, "data"),
+    )
+    @guarded(outputs=4, show_in=1)
+    async def show(stored: object) -> tuple[Any, ...]:
+        view = data.view(stored)
+        environment = next(iter(view.filters.get("env", ())), None)
+        edges, red, thrown = await asyncio.gather(
+            data.edges(view),
+            data.sql(view, _RED, environment=environment),
+            data.ask("exceptions", view, lambda: data.traces.exceptions(view.time_range, limit=20)),
+        )
+        return (
+            service_map(edges, view.mode, empty="No service called another in this time range."),
+            red_table(red, view, data),
+            exceptions_table(thrown, view, data.clock()),
+            f"{view.label} · {red.height} services",
+        )
+
+
+def red_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
+    lines = []
+    for row in rows.iter_rows(named=True):
+        name = row["service"]
+        rate = row["errors"] / row["calls"] if row["calls"] else None
+        lines.append(
+            [
+                html.Span(
+                    [
+                        dot(data.colours.colour(name)),
+                        page_link(
+                            fmt.plain(name, 50),
+                            f"/traces{view.query(service=name)}" if name else "/traces",
+                            "gl-name",
+                        ),
+                    ],
+                    className="gl-api",
+                ),
+                number(fmt.rate(row["calls"] / view.seconds), row["calls"]),
+                number(fmt.percent(rate), rate, tone=error_tone(rate)),
+                number(fmt.milliseconds(row["p50_ms"]), row["p50_ms"], tone="muted"),
+                number(fmt.milliseconds(row["p95_ms"]), row["p95_ms"]),
+                number(fmt.count(row["spans"]), row["spans"], tone="muted"),
+                number(fmt.whole(row["instances"]), row["instances"], tone="muted"),
+                html.Span(
+                    fmt.plain(row["version"], 20) if row["version"] else "", className="gl-mono"
+                ),
+                when(row["last_seen"], data.clock()),
+                page_link("logs", f"/logs{view.query(service=name)}") if name else "",
+            ]
+        )
+    heads = (
+        Head("Service"),
+        Head("Rate", True),
+        Head("Errors", True),
+        Head("p50", True),
+        Head("p95", True),
+        Head("Spans", True),
+        Head("Instances", True),
+        Head("Version"),
+        Head("Last seen"),
+        Head(""),
+    )
+    return table(heads, lines, empty="No span came in this time range.")
+
+
+def exceptions_table(rows: pl.DataFrame, view: View, now: datetime) -> Component:
+    lines = []
+    for row in rows.head(ROWS_SHOWN).iter_rows(named=True):
+        trace = row["example_trace_id"]
+        lines.append(
+            [
+                html.Span(fmt.plain(row["type"], 60), className="gl-mono"),
+                html.Span(fmt.plain(row["message"], 110)),
+                html.Span(fmt.plain(row["service_name"], 40)),
+                number(fmt.count(row["occurrences"]), row["occurrences"]),
+                when(row["last_seen"], now),
+                page_link("trace", f"/traces/{trace}{view.query()}") if trace else "",
+            ]
+        )
+    heads = (
+        Head("Type"),
+        Head("Message"),
+        Head("Service"),
+        Head("Times", True),
+        Head("Last"),
+        Head(""),
+    )
+    return table(heads, lines, empty="No exception was recorded in this time range.")
