@@ -33,7 +33,7 @@ def _shorten(data: Any, offsets: Any, out_offsets: Any, out: Any) -> int:
     numbers, an `@` inside, four digits and more (not where it may be a version). Answers the size.
 
     Ids are what makes paths differ, so that few different texts remain for Python to look at.
-    `out` has three bytes per byte of text.
+    `out` has four bytes per byte of text: a path may be one digit.
     """
     to = 0
     out_offsets[0] = 0
@@ -71,7 +71,7 @@ def template_paths(paths: pa.Array) -> pa.DictionaryArray:
     else:
         offsets = np.frombuffer(bounds, dtype=np.int32)[: len(paths) + 1]
         out_offsets = np.empty(len(offsets), dtype=np.int32)
-        out = np.empty(3 * int(offsets[-1] - offsets[0]) + 4, dtype=np.uint8)
+        out = np.empty(4 * int(offsets[-1] - offsets[0]), dtype=np.uint8)
         _shorten(np.frombuffer(data, dtype=np.uint8), offsets, out_offsets, out)
         buffers = [valid, pa.py_buffer(out_offsets), pa.py_buffer(out)]
         shortened = pa.Array.from_buffers(pa.string(), len(paths), buffers)
