@@ -20,6 +20,7 @@ from collector.formats import FORMATS
 from collector.intake import Incoming, Intake
 from collector.limits import GRPC_METADATA_BYTES_MAX, GRPC_STREAMS_PER_CONNECTION_MAX
 from collector.payload import Format
+from collector.receivers.envoy_als_service import envoy_als_handler
 from collector.responses import failure_of, success_body
 from collector.settings import CollectorSettings
 from collector.tickets import ThreadTicket
@@ -68,6 +69,7 @@ class GrpcServer:
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(service, {"Export": handler}),)
             )
+        self._server.add_generic_rpc_handlers((envoy_als_handler(intake, tokens),))
         address = f"{settings.host}:{settings.grpc_port}"
         try:
             self.port = (

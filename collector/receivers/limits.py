@@ -47,3 +47,10 @@ LISTENER_IDLE_S = 3_600.0
 
 UDP_BUFFER_BYTES = 4 * 1024 * 1024
 """Receive buffer asked of the kernel for a UDP listener, for bursts."""
+
+ENVOY_STREAMS_MAX = 256
+"""Access log streams served at a time; Envoy opens one per worker thread. Beyond: a stream waits
+unread until another one ends."""
+
+ENVOY_RETRY_S = 30.0
+"""How long a message waits for room in the log before its stream is ended with UNAVAILABLE."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from collector.payload import Format
 from collector.receivers.api import NativeApi
 from collector.receivers.elasticsearch_api import ElasticsearchApi
+from collector.receivers.envoy_als import ENVOY_ALS
 from collector.receivers.firehose import FirehoseApi
 from collector.receivers.json_lines import JSON_LINES
 from collector.receivers.loki import LokiApi
@@ -26,7 +27,7 @@ _APIS: tuple[NativeApi, ...] = (
 )
 
 RECEIVER_FORMATS: Mapping[str, Format] = MappingProxyType(
-    {f.name: f for f in (*(api.format for api in _APIS), SYSLOG, JSON_LINES)}
+    {f.name: f for f in (*(api.format for api in _APIS), SYSLOG, JSON_LINES, ENVOY_ALS)}
 )
 
 
