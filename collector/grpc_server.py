@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import grpc
 import structlog
@@ -25,6 +26,9 @@ from collector.responses import failure_of, success_body
 from collector.settings import CollectorSettings
 from collector.tickets import ThreadTicket
 from collector.tls import CertificateFiles
+
+if TYPE_CHECKING:  # loaded only where it is on
+    from collector.self_traces import SelfTraces
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +52,7 @@ class GrpcServer:
         intake: Intake,
         tokens: TokenBook,
         certificate: CertificateFiles | None = None,
+        traces: SelfTraces | None = None,
     ) -> None:
         """Binds the port (`port` says which) but serves nothing yet. Raises CollectorStartError."""
         self._pool = ThreadPoolExecutor(settings.grpc_threads, thread_name_prefix="grpc")
@@ -65,7 +70,9 @@ class GrpcServer:
             ],
         )
         for service, name in SERVICES.items():
-            handler = grpc.unary_unary_rpc_method_handler(_export(intake, tokens, FORMATS[name]))
+            handler = grpc.unary_unary_rpc_method_handler(
+                _export(intake, tokens, FORMATS[name], traces)
+            )
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(service, {"Export": handler}),)
             )
@@ -94,10 +101,12 @@ class GrpcServer:
 
 
 def _export(
-    intake: Intake, tokens: TokenBook, format: Format
+    intake: Intake, tokens: TokenBook, format: Format, traces: SelfTraces | None
 ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
     def export(body: bytes, context: grpc.ServicerContext) -> bytes:
-        started = time.perf_counter()
+        started, started_ns = time.perf_counter(), time.time_ns()
+        intake.telemetry.received.labels(format.name, "grpc").inc()
+        told = ""
         try:
             origin = _address(context.peer())
             principal = tokens.authenticate(_authorization(context, tokens), origin)
@@ -107,9 +116,21 @@ def _export(
                 log.error("rpc_failed", format=format.name, error=repr(err), exc_info=err)
             intake.count_refused(format.name, "grpc", err)
             failure = failure_of(err)
+            told = failure.status.message
             context.set_trailing_metadata(((STATUS_METADATA, failure.status.SerializeToString()),))
             context.abort(_CODES[failure.status.code], failure.status.message)
             raise AssertionError("abort raises") from err
+        finally:
+            if traces:
+                traces.record(
+                    format=format.name,
+                    transport="grpc",
+                    start_unix_nano=started_ns,
+                    body_bytes=len(body),
+                    body_read_unix_nano=started_ns,
+                    end_unix_nano=time.time_ns(),
+                    failure=told,
+                )
         intake.telemetry.ack_s.labels("grpc").observe(time.perf_counter() - started)
         return accepted
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
@@ -44,6 +45,9 @@ from collector.receivers.registry import find_api
 from collector.responses import CONTENT_TYPES, Encoding, failure_of, success_body
 from collector.tickets import LoopTickets
 
+if TYPE_CHECKING:  # loaded only where it is on
+    from collector.self_traces import SelfTraces
+
 log = structlog.get_logger(__name__)
 
 
@@ -53,6 +57,10 @@ OTLP_PATHS = {
     "/v1/metrics": "otlp_metrics",
 }
 INGEST = "/ingest/"
+
+OWN_SPANS_HEADER = "x-gatelens-own-spans"
+"""Says that a body holds a collector's own spans (`self_traces.py`): none are made of it."""
+_OWN_SPANS = OWN_SPANS_HEADER.encode()
 
 _EXPANSION = {True: 1, False: 8}
 """Bytes of body per byte on the wire, by whether it is uncompressed; telemetry compresses about
@@ -67,6 +75,8 @@ class Head:
     content_encoding: str = ""
     content_length: int | None = None
     authorization: str = ""
+    own_spans: bool = False
+    """The body is what another collector says about itself."""
 
     @property
     def media_type(self) -> str:
@@ -83,6 +93,7 @@ def parse_head(headers: list[tuple[bytes, bytes]]) -> Head:
     Content-Encoding, where several are a list."""
     content_type = content_encoding = authorization = ""
     content_length: int | None = None
+    own_spans = False
     for name, value in headers:
         if name == b"content-type":
             content_type = value.decode("latin-1")
@@ -93,15 +104,24 @@ def parse_head(headers: list[tuple[bytes, bytes]]) -> Head:
             content_encoding = f"{content_encoding}, {text}" if content_encoding else text
         elif name == b"authorization":
             authorization = value.decode("latin-1")
-    return Head(content_type, content_encoding, content_length, authorization)
+        elif name == _OWN_SPANS:
+            own_spans = True
+    return Head(content_type, content_encoding, content_length, authorization, own_spans)
 
 
 class HttpApp:
     """The ASGI application of the collector."""
 
-    def __init__(self, intake: Intake, tokens: TokenBook, operations: FastAPI) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        tokens: TokenBook,
+        operations: FastAPI,
+        traces: SelfTraces | None = None,
+    ) -> None:
         self._intake = intake
         self._tokens = tokens
+        self._traces = traces
         self._cors = Cors(intake.settings.cors_origins)
         self._operations = operations
         self._receivers = ReceiverDoor(intake, tokens)
@@ -110,14 +130,23 @@ class HttpApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        path: str = scope["path"]
         source = BodySource(receive)
         if self._cors.enabled:
             send = self._cors.wrap(scope, send)
+        try:
+            await self._route(scope, source, receive, send)
+        except Exception as err:
+            # A mistake of ours outside of what answers errors itself. Where an answer has begun
+            # this fails as well, and the server closes the connection.
+            await self._fail(err, parse_head(scope["headers"]), "", source, send, close=True)
+
+    async def _route(self, scope: Scope, source: BodySource, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
         if self._cors.is_preflight(scope) and _takes_data(path):
             await self._cors.answer_preflight(send)
         elif REFUSAL in scope:
-            await self._fail(scope[REFUSAL], Head(), "", source, send, close=True)
+            head = parse_head(scope["headers"])
+            await self._fail(scope[REFUSAL], head, "", source, send, close=True)
         elif path in OTLP_PATHS:
             await self._take(scope, source, send, FORMATS[OTLP_PATHS[path]])
         elif path.startswith(INGEST):
@@ -134,20 +163,34 @@ class HttpApp:
     ) -> None:
         """One POST of telemetry."""
         name = format.name if format else ""
-        head = Head()
+        head = parse_head(scope["headers"])
+        started_ns = time.time_ns() if self._traces and not head.own_spans else 0
+        self._intake.telemetry.received.labels(name, "http").inc()
+        failure = ""
         try:
-            head = parse_head(scope["headers"])
             if format is None:
                 raise UnknownPath
             if scope["method"] != "POST":
                 raise WrongMethod
             body = await self._accept(scope, source, head, format)
         except Disconnected:
-            self._intake.telemetry.refused.labels(name, "http", "disconnected").inc()
+            failure = "disconnected"
+            self._intake.telemetry.refused.labels(name, "http", failure).inc()
         except Exception as err:
+            failure = str(err)
             await self._fail(err, head, name, source, send)
         else:
             await _send(send, 200, CONTENT_TYPES[head.encoding], body)
+        if self._traces and started_ns:
+            self._traces.record(
+                format=name,
+                transport="http",
+                start_unix_nano=started_ns,
+                body_bytes=source.size,
+                body_read_unix_nano=source.complete_unix_nano,
+                end_unix_nano=time.time_ns(),
+                failure=failure,
+            )
 
     async def _accept(self, scope: Scope, source: BodySource, head: Head, format: Format) -> bytes:
         """Read, hand over, wait until it is durable; the body of the answer."""

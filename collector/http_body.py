@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -34,6 +35,10 @@ class BodySource:
         self._receive = receive
         self.complete = False
         """Nothing of it is left on the wire."""
+        self.size = 0
+        """Bytes that have come."""
+        self.complete_unix_nano = 0
+        """When the last of it came; 0 = not yet."""
 
     async def next(self) -> bytes:
         """Some more of it. Raises Disconnected."""
@@ -41,8 +46,11 @@ class BodySource:
         if message["type"] == "http.disconnect":
             self.complete = True
             raise Disconnected
-        self.complete = not message.get("more_body", False)
         data: bytes = message.get("body", b"")
+        self.size += len(data)
+        self.complete = not message.get("more_body", False)
+        if self.complete:
+            self.complete_unix_nano = time.time_ns()
         return data
 
 

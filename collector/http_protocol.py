@@ -27,7 +27,7 @@ from collector.limits import (
     HEADER_FIELDS_MAX,
     PIPELINE_DEPTH_MAX,
 )
-from collector.responses import failure_of
+from collector.responses import CONTENT_TYPES, Encoding, failure_of
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
 
@@ -140,10 +140,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         self.metrics.refused.labels("", "http", error.reason).inc()
         failure = failure_of(error)
-        body = failure.encode("json")
+        encoding = self._encoding()
+        body = failure.encode(encoding)
         lines = [
             STATUS_LINE[failure.http],
-            b"content-type: application/json\r\n",
+            b"content-type: %b\r\n" % CONTENT_TYPES[encoding],
             b"content-length: %d\r\n" % len(body),
             b"connection: close\r\n",
         ]
@@ -155,6 +156,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True  # its body will never be complete
             self.cycle.message_event.set()
         self.transport.close()
+
+    def _encoding(self) -> Encoding:
+        """How to answer a request whose head may have come in part."""
+        for name, value in self.headers or ():
+            if name == b"content-type" and value.startswith(CONTENT_TYPES["protobuf"]):
+                return "protobuf"
+        return "json"
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(self.limits.header_timeout_s, self._head_too_late)

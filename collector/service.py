@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -30,6 +31,7 @@ from collector.intake import Admitted, Intake
 from collector.naming import Naming
 from collector.operations import operations_app
 from collector.privacy import use_secret
+from collector.privacy_rules import PrivacyRules, rules_of
 from collector.receivers.background import Background
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
@@ -41,6 +43,9 @@ from storage.catalog import load_catalog
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.settings import StorageSettings
+
+if TYPE_CHECKING:
+    from collector.self_traces import SelfTraces
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +72,7 @@ class Collector:
         self._stopping = False
         with contextlib.ExitStack() as undo:
             self._naming = _load_naming(catalog_path)
+            self._privacy = _load_privacy(settings, self._naming)
             self._tokens = TokenBook(settings.tokens_file)
             self._certificate = CertificateFiles(settings) if settings.tls_certificate else None
             self._wal: Wal[Admitted] = Wal(
@@ -78,8 +84,11 @@ class Collector:
             self._socket = bind(settings.host, settings.http_port)
             undo.callback(self._socket.close)
             self.http_port: int = self._socket.getsockname()[1]
+            self._traces = _self_traces(settings, (self.http_port, settings.grpc_port))
+            if self._traces:
+                undo.callback(self._traces.close)
             self._grpc = (
-                GrpcServer(settings, self.intake, self._tokens, self._certificate)
+                GrpcServer(settings, self.intake, self._tokens, self._certificate, self._traces)
                 if settings.grpc_port >= 0
                 else None
             )
@@ -115,6 +124,7 @@ class Collector:
             telemetry=self.telemetry,
             recorded=recorded,
             replay_until=recovery.last,
+            privacy=self._privacy,
         )
         self.intake.dedupe.remember(recovery.digests, time.time())
         self.intake.attach(self._wal, self._backlog)
@@ -143,6 +153,7 @@ class Collector:
             self.intake,
             self._tokens,
             operations_app(alive=self._alive, ready=self._ready, metrics=self._metrics),
+            self._traces,
         )
         config = uvicorn.Config(
             app,
@@ -197,6 +208,8 @@ class Collector:
         await asyncio.to_thread(
             self._wal.close, all_in_lake=flushed, forget_before_ns=time.time_ns() - window_ns
         )
+        if self._traces:
+            await asyncio.to_thread(self._traces.close)
         log.info(
             "collector_stopped",
             flushed=flushed,
@@ -234,11 +247,26 @@ class Collector:
         return telemetry.render()
 
 
+def _self_traces(settings: CollectorSettings, own_ports: tuple[int, ...]) -> SelfTraces | None:
+    if not settings.self_traces_url:
+        return None
+    from collector.self_traces import SelfTraces  # the exporter is only loaded where it is used
+
+    return SelfTraces(settings, own_ports=own_ports)
+
+
 def _load_naming(catalog_path: Path | None) -> Naming:
     try:
         return Naming(load_catalog(catalog_path))
     except (OSError, StorageError) as err:
         raise CollectorStartError(f"The catalog cannot be used: {err}") from err
+
+
+def _load_privacy(settings: CollectorSettings, naming: Naming) -> PrivacyRules:
+    try:
+        return rules_of(settings, naming.is_consumer)
+    except (OSError, ValueError) as err:
+        raise CollectorStartError(f"The privacy file cannot be used: {err}") from err
 
 
 def bind(host: str, port: int) -> socket.socket:

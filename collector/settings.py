@@ -7,6 +7,15 @@ from pathlib import Path
 from typing import Literal
 
 FsyncMode = Literal["strict", "interval", "off"]
+AddressPolicy = Literal["keep", "truncate", "hash", "drop"]
+UserPolicy = Literal["keep", "hash", "drop"]
+
+QUERY_PARAMETERS = (
+    "access_token", "api_key", "api-key", "apikey", "auth", "client_secret", "code", "id_token",
+    "key", "passwd", "password", "refresh_token", "secret", "sig", "signature", "subscription-key",
+    "token", "x-amz-credential", "x-amz-security-token", "x-amz-signature",
+)  # fmt: skip
+"""Query parameters that carry secrets, by their usual names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,28 @@ class CollectorSettings:
     shutdown_s: float = 4.0
     """Longest time a stop may take; what is not in the lake by then is replayed at next start."""
 
+    self_traces_url: str = ""
+    """Where the collector sends spans about itself (OTLP/HTTP, such as
+    http://other:4318/v1/traces); never to itself. Empty = it makes none."""
+
+    self_traces_ratio: float = 0.05
+    """Share of requests that become such a span, more than 0, at most 1."""
+
+    client_addresses: AddressPolicy = "keep"
+    """What is kept of client addresses: keep, truncate (IPv4 to /24, IPv6 to /48), hash (keyed) or
+    drop. Countries are looked up before."""
+
+    user_names: UserPolicy = "keep"
+    """What is kept of user names that the catalog does not list as consumers: keep, hash (keyed)
+    or drop."""
+
+    query_parameters: tuple[str, ...] = QUERY_PARAMETERS
+    """Query parameters whose values never reach the lake, in spans and log records; `requests`
+    holds no queries at all. Any case."""
+
+    privacy_file: Path | None = None
+    """YAML file with other policies per tenant, see docs/privacy.md; None = one for all."""
+
     def validate(self) -> None:
         """Raise ValueError, in one sentence, where values cannot work together."""
         if self.wal_segment_bytes > self.wal_bytes_max // 2:
@@ -123,5 +154,9 @@ class CollectorSettings:
             raise ValueError("commit_interval_s and rows_per_commit_max must be positive.")
         if self.tls_certificate is None and (self.tls_key or self.tls_client_ca):
             raise ValueError("tls_key and tls_client_ca need tls_certificate.")
+        if self.self_traces_url and not self.self_traces_url.startswith(("http://", "https://")):
+            raise ValueError("self_traces_url must begin with http:// or https://.")
+        if not 0 < self.self_traces_ratio <= 1:
+            raise ValueError("self_traces_ratio must be more than 0 and at most 1.")
         if self.fsync not in ("strict", "interval", "off"):
             raise ValueError("fsync must be strict, interval or off.")

@@ -2,7 +2,7 @@
 
 Every record is accounted for:
 
-    requests received = accepted + duplicated + refused (by reason)
+    requests received = accepted + duplicated + refused (by reason) + being handled
     records accepted + replayed = stored + rejected + poisoned + pending
                                   (+ those of a replay whose rows the lake had already)
 
@@ -31,6 +31,12 @@ class Telemetry:
         self.registry = CollectorRegistry()
         r = self.registry
         signal = ("format", "transport")
+        self.received = Counter(
+            "gatelens_collector_requests_received",
+            "Requests that came in, whatever became of them.",
+            signal,
+            registry=r,
+        )
         self.accepted = Counter(
             "gatelens_collector_requests_accepted",
             "Requests acknowledged after their bytes were durable.",

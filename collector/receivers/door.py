@@ -39,6 +39,7 @@ class ReceiverDoor:
             await _send(send, other)
             return
         name = api.format.name
+        self._intake.telemetry.received.labels(name, "http").inc()
         try:
             reply = await self._take(scope, source, api, request)
         except Disconnected:
