@@ -18,7 +18,6 @@ from storage.lake import Lake
 from storage.log import FileEntry, time_to_us
 from storage.macros import create_macros
 from storage.schemas import TABLES
-from storage.settings import StorageSettings
 from storage.views import quoted, view_sql
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -109,33 +108,3 @@ class ReadSession:
             None if start is None else time_to_us(start),
             None if end is None else time_to_us(end),
         )
-
-
-def connect(
-    lake_or_settings: Lake | StorageSettings,
-    *,
-    tenant: str | None = "default",
-    start: datetime | None = None,
-    end: datetime | None = None,
-) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection for a notebook: every lake table as a view, macros included.
-
-    `connect(...).sql("FROM requests")` gives a relation with `.pl()`, `.to_arrow_table()`, ...
-    The views show the lake as it is now; connect again to see newer rows. The connection can write
-    files and settings of its own process: it is for the lake's owner, not for strangers.
-    """
-    lake = lake_or_settings
-    if isinstance(lake, StorageSettings):
-        lake = Lake(lake, create=False)
-    con = duckdb.connect()
-    con.execute("SET GLOBAL TimeZone = 'UTC'")
-    create_macros(con)
-    bounds = (None if m is None else time_to_us(m) for m in (start, end))
-    low, high = bounds
-    for name in TABLES:
-        table = lake.existing(name)
-        files = [] if table is None else table.snapshot().select(tenant, low, high)
-        lake.fetch(name, files)
-        body = view_sql(con, name, lake.root / name, [f.path for f in files])
-        con.execute(f"CREATE VIEW {quoted(name)} AS {body}")
-    return con

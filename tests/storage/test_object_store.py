@@ -28,7 +28,8 @@ from storage.errors import (
 from storage.lake import Lake, LakeTable
 from storage.limits import GRACE_SECONDS
 from storage.maintenance import maintain
-from storage.session import ReadSession, connect
+from storage.notebook import Notebook
+from storage.session import ReadSession
 from storage.settings import StorageSettings
 from storage.sql_worker import SqlPool
 from storage.store_cache import KEEP_SECONDS, FileCache
@@ -284,8 +285,8 @@ def test_a_query_that_needs_more_than_may_be_kept_says_so(
 ) -> None:
     fill(Lake(settings).table("requests"), 2)
     small = replace(elsewhere(settings, tmp_path), lake_cache_mb=0)
-    with pytest.raises(LakeError, match="Narrow the time range"), connect(small):
-        pass
+    with pytest.raises(LakeError, match="Narrow the time range"):
+        Notebook(Lake(small)).sql("FROM requests")
     with SqlPool(small) as pool, pytest.raises(SqlFailed, match="Narrow the time range"):
         pool.run("SELECT count(*) FROM requests")
 

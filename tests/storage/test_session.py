@@ -20,7 +20,7 @@ from storage.errors import DiskLow
 from storage.lake import Lake
 from storage.maintenance import compact
 from storage.schemas import TABLES, TIMESTAMP, Column
-from storage.session import ReadSession, connect
+from storage.session import ReadSession
 from storage.settings import StorageSettings
 from storage.sql_guard import check_text
 from tests.storage.conftest import HOUR, requests
@@ -230,16 +230,6 @@ def test_a_new_column_reads_as_null_in_old_files(
             assert before.query("SELECT source FROM rejects ORDER BY 1").num_rows == 2
     finally:
         physical.parquet_schema.cache_clear()
-
-
-def test_a_notebook_gets_relations_frames_and_arrow(lake: Lake, settings: StorageSettings) -> None:
-    lake.table("requests").append(requests(5), app_id="w", app_version=1)
-    con = connect(settings)
-    assert con.sql("FROM requests").pl().height == 5
-    assert con.sql("SELECT bucket_ms(0) AS m").to_arrow_table().num_rows == 1
-    assert con.sql("FROM spans").to_arrow_table().num_rows == 0
-    later = connect(lake, start=HOUR + timedelta(hours=2))
-    assert later.sql("SELECT count(*) FROM requests").fetchall() == [(0,)]
 
 
 def test_the_documented_ways_into_the_lake_work(lake: Lake) -> None:
