@@ -110,6 +110,10 @@ class CollectorSettings:
     """UDP and TCP listeners, such as syslog+udp://127.0.0.1:5514?format=nginx, syslog+tcp://,
     json+tcp:// or json+udp://; options: format, tenant, environment. Empty = none."""
 
+    watch_file: Path | None = None
+    """YAML file of Prometheus targets to scrape and health endpoints to probe, see
+    `collector/receivers/watch_file.py`; None = nothing is fetched."""
+
     grpc_threads: int = 16
     """Threads of the gRPC server: requests handled at a time."""
 

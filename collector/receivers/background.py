@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collector.intake import Intake
 from collector.receivers.listeners import Listeners, bind_listeners
+from collector.receivers.watch_file import read_watch_file
+from collector.receivers.watcher import Watcher
 from collector.settings import CollectorSettings
 
 _STOP_S = 1.0
@@ -17,9 +19,11 @@ class Background:
     """Listeners, scrapes and probes of one collector."""
 
     def __init__(self, settings: CollectorSettings, intake: Intake) -> None:
-        """Binds the listeners' ports. Raises CollectorStartError."""
+        """Reads the watch file and binds the listeners' ports. Raises CollectorStartError."""
+        watched = read_watch_file(settings.watch_file)
         self._bound = bind_listeners(settings.listeners)
         self._listeners = Listeners(intake, self._bound)
+        self._watcher = Watcher(intake, watched)
 
     @property
     def ports(self) -> list[int]:
@@ -28,9 +32,11 @@ class Background:
 
     async def start(self) -> None:
         await self._listeners.start()
+        await self._watcher.start()
 
     async def stop(self) -> None:
         """Before the intake stops: what came is carried into the log."""
+        await self._watcher.stop()
         await self._listeners.stop(_STOP_S)
 
     def close(self) -> None:

@@ -54,3 +54,6 @@ unread until another one ends."""
 
 ENVOY_RETRY_S = 30.0
 """How long a message waits for room in the log before its stream is ended with UNAVAILABLE."""
+
+WATCH_BODY_BYTES_MAX = 16 * 1024 * 1024
+"""Answer of a scraped or probed endpoint, decompressed. Beyond: read no further, `up` is 0."""

@@ -9,9 +9,11 @@ from collector.payload import Format
 from collector.receivers.api import NativeApi
 from collector.receivers.elasticsearch_api import ElasticsearchApi
 from collector.receivers.envoy_als import ENVOY_ALS
+from collector.receivers.exposition import SCRAPE
 from collector.receivers.firehose import FirehoseApi
 from collector.receivers.json_lines import JSON_LINES
 from collector.receivers.loki import LokiApi
+from collector.receivers.probe_results import PROBE
 from collector.receivers.prometheus_write import PrometheusWriteApi
 from collector.receivers.splunk_hec import SplunkHecApi
 from collector.receivers.syslog import SYSLOG
@@ -27,7 +29,10 @@ _APIS: tuple[NativeApi, ...] = (
 )
 
 RECEIVER_FORMATS: Mapping[str, Format] = MappingProxyType(
-    {f.name: f for f in (*(api.format for api in _APIS), SYSLOG, JSON_LINES, ENVOY_ALS)}
+    {
+        f.name: f
+        for f in (*(api.format for api in _APIS), SYSLOG, JSON_LINES, ENVOY_ALS, SCRAPE, PROBE)
+    }
 )
 
 
