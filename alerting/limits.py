@@ -95,3 +95,7 @@ JOB_REMEMBERED_S = 86_400.0
 SQL_LOOK_EVERY_S = 15.0
 """Rules that are queries (sql, log_match, trace_match, probe, pipeline) look at most this often:
 every look is a query over raw rows."""
+
+PROMQL_CHARS_MAX = 10_000
+PROMQL_DEPTH_MAX = 50
+"""One expression of an imported Prometheus rule. Beyond it the rule is refused."""

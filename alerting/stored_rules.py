@@ -1,4 +1,4 @@
-"""Rules made on screen: each the YAML of one rule in the state store, every version with its author.
+"""Rules made on screen: each the YAML of one rule in the state store, every version with author.
 
 Checked exactly as rule files are. Whoever changes a rule says which version they saw: two people
 never overwrite each other unseen. Nothing is ever lost: deleting is a version too.

@@ -1,4 +1,4 @@
-"""`gatelens rules`: check, test and back-test alert rules before anybody is woken by them."""
+"""`gatelens rules`: check, test, back-test and import alert rules; explain an alert."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import typer
 
 from gatelens.cli_options import Config, Data, console, errors, read_settings
 
-app = typer.Typer(help="Check, test and back-test alert rules.", rich_markup_mode=None)
+app = typer.Typer(
+    help="Check, test, back-test and import alert rules; explain an alert.", rich_markup_mode=None
+)
 
 File = Annotated[Path, typer.Argument(help="Rules file, or a folder of them.")]
 
@@ -88,3 +90,47 @@ def backtest(
             labels = " ".join(f"{key}={value}" for key, value in page.labels)
             minutes = page.seconds(result.end) / 60
             console.print(f"  {at:%Y-%m-%d %H:%M} UTC  {minutes:6.1f} min  {labels}", markup=False)
+
+
+@app.command()
+def explain(
+    alert: Annotated[str, typer.Argument(help="Fingerprint of an alert, or how it begins.")],
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Say why an alert fired: value, threshold, what makes up most of it, where to look."""
+    from alerting.explain_text import explain_text
+    from storage.state import open_state
+
+    settings = read_settings(data, config)
+    state = open_state(settings.storage_settings)
+    try:
+        text = explain_text(state, alert)
+    finally:
+        state.dispose()
+    if text is None:
+        errors.print(f"No alert's fingerprint begins with {alert!r}, or several do.", markup=False)
+        raise typer.Exit(1)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("import-prometheus")
+def import_prometheus(
+    path: Annotated[Path, typer.Argument(help="A Prometheus rule file.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write there instead of to the screen.")
+    ] = None,
+) -> None:
+    """Turn Prometheus alert rules into ours where a measure says the same; say why where not."""
+    from alerting.prometheus_import import import_prometheus as read
+
+    found = read(path)
+    for problem in found.refused:
+        errors.print(f"refused: {problem}", markup=False, soft_wrap=True)
+    if found.source and output is not None:
+        output.write_text(found.source, encoding="utf-8")
+    elif found.source:
+        console.print(found.source, markup=False, highlight=False, soft_wrap=True, end="")
+    errors.print(f"{len(found.rules)} rules taken, {len(found.refused)} refused")
+    if found.refused:
+        raise typer.Exit(1)
