@@ -54,7 +54,9 @@ def run_demo(settings: Settings, config: Path | None, *, days: int, rate_per_s: 
         environment={**insecure_flag(settings), **demo_environment(settings, sink.url)},
         log_dir=log_dir,
         on_ready=lambda seconds: _print_ready(settings, seconds),
-        on_restart=lambda role, code: console.print(f"{role} ended (exit {code}); restarting it."),
+        on_restart=lambda role, code: console.print(
+            f"{role} ended (exit {code}); restarting it. Its log: {log_dir / role}.log"
+        ),
     )
     try:
         return run_until_signal(supervisor)
