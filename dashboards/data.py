@@ -64,6 +64,7 @@ class Data:
         self.alerts = AlertStore(self.state)
         self.colours = ColourBook(api.name for api in self.catalog.apis)
         self.consumer_colours = ColourBook()
+        self.service_colours = ColourBook(s for api in self.catalog.apis for s in api.services)
         self.product_colours = ColourBook(p.name for p in self.catalog.products)
         self.executor = ThreadPoolExecutor(settings.query_threads, thread_name_prefix="query")
         # On a thread of their own, the costly questions never hold up a chart.

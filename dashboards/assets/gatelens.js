@@ -169,6 +169,15 @@
         ];
       },
 
+      // A box drawn on the heat-map of traces; its corners go into the URL.
+      box: (moved) => {
+        if (!moved || moved["xaxis.range[0]"] === undefined || moved["yaxis.range[0]"] === undefined) return none();
+        const iso = (t) => String(t).replace(" ", "T").slice(0, 19);
+        const rows = [moved["yaxis.range[0]"], moved["yaxis.range[1]"]].sort((a, b) => a - b).map((r) => r.toFixed(2));
+        gl.navigate({ box: [iso(moved["xaxis.range[0]"]), iso(moved["xaxis.range[1]"]), ...rows].join(",") });
+        return none();
+      },
+
       // "Silence…" on an alert fills the form's matchers in.
       silenceThis: () => {
         const hit = dash_clientside.callback_context.triggered[0];

@@ -8,7 +8,7 @@ import polars as pl
 
 from dashboards import format as fmt
 from dashboards.figures.base import Figure, figure, message
-from dashboards.theme import Mode, tokens
+from dashboards.theme import SERIES, Mode, rgba, tokens
 
 NODES_MAX = 40
 """Services drawn; the ones with the most calls. More would be a knot."""
@@ -55,7 +55,7 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, empty: str) -> Figure:
     for row in shown:
         (x0, y0), (x1, y1) = places[row["source"]], places[row["target"]]
         failing = (row["errors"] or 0) / row["calls"]
-        colour = t.bad if failing >= 0.05 else t.warn if failing >= 0.01 else t.border_strong
+        colour = t.bad if failing >= 0.05 else t.warn if failing >= 0.01 else rgba(SERIES[0], 0.45)
         fig.add(
             "scatter",
             x=[x0, x1],
@@ -80,8 +80,8 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, empty: str) -> Figure:
         x=[places[n][0] for n in names],
         y=[places[n][1] for n in names],
         mode="markers+text",
-        text=[fmt.for_plotly(n, 28) for n in names],
-        textposition="bottom center",
+        text=[f"  {fmt.for_plotly(n, 28)}  " for n in names],
+        textposition=["middle left" if column[n] == 0 else "middle right" for n in names],
         textfont={"size": 11.5, "color": t.text},
         marker={
             "size": [14 + 16 * math.sqrt(calls[n] / top) for n in names],
@@ -93,6 +93,6 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, empty: str) -> Figure:
     )
     wide = max(column.values())
     tall = max(abs(y) for _, y in places.values())
-    fig.update_axis("xaxis", visible=False, range=[-0.4, wide + 0.4], fixedrange=True)
+    fig.update_axis("xaxis", visible=False, range=[-0.28, wide + 0.28], fixedrange=True)
     fig.update_axis("yaxis", visible=False, range=[-tall - 0.8, tall + 0.5], fixedrange=True)
     return fig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +12,20 @@ from dash import Dash, Input, Output, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import Component, page_head, panel, time_chart
+from dashboards.components import (
+    Component,
+    Head,
+    attrs,
+    dot,
+    number,
+    page_head,
+    panel,
+    share_bar,
+    skeleton_rows,
+    table,
+    time_chart,
+    when,
+)
 from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
@@ -46,6 +60,30 @@ FROM logs
 GROUP BY ALL
 """  # noqa: S608 - constants of ours
 
+_SERVICES = f"""
+SELECT service_name, count(*) AS logs
+FROM logs
+{_WHERE}
+GROUP BY service_name
+ORDER BY logs DESC
+LIMIT 12
+"""  # noqa: S608 - constants of ours
+
+_PATTERNS = f"""
+SELECT
+    regexp_replace(left(body, 300), '[0-9a-fA-F-]{{8,}}|[0-9]+', '#', 'g') AS pattern,
+    max(severity_number) AS severity_number,
+    count(*) AS logs,
+    count(DISTINCT service_name) AS services,
+    max(time) AS last_seen
+FROM logs
+{_WHERE}
+  AND body IS NOT NULL
+GROUP BY pattern
+ORDER BY logs DESC
+LIMIT 15
+"""  # noqa: S608 - constants of ours
+
 _LEAST = {"info": 9, "warn": 13, "error": 17}
 
 
@@ -69,17 +107,30 @@ def layout(_data: Data) -> Component:
                     field("logs", "trace", "Trace id"),
                     chip("Warnings and up", "least=warn"),
                     chip("Errors only", "least=error"),
+                    chip("Live tail", "from=now-5m&to=now&refresh=5s"),
                     chip("Clear", "q=&service=&trace=&least="),
                 ],
                 className="gl-toolbar",
             ),
             html.Div(
                 [
-                    time_chart("Records by severity", "logs-count", height=190),
+                    time_chart("Records by severity", "logs-count", height=190, className="w8"),
+                    panel(
+                        "Services",
+                        html.Div(skeleton_rows(5), id="logs-services", className="gl-scroll low"),
+                        note="click one to filter",
+                        className="w4 flush",
+                    ),
                     panel(
                         "Records",
                         grid("logs-grid", COLUMNS, fixed=560, row_height=26),
                         className="flush gl-records",
+                    ),
+                    panel(
+                        "Patterns",
+                        html.Div(skeleton_rows(5), id="logs-patterns"),
+                        note="messages without their numbers and ids",
+                        className="flush",
                     ),
                 ],
                 className="gl-grid",
@@ -113,6 +164,59 @@ def register(app: Dash, data: Data) -> None:
             log_rows(rows, view),
             f"{view.label} · {fmt.whole(total)} records{shown}",
         )
+
+    @app.callback(
+        Output("logs-services", "children"),
+        Output("logs-patterns", "children"),
+        Input(ids.VIEW, "data"),
+    )
+    @guarded(outputs=2, show_in=1)
+    async def facets(stored: object) -> tuple[Any, ...]:
+        view = data.view(stored)
+        wanted = parameters(view)
+        services, patterns = await asyncio.gather(
+            data.sql(view, _SERVICES, **wanted), data.sql(view, _PATTERNS, **wanted)
+        )
+        return services_list(services, data), patterns_table(patterns, data.clock())
+
+
+def services_list(rows: pl.DataFrame, data: Data) -> Component:
+    most = max(rows["logs"].to_list(), default=0) or 1
+    lines = [
+        [
+            html.Span(
+                fmt.plain(row["service_name"] or "(no service)", 40),
+                className="gl-name",
+                style={"cursor": "pointer"},
+                **attrs({"data-gl-set": f"service={fmt.url_part(row['service_name'] or '')}"}),
+            ),
+            share_bar(row["logs"] / most, data.service_colours.colour(row["service_name"])),
+            number(fmt.count(row["logs"]), row["logs"]),
+        ]
+        for row in rows.iter_rows(named=True)
+    ]
+    heads = (Head("Service"), Head("", width="34%"), Head("Records", True))
+    return table(heads, lines, empty="No log record matches.")
+
+
+def patterns_table(rows: pl.DataFrame, now: datetime) -> Component:
+    lines = [
+        [
+            html.Span(
+                [
+                    dot(COLOURS[level(row["severity_number"])]),
+                    html.Span(fmt.plain(row["pattern"], 120), className="gl-mono"),
+                ],
+                className="gl-api",
+            ),
+            number(fmt.count(row["logs"]), row["logs"]),
+            number(fmt.whole(row["services"]), row["services"], tone="muted"),
+            when(row["last_seen"], now),
+        ]
+        for row in rows.iter_rows(named=True)
+    ]
+    heads = (Head("Pattern"), Head("Records", True), Head("Services", True), Head("Last"))
+    return table(heads, lines, empty="No log record matches.")
 
 
 def parameters(view: View) -> dict[str, Any]:

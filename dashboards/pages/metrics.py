@@ -59,8 +59,12 @@ WITH per_series AS (
         avg(value) AS mean_value,
         sum(value) AS sum_value,
         max(value) - min(value) AS grown,
-        sum(sum) AS total,
-        sum(count) AS observations
+        CASE WHEN any_value(temporality) = 'CUMULATIVE' THEN max(sum) - min(sum) ELSE sum(sum) END
+            AS total,
+        CASE
+            WHEN any_value(temporality) = 'CUMULATIVE' THEN max(count) - min(count)
+            ELSE sum(count)
+        END AS observations
     FROM metrics
     WHERE time >= $start
       AND time < $end
@@ -136,7 +140,12 @@ def register(app: Dash, data: Data) -> None:
         axis = TimeAxis(view.start, view.end, view.interval_s, view.mode)
         names = series.largest(points, "service") if points.height else []
         lines = series.measured_lines(
-            points, axis, by="service", value="value", names=names, colour=data.colours.colour
+            points,
+            axis,
+            by="service",
+            value="value",
+            names=names,
+            colour=data.service_colours.colour,
         )
         chosen = known.filter(pl.col("name") == name)
         kind = chosen["type"].to_list()[0] if chosen.height else None

@@ -117,7 +117,7 @@ def red_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
             [
                 html.Span(
                     [
-                        dot(data.colours.colour(name)),
+                        dot(data.service_colours.colour(name)),
                         page_link(
                             fmt.plain(name, 50),
                             f"/traces{view.query(service=name)}" if name else "/traces",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 from dash import Dash, Input, Output, State, dcc, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import Component, crumbs, page_head, panel
+from dashboards.components import Component, crumbs, page_head, page_link, panel
 from dashboards.data import Data
 from dashboards.guard import guarded
 from dashboards.limits import WATERFALL_SPANS_MAX
@@ -73,6 +74,9 @@ def layout(_data: Data, name: str) -> Component:
             page_head(
                 ["Trace ", html.Span(fmt.plain(name, 40), className="gl-mono")],
                 html.Span(id="trace-sub"),
+                page_link(
+                    "Its logs", f"/logs?from=now-24h&trace={quote(name, safe='')}", "gl-button"
+                ),
             ),
             panel(
                 "Waterfall",
@@ -144,7 +148,7 @@ def waterfall_rows(spans: pl.DataFrame, data: Data) -> list[dict[str, Any]]:
                 "depth": spot.depth,
                 "left": spot.left,
                 "width": spot.width,
-                "colour": data.colours.colour(span["service_name"]),
+                "colour": data.service_colours.colour(span["service_name"]),
                 "error": span["status"] == "ERROR",
                 "duration": fmt.milliseconds((span["duration_ns"] or 0) / 1e6),
                 "detail": fmt.plain(detail, 600),

@@ -7,15 +7,19 @@ from typing import Any
 from urllib.parse import quote
 
 import polars as pl
-from dash import Dash, Input, Output, html
+from dash import ClientsideFunction, Dash, Input, Output, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import Component, page_head, panel
+from dashboards.components import Component, graph, page_head, panel, skeleton_rows
 from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
+from dashboards.figures.base import TimeAxis
+from dashboards.figures.heatmap import latency_heatmap
 from dashboards.guard import guarded
 from dashboards.pages.apis import grid, number_column
+from dashboards.theme import tokens
+from dashboards.trace_heat import DIFFERENT, HEAT, different_table, draw_box, parse_box
 from dashboards.view import View
 
 SHOWN = 100
@@ -90,8 +94,29 @@ def layout(_data: Data) -> Component:
                 ],
                 className="gl-toolbar",
             ),
-            panel(
-                "Traces", grid("traces-grid", COLUMNS, fixed=660, row_height=32), className="flush"
+            html.Div(
+                [
+                    panel(
+                        "Latency",
+                        graph("traces-heat", height=250, label="Latency heat-map"),
+                        note="of what begins a trace; draw a box to compare it with the rest",
+                        action=chip("Clear box", "box="),
+                        className="w7",
+                    ),
+                    panel(
+                        "What is different in the box",
+                        html.Div(
+                            skeleton_rows(5), id="traces-different", className="gl-scroll low"
+                        ),
+                        className="w5 flush",
+                    ),
+                    panel(
+                        "Traces",
+                        grid("traces-grid", COLUMNS, fixed=560, row_height=32),
+                        className="flush",
+                    ),
+                ],
+                className="gl-grid",
             ),
         ]
     )
@@ -99,6 +124,40 @@ def layout(_data: Data) -> Component:
 
 def register(app: Dash, data: Data) -> None:
     register_fields(app, "traces", "q", "service", "ms")
+    clientside: Any = app.clientside_callback
+    clientside(
+        ClientsideFunction("gatelens", "box"),
+        Output("traces-heat", "clickData"),
+        Input("traces-heat", "relayoutData"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        Output("traces-heat", "figure"),
+        Output("traces-different", "children"),
+        Input(ids.VIEW, "data"),
+    )
+    @guarded(outputs=2, show_in=1)
+    async def heat(stored: object) -> tuple[Any, ...]:
+        view = data.view(stored)
+        box = parse_box(view.extra.get("box"))
+        asked = {k: v for k, v in parameters(view).items() if k in ("service", "environment")}
+        cells = await data.sql(view, HEAT, step=view.interval_s, **asked)
+        axis = TimeAxis(view.start, view.end, view.interval_s, view.mode)
+        figure = latency_heatmap(cells, axis, empty="No trace began in this time range.")
+        draw_box(figure, box, tokens(view.mode).text)
+        if box is None:
+            return figure, different_table(cells, None)
+        rows = await data.sql(
+            view,
+            DIFFERENT,
+            box_start=box.start,
+            box_end=box.end,
+            low_ns=box.low_ns,
+            high_ns=box.high_ns,
+            **asked,
+        )
+        return figure, [html.Div(box.text(), className="gl-sub pad"), different_table(rows, box)]
 
     @app.callback(
         Output("traces-grid", "rowData"), Output("traces-sub", "children"), Input(ids.VIEW, "data")
@@ -140,7 +199,7 @@ def trace_rows(rows: pl.DataFrame, view: View, data: Data) -> list[dict[str, Any
                 "href": f"/traces/{quote(row['trace_id'], safe='')}{view.query()}",
                 "mark": f"{row['errors']} failed" if row["errors"] else "",
                 "service": fmt.plain(row["service"], 50),
-                "colour": data.colours.colour(row["service"]),
+                "colour": data.service_colours.colour(row["service"]),
                 "left": 0,
                 "width": round(share * 100, 1),
                 "duration_ms": row["duration_ms"],
