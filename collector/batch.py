@@ -17,6 +17,7 @@ from collector.gateways.uncounted import split_access_records
 from collector.limits import REJECT_RECORD_CHARS_MAX
 from collector.naming import Naming
 from collector.payload import Decoded, Format
+from collector.privacy_rules import PrivacyRules
 from storage.physical import conform
 from storage.schemas import TABLES
 
@@ -57,21 +58,23 @@ def decode_batch(
     formats: Mapping[str, Format],
     naming: Naming,
     keep_poison: KeepPoison,
+    privacy: PrivacyRules | None = None,
 ) -> Batch:
-    """Rows of entries in order of sequence; there is at least one.
+    """Rows of entries in order of sequence; there is at least one. `privacy`: None = the defaults.
 
     A body whose decoding fails, or whose rows the lake would refuse, becomes a row of `rejects`
     and goes to `keep_poison`; the others are not affected. Raises MemoryError only: that is no
     fault of the data.
     """
     batch = Batch(entries[0].sequence, entries[-1].sequence)
+    rules = privacy or PrivacyRules()
     by_format: dict[str, list[Entry]] = {}
     for entry in entries:
         by_format.setdefault(entry.payload.format, []).append(entry)
         batch.records += entry.records
     for name, some in by_format.items():
         for part in _parts(some):
-            _decode_some(batch, formats.get(name), part, naming, keep_poison)
+            _decode_some(batch, formats.get(name), part, naming, rules, keep_poison)
     return batch
 
 
@@ -93,20 +96,21 @@ def _decode_some(
     format: Format | None,
     entries: Sequence[Entry],
     naming: Naming,
+    privacy: PrivacyRules,
     keep_poison: KeepPoison,
 ) -> None:
     """Decode entries of one format together; by halves where that fails, to find the culprit."""
     try:
         if format is None:
             raise LookupError("this collector does not know the format any more")
-        decoded, tables = _decode(format, entries, naming)
+        decoded, tables = _decode(format, entries, naming, privacy)
     except (MemoryError, pa.ArrowMemoryError):
         raise
     except Exception as err:
         if len(entries) > 1:
             middle = len(entries) // 2
-            _decode_some(batch, format, entries[:middle], naming, keep_poison)
-            _decode_some(batch, format, entries[middle:], naming, keep_poison)
+            _decode_some(batch, format, entries[:middle], naming, privacy, keep_poison)
+            _decode_some(batch, format, entries[middle:], naming, privacy, keep_poison)
             return
         _poison(batch, entries[0], err, keep_poison)
         return
@@ -117,7 +121,7 @@ def _decode_some(
 
 
 def _decode(
-    format: Format, entries: Sequence[Entry], naming: Naming
+    format: Format, entries: Sequence[Entry], naming: Naming, privacy: PrivacyRules
 ) -> tuple[Decoded, dict[str, pa.Table]]:
     fault_points.hit("batch.decode")
     decoded = format.decode([entry.payload for entry in entries])
@@ -132,8 +136,8 @@ def _decode(
         requests = make(batches["spans" if "spans" in batches else "logs"], naming)
         if requests is not None:
             batches["requests"] = requests
-    filled = {name: rows for name, rows in batches.items() if rows.num_rows}
-    return decoded, {name: conform(TABLES[name], rows) for name, rows in filled.items()}
+    kept = {name: privacy.apply(name, rows) for name, rows in batches.items() if rows.num_rows}
+    return decoded, {name: conform(TABLES[name], rows) for name, rows in kept.items()}
 
 
 def _poison(batch: Batch, entry: Entry, err: Exception, keep_poison: KeepPoison) -> None:

@@ -33,6 +33,7 @@ from collector.intake import Admitted
 from collector.limits import QUARANTINE_FILES_MAX
 from collector.naming import Naming
 from collector.payload import Format
+from collector.privacy_rules import PrivacyRules
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
 from collector.wal import Wal
@@ -75,6 +76,7 @@ class Batcher:
         telemetry: Telemetry,
         recorded: Mapping[str, int],
         replay_until: int = 0,
+        privacy: PrivacyRules | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """`recorded`: result of `recorded_versions`, read before the log took new records.
@@ -88,6 +90,7 @@ class Batcher:
         self._telemetry = telemetry
         self._recorded = dict(recorded)
         self._replay_until = replay_until
+        self._privacy = privacy or PrivacyRules()
         self._clock_ns = clock_ns
         self._stop = threading.Event()
         self._in_hand = 0
@@ -156,11 +159,14 @@ class Batcher:
         while not self._stop.is_set():
             try:
                 if batch is None:
-                    batch = decode_batch(entries, self._formats, self._naming, self._keep_poison)
+                    batch = decode_batch(
+                        entries, self._formats, self._naming, self._keep_poison, self._privacy
+                    )
                 self._commit(batch)
                 break
             except Exception as err:
                 self._telemetry.commit_failures.inc()
+                self._backlog.set_stalled(True)
                 log.warning(
                     "commit_failed_will_retry",
                     first=entries[0].sequence,
@@ -172,6 +178,7 @@ class Batcher:
                 pause_s = min(pause_s * 2, RETRY_S_MAX)
         else:
             return
+        self._backlog.set_stalled(False)
         self._telemetry.commit_s.observe(time.monotonic() - started)
         self._count(batch, entries)
         self._committed = batch.last

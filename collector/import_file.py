@@ -22,6 +22,7 @@ from collector.import_ledger import HEAD_BYTES_MAX, ImportLedger, Mark
 from collector.import_source import Source
 from collector.naming import Naming
 from collector.payload import Decoded, Format, Payload
+from collector.privacy_rules import PrivacyRules
 from storage.lake import Lake
 from storage.schemas import TABLES
 
@@ -50,6 +51,7 @@ class ImportTarget:
     scope: str
     """What besides the bytes tells two imports apart: format, its options, tenant."""
     chunk_bytes: int = CHUNK_BYTES
+    privacy: PrivacyRules = field(default_factory=PrivacyRules)
 
 
 @dataclass(slots=True)
@@ -234,7 +236,8 @@ class FileImport:
         rejects = decoded.tables.get("rejects")
         if rejects is not None:
             rejects = _shift_positions(rejects, self._lines)
-            self._rejects.append(rejects, app_id=self._app_id, app_version=position)
+            kept = self._target.privacy.apply("rejects", rejects)
+            self._rejects.append(kept, app_id=self._app_id, app_version=position)
             self._count_rejects(rejects)
         requests, uncounted = self._counted(self._since(decoded.tables.get("requests")))
         if uncounted is not None:
@@ -253,9 +256,10 @@ class FileImport:
         """Named rows that count, and the others as rows of `logs`."""
         if requests is None:
             return TABLES["requests"].arrow_schema.empty_table(), None
-        naming = self._target.naming
+        naming, privacy = self._target.naming, self._target.privacy
         counted, uncounted = split_access_records(requests, naming.counting)
-        return naming.apply(counted), uncounted
+        named = privacy.apply("requests", naming.apply(counted))
+        return named, None if uncounted is None else privacy.apply("logs", uncounted)
 
     def _since(self, requests: pa.RecordBatch | None) -> pa.RecordBatch | None:
         since = self._target.since_us

@@ -29,6 +29,8 @@ from collector.import_ledger import ImportLedger
 from collector.import_source import STDIN, ImportFailed, Source, expand_paths, open_source
 from collector.naming import Naming
 from collector.privacy import use_secret
+from collector.privacy_rules import rules_of
+from collector.settings import CollectorSettings
 from storage.catalog import load_catalog
 from storage.lake import Lake
 from storage.settings import StorageSettings
@@ -120,6 +122,7 @@ def import_files(
     environment: str | None = None,
     since: datetime | None = None,
     options: Mapping[str, str] | None = None,
+    privacy: CollectorSettings | None = None,
     stop: threading.Event | None = None,
     stdin: BinaryIO | None = None,
     chunk_bytes: int = CHUNK_BYTES,
@@ -127,13 +130,14 @@ def import_files(
 ) -> ImportReport:
     """Read files (names, globs, `-`) of a gateway format into `requests` and `rejects`.
 
-    `options`: of the format (`log_format` for nginx). `since`: older requests are read but not
+    `options`: of the format (`log_format` for nginx). `privacy`: settings whose privacy part holds,
+    None = the defaults. `since`: older requests are read but not
     stored. `stop`: set it to end after the current chunk; the next run goes on there. Raises
     ImportFailed for an unknown format or name before anything is read; a file that turns out to be
     damaged is in `report.failures`, with what was readable stored.
     """
     target = _target(
-        format, storage, catalog_path, tenant, environment, since, options or {}, now_ns
+        format, storage, catalog_path, tenant, environment, since, options or {}, now_ns, privacy
     )
     target = replace(target, chunk_bytes=chunk_bytes)
     names = expand_paths(paths)
@@ -184,6 +188,7 @@ def follow_files(
     environment: str | None = None,
     since: datetime | None = None,
     options: Mapping[str, str] | None = None,
+    privacy: CollectorSettings | None = None,
     poll_s: float = POLL_S,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> ImportReport:
@@ -194,7 +199,7 @@ def follow_files(
     Only whole lines are taken. Raises ImportFailed as `import_files` does.
     """
     target = _target(
-        format, storage, catalog_path, tenant, environment, since, options or {}, now_ns
+        format, storage, catalog_path, tenant, environment, since, options or {}, now_ns, privacy
     )
     names = [str(p) for p in paths]
     if STDIN in names:
@@ -275,6 +280,7 @@ def _target(
     since: datetime | None,
     options: Mapping[str, str],
     now_ns: Callable[[], int],
+    privacy: CollectorSettings | None,
 ) -> ImportTarget:
     if format not in GATEWAY_FORMATS and format != AUTO:
         known = ", ".join([AUTO, *sorted(GATEWAY_FORMATS)])
@@ -286,16 +292,22 @@ def _target(
     except ValueError as err:
         raise ImportFailed(str(err)) from err
     use_secret(storage.data_dir)
+    naming = Naming(load_catalog(catalog_path))
+    try:
+        rules = rules_of(privacy or CollectorSettings(), naming.is_consumer)
+    except (OSError, ValueError) as err:
+        raise ImportFailed(f"the privacy file cannot be used: {err}") from err
     return ImportTarget(
         lake=Lake(storage),
         ledger=ImportLedger(open_state(storage)),
-        naming=Naming(load_catalog(catalog_path)),
+        naming=naming,
         format=chosen,
         tenant=tenant,
         environment=environment,
         since_us=None if since is None else int(since.timestamp() * 1_000_000),
         now_ns=now_ns,
         scope=_scope(format, tenant, options),
+        privacy=rules,
     )
 
 

@@ -70,6 +70,10 @@ class Naming:
         self.counting = CountRules(catalog)
         """Which of several records of a call is its row."""
 
+    def is_consumer(self, name: str) -> bool:
+        """Whether the catalog lists a consumer under the name."""
+        return self._catalog.consumer(name=name) is not None
+
     def apply(self, requests: pa.RecordBatch, *, service: pa.Array | None = None) -> pa.RecordBatch:
         """The rows with names filled in. `service`: service.name per row, where known."""
         rows = requests.num_rows
