@@ -199,7 +199,7 @@ def test_two_appenders_and_a_compactor_lose_and_double_nothing(settings: Storage
 
     def write(number: int) -> None:
         table = Lake(settings).table("requests")
-        for version in range(30):
+        for version in range(15):
             rows = requests(3, first=(number * 1000 + version) * 10)
             table.append(rows, app_id=f"w{number}", app_version=version)
 
@@ -224,8 +224,8 @@ def test_two_appenders_and_a_compactor_lose_and_double_nothing(settings: Storage
     assert failures == []
     with ReadSession(Lake(settings)) as session:
         rows = session.query("SELECT count(*) n, count(DISTINCT request_id) d FROM requests")
-        assert rows.to_pylist() == [{"n": 180, "d": 180}]
-    assert Lake(settings).table("requests").changes(None).rows == 180
+        assert rows.to_pylist() == [{"n": 90, "d": 90}]
+    assert Lake(settings).table("requests").changes(None).rows == 90
 
 
 class Killed(BaseException):

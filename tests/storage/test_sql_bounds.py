@@ -19,9 +19,12 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FROM_10, UNTIL_12 = T10 - MINUTE_US, T12 + 1 + MINUTE_US
 
 
+_CON = duckdb.connect()
+
+
 def bounds(where: str, params: Params = (), table: str = "requests") -> Bounds:
     sql = where if where.startswith(("SELECT", "WITH")) else f"SELECT * FROM requests {where}"
-    con = duckdb.connect()
+    con = _CON
     con.execute("SET TimeZone = 'UTC'")
     statement = "SELECT json_serialize_sql($1, skip_null := true, skip_empty := true)"
     tree = json.loads(con.execute(statement, [sql]).fetchall()[0][0])

@@ -203,8 +203,11 @@ ALLOWED = [
 ]
 
 
+_PARSER = duckdb.connect()
+
+
 def parse(sql: str) -> dict[str, object]:
-    row = duckdb.connect().execute(
+    row = _PARSER.execute(
         "SELECT json_serialize_sql($1, skip_null := true, skip_empty := true)", [sql]
     )
     return dict(json.loads(row.fetchall()[0][0]))
@@ -317,10 +320,17 @@ def test_errors_are_one_sentence_with_a_position(pool: SqlPool) -> None:
     assert "\n" not in message
 
 
+def long(sql: str) -> object:
+    """A case of the long suite: like another one, in different clothes."""
+    return pytest.param(sql, marks=pytest.mark.slow)
+
+
+ENDLESS = "SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000000) b(i)"
+
 RUNAWAY = [
-    "SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000000) b(i)",
-    "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELECT count(*) FROM t",
-    "SELECT count(*) FROM range(100000000000) t(i) WHERE md5(i::VARCHAR) = 'x'",
+    ENDLESS,
+    long("WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELECT count(*) FROM t"),
+    long("SELECT count(*) FROM range(100000000000) t(i) WHERE md5(i::VARCHAR) = 'x'"),
 ]
 
 
@@ -338,15 +348,15 @@ def test_a_runaway_query_dies_at_its_deadline_and_the_next_one_runs(
 HUNGRY = [
     "SELECT list(range(100000000))",
     "SELECT repeat('x', 2000000000)",
-    "SELECT string_agg(repeat('x', 1000000), ',') FROM range(100000)",
-    "SELECT i, md5(i::VARCHAR) m FROM range(100000000) t(i) ORDER BY m",
-    "SELECT lpad('x', 2000000000, 'y')",
+    long("SELECT string_agg(repeat('x', 1000000), ',') FROM range(100000)"),
+    long("SELECT i, md5(i::VARCHAR) m FROM range(100000000) t(i) ORDER BY m"),
+    long("SELECT lpad('x', 2000000000, 'y')"),
 ]
 
 
 @pytest.mark.parametrize("sql", HUNGRY, ids=lambda s: s[:40])
 def test_a_hungry_query_is_stopped_and_the_next_one_runs(pool: SqlPool, sql: str) -> None:
-    limits = SqlLimits(memory_bytes=400_000_000, seconds_max=10)
+    limits = SqlLimits(memory_bytes=300_000_000, seconds_max=10)
     with pytest.raises(SqlError):
         pool.run(sql, limits=limits)
     assert pool.run("SELECT 1 AS x", limits=limits).table["x"].to_pylist() == [1]
@@ -357,7 +367,7 @@ def test_a_cancelled_query_stops_soon(pool: SqlPool) -> None:
     threading.Timer(0.2, cancelled.set).start()
     started = time.monotonic()
     with pytest.raises(SqlCancelled):
-        pool.run(RUNAWAY[0], cancelled=cancelled)
+        pool.run(ENDLESS, cancelled=cancelled)
     assert time.monotonic() - started < 20
 
 
@@ -366,7 +376,7 @@ def test_beyond_the_queue_a_query_is_told_to_come_back(settings: StorageSettings
         small.run("SELECT 1")
         slow = threading.Thread(
             target=lambda: pytest.raises(
-                SqlTimeout, small.run, RUNAWAY[0], limits=SqlLimits(seconds_max=1.5)
+                SqlTimeout, small.run, ENDLESS, limits=SqlLimits(seconds_max=1.5)
             )
         )
         slow.start()
