@@ -2,7 +2,8 @@
 
 Past `queue_bytes_max` new records are not queued; they are read back from the log when their turn
 comes. Start-up is the same case: everything a crash left behind is read back, a commit's worth at
-a time, so a large log neither delays the start nor fills the memory.
+a time, so a large log neither delays the start nor fills the memory. Senders that are faster than
+the lake are slowed down before it comes to that (`wait_for_room`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from collector.limits import ANSWER_DELAY_S_MAX, READ_BACK_DELAY_S
 from collector.payload import Payload
 from collector.wal_cursor import WalCursor
 
@@ -44,6 +46,7 @@ class Backlog:
         self._on_disk = last >= first
         self._closed = False
         self._urgent = False
+        self._stalled = False
 
     @property
     def queued_bytes(self) -> int:
@@ -82,7 +85,27 @@ class Backlog:
                 self._queue.extend(entries)
                 self._bytes += size
                 self._records += sum(e.records for e in entries)
-            self._cond.notify()
+            self._cond.notify_all()
+
+    def wait_for_room(self, size: int) -> None:
+        """Hold up whoever brings records while more than `size` bytes wait for the lake.
+
+        Senders then wait for their answers a little longer, instead of running away from the lake
+        until the log is full: what is acknowledged gets there soon, at any load. Nobody waits for
+        a lake that cannot be written; that is what the log is for.
+        """
+        with self._cond:
+            limit_s = READ_BACK_DELAY_S if self._on_disk else ANSWER_DELAY_S_MAX
+            self._cond.wait_for(
+                lambda: self._closed or self._stalled or not (self._on_disk or self._bytes > size),
+                limit_s,
+            )
+
+    def set_stalled(self, stalled: bool) -> None:
+        """Whether the lake can be written at present."""
+        with self._cond:
+            self._stalled = stalled
+            self._cond.notify_all()
 
     def wait_for_batch(self, interval_s: float, rows: int, size: int) -> bool:
         """Wait until the oldest entry is `interval_s` old or enough is there. False: closed."""
@@ -124,6 +147,7 @@ class Backlog:
             self._bytes -= took_bytes
             if taken:
                 self._next = taken[-1].sequence + 1
+                self._cond.notify_all()
         return taken
 
     def _take_from_log(self, rows: int, size: int, upto: int | None) -> list[Entry]:
@@ -136,6 +160,7 @@ class Backlog:
             self._next = read.next_sequence
             if self._next > self._durable:
                 self._on_disk = False
+                self._cond.notify_all()
         return [Entry(r.sequence, r.payload(body), r.records, now) for r, body in read.records]
 
     def nudge(self) -> None:

@@ -186,6 +186,7 @@ class Intake:
             ]
             assert self._backlog is not None, "attach() comes first"
             self._backlog.put(entries)
+            self._backlog.wait_for_room(self.settings.bytes_per_commit_max)
         for admitted in group:
             waiting = self._settle(admitted, stored=error is None)
             if error is None:

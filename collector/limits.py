@@ -47,6 +47,14 @@ WAL_FIELD_BYTES_MAX = 1024
 """Bytes of a text field (tenant, environment, origin) in a record of the write-ahead log.
 Longer ones are cut."""
 
+ANSWER_DELAY_S_MAX = 2.0
+"""Longest time an answer is held back because more than a commit's bytes wait for the lake.
+Beyond: answered; past `queue_bytes_max` records are read back from the log later."""
+
+READ_BACK_DELAY_S = 0.05
+"""How long each group of answers is held back while records are read back from the log, so that
+the lake catches up under full load."""
+
 QUARANTINE_FILES_MAX = 1000
 """Files kept in the log's quarantine folder. Beyond: only counted and reported."""
 
