@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alerting.limits import FLAPPING_CALM_S
 from alerting.point import Point
 from alerting.store import AlertStore
 from tests.alerting.world import START, make_world, outbox_rows
@@ -200,22 +201,33 @@ def test_crash_while_writing_leaves_all_or_nothing(tmp_path, statement):
 
 
 values = st.sampled_from([0.0, 0.2, None])
-ticks = st.lists(
-    st.tuples(
-        values,
-        values,
-        st.sampled_from(["run", "run", "run", "restart", "crash", "stall", "pause"]),
-    ),
-    max_size=15,
+tick = st.tuples(
+    values,
+    values,
+    st.sampled_from(["run", "run", "run", "restart", "crash", "stall", "pause"]),
 )
+policies = st.sampled_from(["keep", "alert", "ok"])
+LENIENT = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(ticks=ticks, policy=st.sampled_from(["keep", "alert", "ok"]))
+@settings(max_examples=12, **LENIENT)
+@given(ticks=st.lists(tick, max_size=15), policy=policies)
 def test_any_history_tells_opens_and_closes_in_turn(tmp_path_factory, ticks, policy):
-    folder = tmp_path_factory.mktemp("any")
+    live_through(tmp_path_factory.mktemp("any"), ticks, policy)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@settings(max_examples=250, **LENIENT)
+@given(ticks=st.lists(tick, min_size=10, max_size=80), policy=policies)
+def test_any_long_history_with_flapping_tells_opens_and_closes_in_turn(
+    tmp_path_factory, ticks, policy
+):
+    live_through(tmp_path_factory.mktemp("any"), ticks, policy)
+
+
+def live_through(folder, ticks, policy):
+    """Never two opens without a close, never a lost close, whatever happens."""
     rules = RULES.replace("for: 15s", "for: 5s").replace(
         "severity", f"no_data: {policy}\n    severity", 1
     )
@@ -245,6 +257,7 @@ def test_any_history_tells_opens_and_closes_in_turn(tmp_path_factory, ticks, pol
         world.source.set("error_rate", 0.0, api=api)
     for _ in range(12):
         world.step()
+    world.step(FLAPPING_CALM_S)  # what flapped is told now
     open_now: dict[str, bool] = {"orders": False, "billing": False}
     for row in outbox_rows(world.state):
         for alert in row["payload"]["alerts"]:
