@@ -7,6 +7,11 @@ notice (their standard input ends) and stop themselves: no role outlives its sup
 A role that dies is started again after RESTART_DELAYS_S; the count starts anew once it has lived
 HEALTHY_AFTER_S. A role that ends with EXIT_CANNOT_START before everything was up once (port in use,
 folder not writable) ends the whole: trying again would not help.
+
+A role with a `health_url` is asked every HEALTH_EVERY_S. Once it has said yes, HEALTH_FAILURES_MAX
+times no in a row (a collector whose disk failed an fsync says so), or HEALTH_SILENCES_MAX times no
+answer at all (it hangs; an overloaded one must not be taken for that), make an end of it: SIGTERM,
+SIGKILL where that does not help, and the restart of a role that died.
 """
 
 from __future__ import annotations
@@ -37,6 +42,18 @@ HEALTHY_AFTER_S = 30.0
 STOP_WITHIN_S = 4.5
 """From the signal to the end of all roles; what still runs then is killed."""
 
+HEALTH_EVERY_S = 5.0
+"""Time between two questions whether a role is healthy."""
+
+HEALTH_FAILURES_MAX = 3
+"""Times a role says in a row that it is not well before it is restarted."""
+
+HEALTH_SILENCES_MAX = 12
+"""Times it says nothing in a row before it is: a minute."""
+
+END_WITHIN_S = 5.0
+"""From the SIGTERM for an unhealthy role to the SIGKILL."""
+
 EXIT_CANNOT_START = 2
 """A role's exit code for: the surroundings do not allow it (said in one sentence on stderr)."""
 
@@ -53,6 +70,8 @@ class Role:
     """Program and arguments; `python -m gatelens <role>` for ours."""
     ready_url: str | None = None
     """Answers 200 once the role serves; None = ready as soon as it runs."""
+    health_url: str | None = None
+    """Answers 200 while the role is well; None = well as long as it runs."""
     stop_order: int = 0
     """Lower stops first: senders before the collector, so that nothing is refused at the end."""
 
@@ -64,6 +83,14 @@ class _Running:
     started_at: float
     restarts: int = 0
     restart_at: float | None = None
+    was_healthy: bool = False
+    """It has said so once; what it answers while it starts does not count."""
+    health_failures: int = 0
+    health_silences: int = 0
+    ask_health_at: float = 0.0
+    ending: bool = False
+    """It has been asked to end, being unhealthy."""
+    kill_at: float | None = None
     output: IO[bytes] | None = field(default=None, repr=False)
 
 
@@ -78,6 +105,7 @@ class Supervisor:
         log_dir: Path | None = None,
         on_ready: Callable[[float], None] | None = None,
         on_restart: Callable[[str, int], None] | None = None,
+        health_every_s: float = HEALTH_EVERY_S,
     ) -> None:
         """`log_dir`: roles' stderr goes to `<role>.log` there; None = to ours.
 
@@ -89,6 +117,7 @@ class Supervisor:
         self._log_dir = log_dir
         self._on_ready = on_ready
         self._on_restart = on_restart
+        self._health_every_s = health_every_s
         self._stopping = threading.Event()
         self._running: list[_Running] = []
         self._was_ready = False
@@ -105,7 +134,8 @@ class Supervisor:
                 self._running.append(self._start(role))
             while not self._stopping.wait(0.1):
                 self._revive_dead()
-                if not self._was_ready and all(_answers(r.role) for r in self._running):
+                self._end_unhealthy()
+                if not self._was_ready and all(_answers(r.role.ready_url) for r in self._running):
                     self._was_ready = True
                     if self._on_ready:
                         self._on_ready(time.monotonic() - started)
@@ -149,6 +179,44 @@ class Supervisor:
                 again.restarts = running.restarts + 1
                 self._running[index] = again
 
+    def _end_unhealthy(self) -> None:
+        """Ask one role that is due; each question may take a second, so one at a time."""
+        now = time.monotonic()
+        for running in self._running:
+            if running.kill_at is not None and now >= running.kill_at:
+                log.error("role_killed", role_name=running.role.name, after_s=END_WITHIN_S)
+                _signal(running.process, signal.SIGKILL)
+                running.kill_at = None
+        due = [r for r in self._running if r.role.health_url and now >= r.ask_health_at]
+        for running in due[:1]:
+            running.ask_health_at = now + self._health_every_s
+            if running.process.poll() is None and not running.ending:
+                self._note_health(running, _answer(running.role.health_url))
+
+    def _note_health(self, running: _Running, healthy: bool | None) -> None:
+        """`healthy`: None = no answer."""
+        if healthy:
+            running.was_healthy = True
+            running.health_failures = running.health_silences = 0
+        elif running.was_healthy and healthy is None:
+            running.health_silences += 1
+        elif running.was_healthy:
+            running.health_failures += 1
+        if (
+            running.health_failures >= HEALTH_FAILURES_MAX
+            or running.health_silences >= HEALTH_SILENCES_MAX
+        ):
+            log.error(
+                "role_unhealthy_restarting_it",
+                role_name=running.role.name,
+                url=running.role.health_url,
+                said_no=running.health_failures,
+                said_nothing=running.health_silences,
+            )
+            running.ending = True
+            running.kill_at = time.monotonic() + END_WITHIN_S
+            _signal(running.process, signal.SIGTERM)
+
     def _stop_all(self) -> None:
         deadline = time.monotonic() + STOP_WITHIN_S
         for order in sorted({r.role.stop_order for r in self._running}):
@@ -182,13 +250,20 @@ def stop_when_orphaned() -> None:
     threading.Thread(target=watch, name="orphan-watch", daemon=True).start()
 
 
-def _answers(role: Role) -> bool:
-    if role.ready_url is None:
+def _answers(url: str | None) -> bool:
+    """200 within a second; True where there is nothing to ask."""
+    return _answer(url) is True
+
+
+def _answer(url: str | None) -> bool | None:
+    """Whether it says 200; None = it says nothing within a second. Our own processes need not
+    prove who they are: nothing is sent to them, and their certificate names another host."""
+    if url is None:
         return True
     try:
-        return httpx.get(role.ready_url, timeout=1.0, trust_env=False).status_code == 200
+        return httpx.get(url, timeout=1.0, trust_env=False, verify=False).status_code == 200
     except httpx.HTTPError:
-        return False
+        return None
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

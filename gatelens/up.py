@@ -23,10 +23,16 @@ def server_roles(settings: Settings, config: Path | None) -> list[Role]:
     def command(name: str) -> tuple[str, ...]:
         return role_command(name, settings, config)
 
+    def role(name: str, arguments: str, url: str | None, stop_order: int = 0) -> Role:
+        ready, health = (f"{url}/readyz", f"{url}/healthz") if url else (None, None)
+        return Role(name, command(arguments), ready, health, stop_order)
+
+    # A collector that wants client certificates cannot be asked: we have none.
+    asked = None if settings.collector.tls_client_ca else collector_url(settings)
     return [
-        Role("collector", command("collect"), f"{collector_url(settings)}/readyz", stop_order=1),
+        role("collector", "collect", asked, stop_order=1),
         Role("jobs", command("jobs")),
-        Role("dashboards", command("dash"), f"{dashboard_url(settings)}/readyz"),
+        role("dashboards", "dash", dashboard_url(settings)),
     ]
 
 
@@ -59,7 +65,8 @@ def insecure_flag(settings: Settings) -> dict[str, str]:
 
 def collector_url(settings: Settings) -> str:
     """Where the collector's HTTP door is, seen from this machine."""
-    return f"http://{_local(settings.collector.host)}:{settings.collector.http_port}"
+    scheme = "https" if settings.collector.tls_certificate else "http"
+    return f"{scheme}://{_local(settings.collector.host)}:{settings.collector.http_port}"
 
 
 def dashboard_url(settings: Settings) -> str:

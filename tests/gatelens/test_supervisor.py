@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gatelens.errors import RoleFailed
-from gatelens.supervisor import Role, Supervisor
+from gatelens.supervisor import Role, Supervisor, _Running
 
 WRITES_PID_AND_WAITS = """
 import os, signal, sys, time
@@ -151,7 +152,7 @@ def test_roles_stop_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     )
     supervising = (
         "import sys\n"
-        "from gatelens.supervisor import Role, Supervisor\n"
+        "from gatelens.supervisor import Role, Supervisor, _Running\n"
         f"program = {role_program!r}\n"
         f"command = (sys.executable, '-c', program, {str(file)!r})\n"
         "Supervisor([Role('orphan', command)], environment={}).run()\n"
@@ -161,3 +162,76 @@ def test_roles_stop_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     until(lambda: not alive(pids(file)[0]))
+
+
+SERVES_HEALTH = """
+import http.server, os, pathlib, signal, sys
+pids, sick, port, stubborn = sys.argv[1:]
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503 if pathlib.Path(sick).exists() else 200)
+        self.end_headers()
+    def log_message(self, *_): pass
+signal.signal(signal.SIGTERM, signal.SIG_IGN if stubborn == "yes" else lambda *_: os._exit(0))
+server = http.server.HTTPServer(("127.0.0.1", int(port)), Handler)
+with open(pids, "a") as f: print(os.getpid(), file=f, flush=True)
+server.serve_forever()
+"""
+
+
+def health_role(tmp_path: Path, *, stubborn: str = "no") -> Role:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    files = (str(tmp_path / "pids"), str(tmp_path / "sick"))
+    command = (sys.executable, "-c", SERVES_HEALTH, *files, str(port), stubborn)
+    url = f"http://127.0.0.1:{port}/healthz"
+    return Role("collector", command, ready_url=url, health_url=url)
+
+
+@pytest.mark.parametrize("stubborn", ["no", "yes"])
+def test_a_role_that_says_it_is_unwell_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stubborn: str
+) -> None:
+    monkeypatch.setattr("gatelens.supervisor.END_WITHIN_S", 0.3)
+    monkeypatch.setattr("gatelens.supervisor.STOP_WITHIN_S", 0.3)
+    ready: list[float] = []
+    supervisor = Supervisor(
+        [health_role(tmp_path, stubborn=stubborn)],
+        environment={},
+        on_ready=ready.append,
+        health_every_s=0.1,
+    )
+    with running(supervisor):
+        until(lambda: bool(ready) and supervisor._running[0].was_healthy)
+        (first,) = pids(tmp_path / "pids")
+        (tmp_path / "sick").touch()
+        until(lambda: not alive(first))
+        (tmp_path / "sick").unlink()
+        until(lambda: len(pids(tmp_path / "pids")) >= 2 and supervisor._running[0].was_healthy)
+        assert supervisor._running[0].health_failures == 0
+    assert not any(alive(pid) for pid in pids(tmp_path / "pids"))
+
+
+def test_single_failures_and_a_slow_start_restart_nothing(tmp_path: Path) -> None:
+    supervisor = Supervisor([health_role(tmp_path)], environment={})
+    running_ = _Running(supervisor._roles[0], subprocess.Popen(["sleep", "60"]), 0.0)
+    try:
+        for answers, ended in (
+            ([False] * 10, False),  # it has never been well: it is still starting
+            ([True, False, False, True, False, False], False),
+            ([True, *[None] * 11, True, *[None] * 11], False),
+            ([True, False, None, False, None, False], True),
+        ):
+            for healthy in answers:
+                supervisor._note_health(running_, healthy)
+            assert running_.ending == ended, answers
+        assert running_.process.wait(5) == -signal.SIGTERM
+        hanging = _Running(supervisor._roles[0], running_.process, 0.0)
+        for healthy in [True, *[None] * 12]:
+            assert not hanging.ending
+            supervisor._note_health(hanging, healthy)
+        assert hanging.ending
+    finally:
+        running_.process.kill()
+        running_.process.wait()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.collector.core.accounting import read_books
+from tests.collector.core.doors import eventually
 from tests.collector.core.process import CollectorProcess, counts, post, traces
 
 POINTS = [
@@ -76,6 +78,12 @@ def test_killed_at_a_point_nothing_is_lost_or_doubled(tmp_path: Path, point: str
     assert counts(tmp_path) == {"spans": (200, 200), "requests": (200, 200)}
 
 
+def _check_books(collector: CollectorProcess) -> None:
+    """Everything this process took in or replayed has come somewhere."""
+    eventually(lambda: read_books(collector.get("/metrics")[1].decode()).settled, 30)
+    read_books(collector.get("/metrics")[1].decode()).check()
+
+
 def _kill_loop(folder: Path, kills: int, seed: int, requests: int) -> None:
     rng = random.Random(seed)
     collector = CollectorProcess(folder, wal_segment_bytes=20_000, queue_bytes_max=30_000)
@@ -87,10 +95,13 @@ def _kill_loop(folder: Path, kills: int, seed: int, requests: int) -> None:
         time.sleep(rng.uniform(0.05, 0.3))
         collector.kill()
         collector.start(wait=rng.random() < 0.7)
+    busy = [s.is_alive() for s in senders]
     for sender in senders:
         sender.join(60)
+    assert any(busy), "the kills were to happen under load"
     assert [s.acknowledged for s in senders] == [requests] * 3, f"seed {seed}"
     assert collector.wait_ready()
+    _check_books(collector)
     assert collector.terminate() < 5
     rows = 3 * requests * 5
     assert counts(folder) == {"spans": (rows, rows), "requests": (rows, rows)}, f"seed {seed}"
@@ -106,6 +117,25 @@ def test_killed_under_load_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
 def test_killed_under_load_five_hundred_times(tmp_path: Path) -> None:
     for turn in range(10):
         _kill_loop(tmp_path / str(turn), kills=50, seed=turn, requests=2000)
+
+
+def test_a_collector_whose_sync_failed_asks_for_a_restart_and_works_after_it(
+    tmp_path: Path,
+) -> None:
+    collector = CollectorProcess(tmp_path)
+    collector.start("wal.sync=eio@2")
+    bodies = [traces(1 + n, 1) for n in range(4)]
+    statuses = [post(collector.port, body)[0] for body in bodies]
+    assert sorted(set(statuses)) in ([200, 503], [503])
+    assert statuses[-1] == 503, "what the disk holds is unknown: nothing is acknowledged"
+    status, answer = collector.get("/healthz")
+    assert (status, b"restart" in answer) == (503, True), "this is what the supervisor acts on"
+    assert collector.terminate() < 5
+    collector.start()
+    assert collector.get("/healthz")[0] == 200
+    assert [post(collector.port, body)[0] for body in bodies] == [200] * 4
+    collector.terminate()
+    assert counts(tmp_path)["spans"] == (4, 4)
 
 
 def test_a_stop_under_load_loses_nothing_and_leaves_nothing_to_replay(tmp_path: Path) -> None:
