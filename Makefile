@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8
 DATA ?= ./gatelens-data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slow lint format types imports lock golden docs clean
+.PHONY: help setup setup-dev demo test test-slow test-demo lint format types imports lock golden docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench-analytics: $(VENV)/.dev ## time rollups and questions
 
 bench-import: $(VENV)/.dev ## time the import of NGINX lines, against goaccess
 	@$(BIN)/python -m benchmarks.bench_import
+
+test-demo: $(VENV)/.dev ## the demo as a newcomer sees it, in a browser (three minutes)
+	@$(BIN)/python -m pytest -m slow tests/e2e/test_demo.py
 
 lint: $(VENV)/.dev ## ruff: style and likely mistakes
 	@$(BIN)/ruff check .
