@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8
 DATA ?= ./gatelens-data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slow test-demo lint format types imports lock golden docs clean
+.PHONY: help setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-analytics bench-first-chart bench-import bench-otlp bench-storage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -28,6 +28,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@touch $@
 
 setup: $(VENV)/.runtime ## install what Gatelens needs to run into .venv
+
 setup-dev: $(VENV)/.dev ## the same, with what tests and checks need
 
 demo: $(VENV)/.runtime ## start everything with live sample traffic
@@ -40,20 +41,14 @@ test: $(VENV)/.dev ## run the suite
 test-slow: $(VENV)/.dev ## run the long tests and those with real peers
 	@$(BIN)/python -m pytest -m 'slow or peer' --timeout 1200
 
+test-demo: $(VENV)/.dev ## the demo as a newcomer sees it, in a browser (three minutes)
+	@$(BIN)/python -m pytest -m slow tests/e2e/test_demo.py
+
 fuzz: $(VENV)/.dev ## compare the OTLP decoder with Google's on random bodies (FUZZ_SECONDS=300)
 	@$(BIN)/python -m tests.collector.otlp.fuzz --seconds $(or $(FUZZ_SECONDS),300)
 
-bench-otlp: $(VENV)/.dev ## time the OTLP decoder, in ms per 1,000 records
-	@$(BIN)/python -m benchmarks.bench_otlp_decode
-
-bench-analytics: $(VENV)/.dev ## time rollups and questions
-	@$(BIN)/python -m benchmarks.bench_analytics
-
-bench-import: $(VENV)/.dev ## time the import of NGINX lines, against goaccess
-	@$(BIN)/python -m benchmarks.bench_import
-
-test-demo: $(VENV)/.dev ## the demo as a newcomer sees it, in a browser (three minutes)
-	@$(BIN)/python -m pytest -m slow tests/e2e/test_demo.py
+golden: $(VENV)/.dev ## write the golden cases anew; review them with git diff
+	@GOLDEN=write $(BIN)/python -m pytest -q tests/collector/gateways
 
 lint: $(VENV)/.dev ## ruff: style and likely mistakes
 	@$(BIN)/ruff check .
@@ -69,18 +64,30 @@ types: $(VENV)/.dev ## mypy, strict
 imports: $(VENV)/.dev ## imports go one way
 	@$(BIN)/lint-imports --no-logo
 
-bench-storage: $(VENV)/.dev ## time writing, merging and asking the lake
-	@$(BIN)/python -m benchmarks.bench_storage
-
-bench-first-chart: $(VENV)/.dev ## time from git clone to the first chart in a browser
-	@$(BIN)/python -m benchmarks.first_chart
-
 docs: $(VENV)/.runtime ## write the reference pages anew from the code
 	@$(BIN)/python -m gatelens.reference docs
+
+screenshots: $(VENV)/.dev ## photograph the screens of the running demo for the docs
+	@$(BIN)/python docs/make_screenshots.py
 
 lock: $(BIN)/uv ## make the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+bench-analytics: $(VENV)/.dev ## time rollups and questions
+	@$(BIN)/python -m benchmarks.bench_analytics
+
+bench-first-chart: $(VENV)/.dev ## time from git clone to the first chart in a browser
+	@$(BIN)/python -m benchmarks.first_chart
+
+bench-import: $(VENV)/.dev ## time the import of NGINX lines, against goaccess
+	@$(BIN)/python -m benchmarks.bench_import
+
+bench-otlp: $(VENV)/.dev ## time the OTLP decoder, in ms per 1,000 records
+	@$(BIN)/python -m benchmarks.bench_otlp_decode
+
+bench-storage: $(VENV)/.dev ## time writing, merging and asking the lake
+	@$(BIN)/python -m benchmarks.bench_storage
 
 clean: ## remove the environment, caches and the demo's data
 	@rm -rf $(VENV) gatelens-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
