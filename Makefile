@@ -48,7 +48,7 @@ fuzz: $(VENV)/.dev ## compare the OTLP decoder with Google's on random bodies (F
 	@$(BIN)/python -m tests.collector.otlp.fuzz --seconds $(or $(FUZZ_SECONDS),300)
 
 golden: $(VENV)/.dev ## write the golden cases anew; review them with git diff
-	@GOLDEN=write $(BIN)/python -m pytest -q tests/collector/gateways
+	@GOLDEN=write $(BIN)/python -m pytest -q -k golden tests/collector
 
 lint: $(VENV)/.dev ## ruff: style and likely mistakes
 	@$(BIN)/ruff check .
