@@ -27,34 +27,31 @@ def doctor(
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Check the write-ahead log and every table; exit code 1 when something is damaged."""
+    """Say what the write-ahead log holds and check every table; exit code 1 when something is
+    damaged. Changes nothing, and may run beside a collector."""
     from collector.service import WAL_FOLDER
     from collector.wal_inspect import inspect_wal
     from storage.check import check_lake
 
     settings = read_settings(data, config)
     wal = inspect_wal(settings.data_dir / WAL_FOLDER)
-    console.print(
-        f"write-ahead log: {len(wal.segments)} segments, {wal.requests:,} requests "
-        f"({wal.wire_bytes:,} bytes), {wal.missing} missing, {len(wal.quarantined)} quarantined"
-    )
-    for name, count in sorted(wal.records.items()):
-        console.print(f"  {name}: {count:,} records", markup=False)
-    damaged = bool(wal.missing)
-    for segment in wal.segments:
-        for bad in segment.damage:
-            damaged = True
-            errors.print(f"damaged: {segment.path}: {bad}", markup=False)
+    for line in wal.lines():
+        console.print(line, markup=False)
+    damaged = not wal.healthy
+    if damaged:
+        errors.print(f"damaged: the write-ahead log {wal.folder}; see above", markup=False)
     for problem in check_lake(settings.storage_settings, read_rows=read_rows):
         damaged = True
         errors.print(f"damaged: {problem.path}: {problem.reason}", markup=False)
-    console.print("damage was found" if damaged else "lake: every file is whole")
+    console.print("damage was found" if damaged else "log and lake: every file is whole")
     if damaged:
         raise typer.Exit(1)
 
 
 def make_backup(
-    target: Annotated[Path, typer.Argument(help="Folder of the backup; may hold an earlier one.")],
+    target: Annotated[
+        str, typer.Argument(help="Folder or s3://bucket/prefix; may hold an earlier backup.")
+    ],
     data: Data = None,
     config: Config = None,
 ) -> None:
@@ -69,7 +66,7 @@ def make_backup(
 
 
 def restore_backup(
-    source: Annotated[Path, typer.Argument(help="Folder of the backup.")],
+    source: Annotated[str, typer.Argument(help="Folder or s3://bucket/prefix of the backup.")],
     data: Data = None,
     config: Config = None,
 ) -> None:

@@ -233,6 +233,7 @@ def test_credentials_in_the_url_are_refused_and_not_repeated(url: str) -> None:
 
 
 @pytest.mark.usefixtures("often_checkpointed")
+@pytest.mark.slow
 def test_checkpoints_and_log_cleaning_work_in_a_bucket(
     settings: StorageSettings, tmp_path: Path
 ) -> None:
@@ -260,6 +261,7 @@ def test_doctor_finds_what_is_missing_and_what_is_cut(settings: StorageSettings)
     assert "bytes instead of" in found[cut]
 
 
+@pytest.mark.slow
 def test_a_lake_can_be_saved_to_a_bucket_and_back(
     settings: StorageSettings, tmp_path: Path
 ) -> None:
@@ -288,6 +290,7 @@ def test_a_query_that_needs_more_than_may_be_kept_says_so(
         Notebook(Lake(small)).sql("FROM requests")
 
 
+@pytest.mark.slow
 def test_polars_reads_the_bucket_as_it_is(settings: StorageSettings, endpoint: str) -> None:
     table = Lake(settings).table("requests")
     fill(table, 2)
