@@ -19,6 +19,7 @@ from gatelens.sentences import sentence_for
 from storage.errors import LakeConflict
 from storage.lake import Lake
 from storage.settings import StorageSettings
+from tests.collector.core.logs import write_log
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -85,6 +86,24 @@ def test_doctor_finds_a_damaged_file(data: Path) -> None:
     done = gatelens("doctor", "--data", str(data))
     assert done.exit_code == 1
     assert victim.name in done.stderr
+
+
+def test_doctor_says_what_the_log_holds_and_where_it_is_damaged(data: Path) -> None:
+    write_log(data / "wal", [b"first body", b"second body", b"third body"])
+    shown = gatelens("doctor", "--data", str(data))
+    assert shown.exit_code == 0
+    for fact in ("3 requests", "nginx: 3 records", "tenant default: 3 requests", "sequences 1..3"):
+        assert fact in shown.stdout
+    [segment] = (data / "wal").glob("*.wal")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole + whole[-20:])
+    torn = gatelens("doctor", "--data", str(data))
+    assert (torn.exit_code, "unfinished tail" in torn.stdout) == (0, True), "a crash leaves that"
+    segment.write_bytes(whole.replace(b"second", b"SECOND"))
+    damaged = gatelens("doctor", "--data", str(data))
+    assert damaged.exit_code == 1
+    assert "DAMAGED" in damaged.stdout
+    assert "write-ahead log" in damaged.stderr
 
 
 def test_a_backup_restores_to_the_same_answers(data: Path, tmp_path: Path) -> None:
