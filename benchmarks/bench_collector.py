@@ -60,17 +60,20 @@ run(CollectorSettings(http_port=http, grpc_port=grpc), StorageSettings(data_dir=
 """
 
 WRK = """
-local body = io.open("{body}", "rb"):read("*a")
-local at = {at}
-local head, tail = body:sub(1, at), body:sub(at + 17)
+local file = io.open("{body}", "rb")
+local bodies = {}
+for _, size in ipairs({{sizes}}) do
+  local body = file:read(size)
+  bodies[#bodies + 1] = {body:sub(1, {at}), body:sub({at} + 17)}
+end
 local counter = 0
-local thread = 0
-function setup(t) thread = thread + 1; t:set("id", thread) end
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/x-protobuf"
 function request()
   counter = counter + 1
-  return wrk.format(nil, nil, nil, head .. string.format("%08x%08x", id, counter) .. tail)
+  local body = bodies[counter % #bodies + 1]
+  local mark = string.format("%08x%08x", {id}, counter)
+  return wrk.format(nil, nil, nil, body[1] .. mark .. body[2])
 end
 function done(summary, latency, requests)
   io.write(string.format("RESULT %d %d %d %d %d %d\\n", summary.requests, summary.duration,
@@ -95,10 +98,21 @@ end
 """ + WRK[WRK.index("function done") :]
 
 
-def body_of(signal: str, count: int) -> bytes:
+CORPUS_BYTES = 16_000_000
+"""Different bodies are made up to this size, then sent over and over with new counters: ids and
+paths repeat seldom enough for dictionaries and compression to work as in real use."""
+
+
+def corpus(signal: str, count: int) -> list[bytes]:
+    first = body_of(signal, count)
+    more = min(64, CORPUS_BYTES // len(first))
+    return [first, *(body_of(signal, count, seed) for seed in range(1, max(2, more)))]
+
+
+def body_of(signal: str, count: int, seed: int = 0) -> bytes:
     """A request of `count` records: spans of about 400 B with 10 attributes, logs of 300 B to 2 KB,
     histograms with 12 buckets."""
-    rng = random.Random(7)
+    rng = random.Random(seed)
     now = time.time_ns()
     if signal == "spans":
         traces = ExportTraceServiceRequest()
@@ -228,31 +242,40 @@ class Load:
     broken: int
 
 
-def _write_zipped(file: Path, body: bytes, at: int, seconds: int) -> str:
+def _write_zipped(file: Path, bodies: list[bytes], at: int, seconds: int) -> str:
     """Many bodies compressed into one file; their sizes, for Lua."""
-    count = max(20, seconds * 250_000_000 // (len(body) * 2))
+    count = max(20, seconds * 250_000_000 // (len(bodies[0]) * 2))
     rng = random.Random()
     sizes = []
     with file.open("wb") as out:
-        for _ in range(count):
+        for number in range(count):
+            body = bodies[number % len(bodies)]
             marked = body[:at] + b"%016x" % rng.getrandbits(64) + body[at + 16 :]
             sizes.append(out.write(gzip.compress(marked, 1)))
     return ",".join(map(str, sizes))
 
 
 def send_http(
-    server: Server, signal: str, body: bytes, seconds: int, connections: int, zip_: bool, cpu: str
+    server: Server,
+    signal: str,
+    bodies: list[bytes],
+    seconds: int,
+    connections: int,
+    zip_: bool,
+    cpu: str,
 ) -> Load:
     folder = server.folder.parent
     file, script = folder / "body", folder / "wrk.lua"
-    at = body.index(MARK.encode())
-    text = WRK.replace("{at}", str(at))
+    at = bodies[0].index(MARK.encode())
+    assert all(body.index(MARK.encode()) == at for body in bodies)
     if zip_:
         # wrk cannot compress: enough different bodies are made beforehand. Should they run out,
         # they are sent again, recognised, and not counted.
-        text = WRK_ZIPPED.replace("{sizes}", _write_zipped(file, body, at, seconds))
+        text = WRK_ZIPPED.replace("{sizes}", _write_zipped(file, bodies, at, seconds))
     else:
-        file.write_bytes(body)
+        file.write_bytes(b"".join(bodies))
+        text = WRK.replace("{at}", str(at)).replace("{id}", str(random.getrandbits(31)))
+        text = text.replace("{sizes}", ",".join(str(len(body)) for body in bodies))
     script.write_text(text.replace("{body}", str(file)))
     url = f"http://127.0.0.1:{server.http}{PATHS[signal]}"
     out = subprocess.run(
@@ -268,10 +291,10 @@ def send_http(
 GRPC_SENDER = """
 import sys, time, json, grpc
 from concurrent.futures import ThreadPoolExecutor
-port, method, file, seconds, threads, compress = sys.argv[1:7]
-body = open(file, "rb").read()
-at = body.index(b"0123456789abcdef")
-head, tail = body[:at], body[at + 16:]
+port, method, file, seconds, threads, compress, at, sizes = sys.argv[1:9]
+at, source = int(at), open(file, "rb")
+bodies = [source.read(size) for size in json.loads(sizes)]
+run = int(time.time() * 1000) & 0xffffff
 zip_ = grpc.Compression.Gzip if compress == "1" else grpc.Compression.NoCompression
 end = time.time() + float(seconds)
 def work(n):
@@ -283,7 +306,9 @@ def work(n):
         i += 1
         started = time.perf_counter()
         try:
-            call(head + b"%08x%08x" % (n, i) + tail, compression=zip_)
+            body = bodies[i % len(bodies)]
+            mark = b"%02x%06x%08x" % (n, run, i)
+            call(body[:at] + mark + body[at + 16:], compression=zip_)
             times.append(time.perf_counter() - started)
         except grpc.RpcError:
             bad += 1
@@ -298,13 +323,21 @@ print(json.dumps([len(times), time.time() - started, times[len(times)//2] * 1e3,
 
 
 def send_grpc(
-    server: Server, signal: str, body: bytes, seconds: int, connections: int, zip_: bool, cpu: str
+    server: Server,
+    signal: str,
+    bodies: list[bytes],
+    seconds: int,
+    connections: int,
+    zip_: bool,
+    cpu: str,
 ) -> Load:
     file = server.folder.parent / "body"
-    file.write_bytes(body)
+    at = bodies[0].index(MARK.encode())
+    file.write_bytes(b"".join(bodies))
     out = subprocess.run(
         ["taskset", "-c", cpu, sys.executable, "-c", GRPC_SENDER, str(server.grpc),
-         METHODS[signal], file, str(seconds), str(connections), "1" if zip_ else "0"],
+         METHODS[signal], file, str(seconds), str(connections), "1" if zip_ else "0",
+         str(at), json.dumps([len(body) for body in bodies])],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     n, s, p50, p99, refused = json.loads(out)
@@ -312,15 +345,17 @@ def send_grpc(
 
 
 def run_one(args: argparse.Namespace, transport: str, signal: str, batch: int, zip_: bool) -> None:
-    body = body_of(signal, batch)
+    bodies = corpus(signal, batch)
     send = send_http if transport == "http" else send_grpc
     with tempfile.TemporaryDirectory(prefix="gatelens-bench-", dir=args.folder) as name:
         folder = Path(name) / "data"
         with serve(folder, args.server_cpu) as server:
-            send(server, signal, body, 1, args.connections, zip_, args.sender_cpu)
+            send(server, signal, bodies, 1, args.connections, zip_, args.sender_cpu)
             before = server.cpu_s()
             stored = server.metric("gatelens_collector_records_stored_total")
-            load = send(server, signal, body, args.seconds, args.connections, zip_, args.sender_cpu)
+            load = send(
+                server, signal, bodies, args.seconds, args.connections, zip_, args.sender_cpu
+            )
             sent_at = time.time()
             while server.metric("gatelens_collector_wal_lag_requests"):
                 time.sleep(0.05)
@@ -335,7 +370,7 @@ def run_one(args: argparse.Namespace, transport: str, signal: str, batch: int, z
         assert load.refused + load.broken == 0, load
     print(
         f"{transport:5} {signal:8} {batch:6} {'gzip' if zip_ else 'none':5} "
-        f"{len(body) / batch:7.0f} {stored / load.seconds:10,.0f} "
+        f"{len(bodies[0]) / batch:7.0f} {stored / load.seconds:10,.0f} "
         f"{cpu_s / stored * 1e6:8.2f} {load.p50_ms:8.1f} {load.p99_ms:8.1f} "
         f"{rss:7.0f} {lag_s:6.1f}",
         flush=True,
