@@ -1,6 +1,8 @@
 """Kind of client from the user agent: a few words in order of strength, not a parser.
 
-Monitors and bots come first because they like to call themselves Mozilla.
+Monitors and bots come first because they like to call themselves Mozilla. ua-parser was tried
+instead: it names browsers and devices, which is more than is asked, but knows no monitors
+(kube-probe, ELB-HealthChecker) and takes Java's HTTP client for a spider.
 """
 
 from __future__ import annotations

@@ -38,23 +38,29 @@ def from_pypi(package: str, program: str) -> Path:
 
 
 @cache
-def from_debian(package: str, program: str) -> Path:
-    """A program of Debian's, unpacked without installing it. Skips where there is no apt."""
+def from_debian(program: str, *packages: str) -> Path:
+    """A program of Debian's, unpacked from its packages without installing them (libraries that
+    are missing here go along). Skips the test where there is no apt or no network."""
     installed = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
     if installed:
         return Path(installed)
-    folder = Path(tempfile.gettempdir()) / f"gatelens-peer-{package}"
-    path = folder / "usr" / "sbin" / program
-    if not path.exists():
+    folder = Path(tempfile.gettempdir()) / f"gatelens-peer-{packages[0]}"
+    start = folder / f"start-{program}"
+    if not start.exists():
         folder.mkdir(exist_ok=True)
         try:
-            subprocess.run(["apt-get", "download", "-q", package], cwd=folder, check=True,
-                           timeout=300, capture_output=True)  # fmt: skip
-            [archive] = folder.glob("*.deb")
-            subprocess.run(["dpkg", "-x", archive, folder], check=True, timeout=60)
-        except (OSError, ValueError, subprocess.SubprocessError) as err:
-            pytest.skip(f"Debian's {package} cannot be had here: {err}")
-    return path
+            download = ["apt-get", "download", "-q", *packages]
+            subprocess.run(download, cwd=folder, check=True, timeout=300, capture_output=True)
+            for archive in folder.glob("*.deb"):
+                subprocess.run(["dpkg", "-x", archive, folder], check=True, timeout=60)
+        except (OSError, subprocess.SubprocessError) as err:
+            pytest.skip(f"Debian's {packages[0]} cannot be had here: {err}")
+        libraries = ":".join(str(p) for p in folder.glob("usr/lib/*-linux-*"))
+        start.write_text(
+            f'#!/bin/sh\nLD_LIBRARY_PATH="{libraries}" exec "{folder}/usr/sbin/{program}" "$@"\n'
+        )
+        start.chmod(0o755)
+    return start
 
 
 def free_ports(count: int) -> list[int]:
