@@ -12,7 +12,7 @@ import polars as pl
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from analytics import api_plans
+from analytics import api_consumers, api_plans, api_reports, api_traces
 from analytics.api_models import (
     BreakdownAnswer,
     BreakdownRow,
@@ -57,6 +57,9 @@ def install(
     app.state.catalog = catalog or Catalog()
     app.include_router(router)
     app.include_router(api_plans.router)
+    app.include_router(api_consumers.router)
+    app.include_router(api_traces.router)
+    app.include_router(api_reports.router)
     app.add_exception_handler(QueryRefused, _refused)
 
 
@@ -210,15 +213,7 @@ def measure(
 def completeness(ask: Ask, time_range: Range, filters: Narrowed) -> CompletenessAnswer:
     """How far the data of a range is stored and counted."""
     found = ask.completeness(time_range, filters)
-    body = CompletenessBody(
-        data_until=found.data_until,
-        counted_until=found.counted_until,
-        requests_raw=found.requests_raw,
-        requests_counted=found.requests_counted,
-        complete=found.complete,
-        rejects=found.rejects,
-        silent_gateways=list(found.silent_gateways),
-    )
+    body = CompletenessBody.model_validate({**asdict(found), "complete": found.complete})
     return CompletenessAnswer(start=time_range.start, end=time_range.end, completeness=body)
 
 

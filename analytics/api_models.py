@@ -71,6 +71,17 @@ class OverviewBody(BaseModel):
     previous: OverviewBody | None = None
 
 
+class SourceGapBody(BaseModel):
+    gateway: str | None
+    environment: str | None
+    first_seen: datetime
+    last_seen: datetime
+    minutes_with_data: int
+    longest_gap_s: float
+    longest_gap_start: datetime
+    silent: bool
+
+
 class CompletenessBody(BaseModel):
     data_until: datetime | None
     counted_until: datetime | None
@@ -79,6 +90,11 @@ class CompletenessBody(BaseModel):
     complete: bool
     rejects: int
     silent_gateways: list[str]
+    rows_late: int | None = Field(None, description="Stored over 5 minutes late; null = unknown.")
+    rows_arrival_known: int = Field(0, description="Requests whose arrival is known.")
+    lateness_s_max: float | None = None
+    rejects_by_reason: dict[str, int] = Field(default_factory=dict)
+    sources: list[SourceGapBody] = Field(default_factory=list)
 
 
 class Answer(BaseModel):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from analytics.api_params import filters_of, range_of
-from analytics.billing import invoices
+from analytics.billing import Invoice, invoice_frame, invoices
 from analytics.consumers import consumer_changes
 from analytics.errors import QueryRefused
+from analytics.export import to_csv
 from analytics.filters import Filters
 from analytics.query import Analytics
 from analytics.quota import quota_usage
@@ -83,9 +84,12 @@ class InvoiceBody(BaseModel):
     month_start: datetime
     month_end: datetime
     closed: bool
+    closed_at: datetime | None = Field(None, description="When it was closed for good.")
     requests: int
     lines: list[InvoiceLine]
-    total: Decimal
+    total: Decimal = Field(description="Sum of the lines, without the adjustment.")
+    adjustment_requests: int | None = Field(None, description="Counted since the month closed.")
+    adjustment_amount: Decimal | None = None
 
 
 def _analytics(request: Request) -> Analytics:
@@ -185,35 +189,49 @@ def consumers(
     )
 
 
-@router.get("/invoices")
+@router.get("/invoices", response_model=list[InvoiceBody])
 def monthly_invoices(
     ask: Ask,
     catalog: Known,
     zone: Zone,
     month: Annotated[str, Query(max_length=64, description="Any time in the month.")] = "now",
-) -> list[InvoiceBody]:
-    """What a calendar month costs each consumer with a priced plan; lines add up to the cent."""
+    format: Literal["json", "csv"] = "json",
+) -> list[InvoiceBody] | Response:
+    """What a calendar month costs each consumer with a priced plan; lines add up to the cent.
+
+    A month that was closed stays as it was; late rows are told as its adjustment.
+    """
     now = datetime.now(UTC)
-    return [
-        InvoiceBody(
-            consumer=i.consumer,
-            plan=i.plan,
-            product=i.product,
-            currency=i.currency,
-            month_start=i.month.start,
-            month_end=i.month.end,
-            closed=i.closed,
-            requests=i.requests,
-            lines=[
-                InvoiceLine(
-                    kind=line.kind,
-                    quantity=line.quantity,
-                    unit_price=line.unit_price,
-                    amount=line.amount,
-                )
-                for line in i.lines
-            ],
-            total=i.total,
-        )
-        for i in invoices(ask, catalog, parse_time(month, now=now), now=now, zone=zone)
-    ]
+    found = invoices(ask, catalog, parse_time(month, now=now), now=now, zone=zone)
+    if format == "csv":
+        headers = {"Content-Disposition": 'attachment; filename="gatelens-invoices.csv"'}
+        text = to_csv(invoice_frame(found))
+        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    return [_invoice_body(invoice) for invoice in found]
+
+
+def _invoice_body(i: Invoice) -> InvoiceBody:
+    late = i.adjustment
+    return InvoiceBody(
+        consumer=i.consumer,
+        plan=i.plan,
+        product=i.product,
+        currency=i.currency,
+        month_start=i.month.start,
+        month_end=i.month.end,
+        closed=i.closed,
+        closed_at=i.closed_at,
+        requests=i.requests,
+        lines=[
+            InvoiceLine(
+                kind=line.kind,
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+                amount=line.amount,
+            )
+            for line in i.lines
+        ],
+        total=i.total,
+        adjustment_requests=None if late is None else late.requests,
+        adjustment_amount=None if late is None else late.amount,
+    )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from analytics.arrivals import measure_arrivals
 from analytics.filters import Filters
 from analytics.pieces import Kind, Piece, PieceFinder
 from analytics.plan import plan_segments
 from analytics.policy import Params
-from analytics.results import Completeness
+from analytics.results import Completeness, SourceGap
 from analytics.sql_build import piece_sql, where_filters
 from analytics.timerange import TimeRange
 from storage.log import time_to_us, us_to_time
@@ -26,15 +27,23 @@ def measure_completeness(
         tenant=filters.tenant, environment=filters.environment, gateway=filters.gateway
     )
     stored, until = _count_stored(session, time_range, narrowed)
+    files = session.files("requests", time_range.start, time_range.end)
+    arrivals = measure_arrivals(session, time_range, narrowed, files)
+    reasons = _count_rejects(session, time_range)
+    sources = _sources(session, time_range, narrowed, until)
     counted, minute = _count_rolled_up(session, time_range, narrowed, now)
     return Completeness(
         data_until=until,
         counted_until=minute,
         requests_raw=stored,
         requests_counted=counted,
-        rows_late=None,
-        rejects=_count_rejects(session, time_range),
-        silent_gateways=_silent_gateways(session, time_range, narrowed, until),
+        rows_late=arrivals.rows_late,
+        rejects=sum(reasons.values()),
+        silent_gateways=tuple(sorted({s.gateway for s in sources if s.silent and s.gateway})),
+        rows_arrival_known=arrivals.rows_known,
+        lateness_s_max=arrivals.lateness_s_max,
+        rejects_by_reason=reasons,
+        sources=sources,
     )
 
 
@@ -83,38 +92,60 @@ def _count_rolled_up(
     return total, newest
 
 
-def _count_rejects(session: ReadSession, time_range: TimeRange) -> int:
+def _count_rejects(session: ReadSession, time_range: TimeRange) -> dict[str, int]:
+    """Rejects by reason, most first."""
     table = session.query(
-        "SELECT count(*) AS n FROM rejects WHERE time >= $start AND time < $end",
+        "SELECT COALESCE(reason, '(none)') AS reason, count(*) AS n FROM rejects "
+        "WHERE time >= $start AND time < $end GROUP BY ALL ORDER BY n DESC, reason",
         {"start": time_range.start, "end": time_range.end},
         start=time_range.start,
         end=time_range.end,
     )
-    return int(table["n"][0].as_py())
+    return {row["reason"]: row["n"] for row in table.to_pylist()}
 
 
-def _silent_gateways(
+def _sources(
     session: ReadSession, time_range: TimeRange, filters: Filters, until: datetime | None
-) -> tuple[str, ...]:
-    """Gateways seen in the range whose newest minute is long before the newest of all."""
+) -> tuple[SourceGap, ...]:
+    """Every gateway and environment of the range with its longest pause, the silent ones first.
+
+    Minutes come from rollups; of a range longer than they are kept, only the kept part is told.
+    """
     if until is None:
         return ()
     params = Params()
     conditions = [
         f"time >= {params.add(time_range.start)}",
         f"time < {params.add(time_range.end)}",
-        "gateway IS NOT NULL",
         *where_filters(filters, params),
     ]
+    end = params.add(until)
     rows = session.query(
-        "SELECT gateway, max(time) AS newest FROM usage_minute "  # noqa: S608 - bound
-        f"WHERE {' AND '.join(conditions)} GROUP BY gateway ORDER BY gateway",
+        "WITH minute AS (SELECT DISTINCT gateway, environment, time FROM usage_minute "  # noqa: S608 - bound
+        f"WHERE {' AND '.join(conditions)}), paused AS (SELECT *, COALESCE(lead(time) OVER "
+        f"(PARTITION BY gateway, environment ORDER BY time), {end}) - time AS pause FROM minute) "
+        "SELECT gateway, environment, min(time) AS first_seen, max(time) AS last_seen, "
+        "count(*) AS minutes, epoch(max(pause)) - 60 AS pause_s, arg_max(time, pause) AS paused_at "
+        "FROM paused GROUP BY gateway, environment ORDER BY gateway, environment",
         params.values,
         start=time_range.start,
         end=time_range.end,
     ).to_pylist()
     limit = until - SILENT_AFTER - timedelta(minutes=1)
-    return tuple(row["gateway"] for row in rows if row["newest"] < limit)
+    gaps = [
+        SourceGap(
+            gateway=row["gateway"],
+            environment=row["environment"],
+            first_seen=row["first_seen"],
+            last_seen=row["last_seen"] + timedelta(minutes=1),
+            minutes_with_data=row["minutes"],
+            longest_gap_s=max(0.0, row["pause_s"]),
+            longest_gap_start=row["paused_at"] + timedelta(minutes=1),
+            silent=row["last_seen"] < limit,
+        )
+        for row in rows
+    ]
+    return tuple(sorted(gaps, key=lambda g: (not g.silent, g.gateway or "", g.environment or "")))
 
 
 def _rows(

@@ -12,6 +12,7 @@ from analytics.series import TIME
 _TYPES: Mapping[str, pl.DataType] = {
     "time": TIME,
     "last_seen": TIME,
+    "first_seen": TIME,
     "status_code": pl.Int16(),
     "bucket": pl.Int16(),
     "request_bytes": pl.Float64(),

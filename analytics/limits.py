@@ -26,5 +26,8 @@ RAW_LATENCY_ROWS_MAX = 20_000_000
 RAW_PEAK_HOURS_MAX = 6
 """Hours of raw requests read for peaks per second and for what gateways report of quotas."""
 
+EXACT_CLIENTS_ROWS_MAX = 5_000_000
+"""Raw rows over which unique clients are counted exactly. Beyond: a sixteenth of them, by hash."""
+
 POINTS_PER_SERIES_MAX = 20_000
 """Intervals in one series. Beyond: refused."""

@@ -261,6 +261,27 @@ class Analytics:
             )
         return in_order(frame, by, series=False)
 
+    def seen(
+        self,
+        time_range: TimeRange,
+        filters: Filters = ALL,
+        *,
+        by: str,
+        after: str | None = None,
+        limit: int = GROUPS_MAX,
+    ) -> pl.DataFrame:
+        """Groups by name: by, requests, errors, first_seen, last_seen (to the step of the tier).
+
+        Sorted by name as text, without the group of NULL; `after` = the last name of the page
+        before, so pages neither skip nor repeat while new rows arrive.
+        """
+        sums = ("requests", "errors", "first_seen", "last_seen")
+        rows = self._usage_sums(time_range, filters, (by,), None, sums).drop_nulls(by)
+        name = pl.col(by).cast(pl.String)
+        if after is not None:
+            rows = rows.filter(name > after)
+        return rows.select(name, *sums).sort(by).head(limit)
+
     def has_data(self, time_range: TimeRange) -> bool:
         """Whether the tenant has any request in the range."""
         every = Filters(tenant=self.tenant, endpoints="all")

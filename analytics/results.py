@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -27,6 +28,24 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceGap:
+    """One gateway in one environment: when it sent, and its longest pause."""
+
+    gateway: str | None
+    environment: str | None
+    first_seen: datetime
+    """Start of its first minute in the range."""
+    last_seen: datetime
+    """End of its last minute in the range."""
+    minutes_with_data: int
+    longest_gap_s: float
+    """Between two of its minutes, or from its last one to the newest request of all; 0 = none."""
+    longest_gap_start: datetime
+    silent: bool
+    """Whether it sent nothing lately while others did."""
+
+
+@dataclass(frozen=True, slots=True)
 class Completeness:
     """How much of a range has been measured and counted."""
 
@@ -39,11 +58,17 @@ class Completeness:
     requests_counted: int
     """The same from the rollups; differs from `requests_raw` only while jobs catch up."""
     rows_late: int | None
-    """Requests that arrived more than the late limit after their own time; None = not known."""
+    """Requests stored more than 5 minutes after their own time; None = not known."""
     rejects: int
     """Records refused in the range."""
     silent_gateways: tuple[str, ...] = ()
     """Gateways seen earlier in the range that sent nothing lately."""
+    rows_arrival_known: int = 0
+    """Requests whose arrival is known: those in files not merged yet."""
+    lateness_s_max: float | None = None
+    rejects_by_reason: Mapping[str, int] = field(default_factory=dict)
+    sources: tuple[SourceGap, ...] = ()
+    """Every gateway of the range, the silent ones first."""
 
     @property
     def complete(self) -> bool:

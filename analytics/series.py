@@ -23,6 +23,8 @@ def sum_usage(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     for name in frame.columns:
         if name == "last_seen":
             columns.append(pl.col(name).max())
+        elif name == "first_seen":
+            columns.append(pl.col(name).min())
         elif name in _NULLABLE:
             known = pl.col(name).count() > 0
             columns.append(pl.when(known).then(pl.col(name).sum()).alias(name))

@@ -24,6 +24,7 @@ _USAGE_SUMS = {
     "duration_ms_sum": "sum(duration_ms_sum)",
     "duration_requests": "CAST(COALESCE(sum(duration_requests), 0) AS BIGINT)",
     "last_seen": "max(time)",
+    "first_seen": "min(time)",
 }
 """What a usage question can add up, as SQL over a rollup table. Only what is asked is computed."""
 

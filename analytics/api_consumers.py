@@ -1,0 +1,265 @@
+"""HTTP questions about who uses the APIs and whether their plan suits them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from analytics.api_params import filters_of, range_of
+from analytics.api_traces import decode_cursor, encode_cursor
+from analytics.clients import unique_clients
+from analytics.consumers import active_consumers, cohorts
+from analytics.filters import Dimension, Filters
+from analytics.gateway_quota import gateway_quotas, side_by_side
+from analytics.headroom import Peak, rate_headroom
+from analytics.plan_fit import entitlement_use, plan_fits
+from analytics.query import Analytics
+from analytics.quota import quota_usage
+from analytics.timerange import TimeRange
+from storage.catalog import Catalog
+
+router = APIRouter(prefix="/api/v1/analytics", tags=["consumers and plans"])
+
+Range = Annotated[TimeRange, Depends(range_of)]
+Narrowed = Annotated[Filters, Depends(filters_of)]
+
+
+class SeenRow(BaseModel):
+    name: str
+    requests: int
+    errors: int
+    first_seen: datetime = Field(description="To the minute, hour or day, by the range's age.")
+    last_seen: datetime
+
+
+class SeenPage(BaseModel):
+    by: str
+    rows: list[SeenRow]
+    next_cursor: str | None = Field(description="For the next page; null = this is the last.")
+
+
+class CohortRow(BaseModel):
+    cohort: datetime = Field(description="First week (from Monday) in the range.")
+    week: int = Field(description="Weeks since; 0 = the first.")
+    consumers: int
+    share: float
+
+
+class ActiveRow(BaseModel):
+    time: datetime
+    consumers: int
+
+
+class ClientsRow(BaseModel):
+    group: dict[str, str | int | None]
+    clients: int
+    error: float = Field(description="Relative, three standard deviations; 0 = exact.")
+    requests: int
+
+
+class PeakBody(BaseModel):
+    requests: int
+    at: datetime
+
+
+class HeadroomRow(BaseModel):
+    consumer: str
+    plan: str
+    limit_per_minute: int | None
+    limit_per_second: int | None
+    minute: PeakBody | None
+    second: PeakBody | None
+    minutes_over: int
+    refused: int
+    share: float | None = Field(description="Of the limit at the peak; null = a limit of 0.")
+
+
+class PlanFitRow(BaseModel):
+    consumer: str
+    plan: str
+    requests: int
+    fit: str = Field(description="fits, too_small, too_large, dearer or idle.")
+    cost: Decimal | None
+    better: str | None
+    better_cost: Decimal | None
+
+
+class EntitlementRow(BaseModel):
+    product: str
+    entitled: int
+    active: int
+    requests: int
+    quota: int | None
+    without_plan: list[str]
+    requests_without_plan: int
+
+
+class GatewayQuotaRow(BaseModel):
+    consumer: str
+    window: str
+    limit: int
+    used: int = Field(description="By our count.")
+    gateway: str | None
+    gateway_at: datetime | None
+    gateway_used: int | None
+    gateway_remaining: int | None
+    difference: int | None = Field(description="Gateway's count minus ours.")
+
+
+def _analytics(request: Request) -> Analytics:
+    found: Analytics = request.app.state.analytics_for(request)
+    return found
+
+
+def _catalog(request: Request) -> Catalog:
+    found: Catalog = request.app.state.catalog
+    return found
+
+
+Ask = Annotated[Analytics, Depends(_analytics)]
+Known = Annotated[Catalog, Depends(_catalog)]
+
+
+@router.get("/seen")
+def seen(
+    ask: Ask,
+    time_range: Range,
+    filters: Narrowed,
+    by: Dimension = "consumer",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+) -> SeenPage:
+    """Every value of a dimension by name, with when it was first and last seen, page by page."""
+    after = None if cursor is None else decode_cursor(cursor)[1]
+    frame = ask.seen(time_range, filters, by=by, after=after, limit=limit + 1)
+    rows = [
+        SeenRow.model_validate({**row, "name": row[by]})
+        for row in frame.head(limit).iter_rows(named=True)
+    ]
+    more = frame.height > limit
+    return SeenPage(
+        by=by,
+        rows=rows,
+        next_cursor=encode_cursor(time_range.start, rows[-1].name) if more else None,
+    )
+
+
+@router.get("/consumers/cohorts")
+def consumer_cohorts(ask: Ask, time_range: Range, filters: Narrowed) -> list[CohortRow]:
+    """Weekly retention: of the consumers first seen in a week, how many came back when."""
+    return [CohortRow.model_validate(row) for row in cohorts(ask, time_range, filters).to_dicts()]
+
+
+@router.get("/consumers/active")
+def consumers_active(
+    ask: Ask,
+    time_range: Range,
+    filters: Narrowed,
+    interval: Annotated[int, Query(ge=3600, description="Seconds.")] = 86_400,
+) -> list[ActiveRow]:
+    """Distinct consumers per day (or another interval); exact."""
+    found = active_consumers(ask, time_range, filters, interval_s=interval)
+    return [ActiveRow.model_validate(row) for row in found.to_dicts()]
+
+
+@router.get("/clients")
+def clients(
+    ask: Ask,
+    time_range: Range,
+    filters: Narrowed,
+    by: Annotated[list[str] | None, Query(max_length=5)] = None,
+) -> list[ClientsRow]:
+    """Distinct client addresses; over many rows estimated, with the error that may have."""
+    return [
+        ClientsRow(
+            group={name: row[name] for name in by or ()},
+            clients=row["clients"],
+            error=row["error"],
+            requests=row["requests"],
+        )
+        for row in unique_clients(ask, time_range, filters, by=by or ()).to_dicts()
+    ]
+
+
+@router.get("/headroom")
+def headroom(ask: Ask, catalog: Known, time_range: Range, filters: Narrowed) -> list[HeadroomRow]:
+    """How near consumers come to their rate limits: busiest minute and second, nearest first."""
+    return [
+        HeadroomRow(
+            consumer=h.consumer,
+            plan=h.plan,
+            limit_per_minute=h.limit_per_minute,
+            limit_per_second=h.limit_per_second,
+            minute=_peak(h.minute),
+            second=_peak(h.second),
+            minutes_over=h.minutes_over,
+            refused=h.refused,
+            share=None if h.share == float("inf") else h.share,
+        )
+        for h in rate_headroom(ask, catalog, time_range, filters)
+    ]
+
+
+@router.get("/plan-fit")
+def plan_fit(ask: Ask, catalog: Known) -> list[PlanFitRow]:
+    """Consumers on the wrong plan by their last 30 days, with the plan that would suit them."""
+    return [
+        PlanFitRow(
+            consumer=f.consumer,
+            plan=f.plan,
+            requests=f.requests,
+            fit=f.fit,
+            cost=f.cost,
+            better=f.better,
+            better_cost=f.better_cost,
+        )
+        for f in plan_fits(ask, catalog, now=datetime.now(UTC))
+    ]
+
+
+@router.get("/entitlements")
+def entitlements(
+    ask: Ask, catalog: Known, time_range: Range, filters: Narrowed
+) -> list[EntitlementRow]:
+    """Per product: who may use it, who does, and who does without a plan for it."""
+    return [
+        EntitlementRow(
+            product=e.product,
+            entitled=e.entitled,
+            active=e.active,
+            requests=e.requests,
+            quota=e.quota,
+            without_plan=list(e.without_plan),
+            requests_without_plan=e.requests_without_plan,
+        )
+        for e in entitlement_use(ask, catalog, time_range, filters)
+    ]
+
+
+@router.get("/quota/gateways")
+def quota_by_gateways(ask: Ask, catalog: Known) -> list[GatewayQuotaRow]:
+    """Our count of each quota beside the newest numbers a gateway reported for it."""
+    now = datetime.now(UTC)
+    ours = quota_usage(ask, catalog, now=now, forecast=False)
+    return [
+        GatewayQuotaRow(
+            consumer=pair.ours.consumer,
+            window=pair.ours.kind,
+            limit=pair.ours.limit,
+            used=pair.ours.used,
+            gateway=pair.gateway.gateway if pair.gateway else None,
+            gateway_at=pair.gateway.at if pair.gateway else None,
+            gateway_used=pair.gateway.used if pair.gateway else None,
+            gateway_remaining=pair.gateway.remaining if pair.gateway else None,
+            difference=pair.difference,
+        )
+        for pair in side_by_side(ours, gateway_quotas(ask, now=now))
+    ]
+
+
+def _peak(peak: Peak | None) -> PeakBody | None:
+    return None if peak is None else PeakBody(requests=peak.requests, at=peak.at)
