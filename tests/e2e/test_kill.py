@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.collector.core.accounting import Books, read_books
 from tests.e2e.installation import Installation, wait_until
 
 SPANS_PER_REQUEST = 20
@@ -68,6 +69,10 @@ class Sender(threading.Thread):
                 return
 
 
+def books(installation: Installation) -> Books:
+    return read_books(httpx.get(f"{installation.collector}/metrics", trust_env=False).text)
+
+
 @pytest.mark.timeout(180)
 def test_killing_the_collector_under_load_loses_and_doubles_nothing(
     installation: Installation,
@@ -91,6 +96,8 @@ def test_killing_the_collector_under_load_loses_and_doubles_nothing(
         sender.stopping.set()
         sender.join(timeout=20)
     acknowledged = {number for sender in senders for number in sender.acknowledged}
+    wait_until(lambda: books(installation).settled, 20, installation.output)
+    books(installation).check()
     collector.send_signal(signal.SIGTERM)
     assert collector.wait(timeout=10) == 0
 

@@ -18,6 +18,7 @@ from collector.service import Collector, bind
 from collector.settings import CollectorSettings
 from storage.lake import LakeTable
 from storage.settings import StorageSettings
+from tests.collector.core.accounting import read_books
 from tests.collector.core.doors import SETTINGS, eventually, metric, open_collector, query
 from tests.collector.core.process import counts, post, traces
 
@@ -56,6 +57,10 @@ def test_while_storage_is_down_everything_acknowledged_waits_and_then_arrives(
                 assert (status, "retry-after" in headers) == (503, True)
                 refused += 1
         assert acknowledged > 10
+        gauges = read_books(collector._metrics().decode()).gauges
+        assert gauges["wal_lag_requests"] == acknowledged
+        assert gauges["commit_lag_seconds"] > 0
+        assert 0 < gauges["wal_bytes"] <= 60_000
         assert collector._backlog.queued_bytes <= 20_000
         assert post(collector.http_port, b"")[0] == 200, "nothing to keep needs no room"
         eventually(lambda: storage.attempts >= 2)
@@ -63,6 +68,8 @@ def test_while_storage_is_down_everything_acknowledged_waits_and_then_arrives(
         eventually(lambda: collector.batcher.lag == 0, 20)
         assert post(collector.http_port, traces(1_000_000, 1))[0] == 200
         assert metric(collector, "commit_failures_total") >= 2
+        eventually(lambda: collector.batcher.lag == 0 and collector.intake.budget.used == 0)
+        read_books(collector._metrics().decode()).check()
     rows = acknowledged * 10 + 1
     assert counts(tmp_path) == {"spans": (rows, rows), "requests": (rows, rows)}
 
