@@ -33,17 +33,22 @@ class Flapping:
         )
 
 
+_h = alert_history.c
+_OPENS = sa.func.sum(sa.case((_h.to_state == "firing", 1), else_=0))
+_QUERY = (
+    sa.select(_h.fingerprint, _OPENS, sa.func.min(sa.case((_h.to_state == "firing", _h.at))))
+    .where(
+        _h.at > sa.bindparam("since"),
+        sa.or_(_h.to_state == "firing", _h.from_state == "firing"),
+    )
+    .group_by(_h.fingerprint)
+    .having(_OPENS >= FLAPPING_OPENS, sa.func.max(_h.at) > sa.bindparam("calm"))
+)
+"""Made once: it is asked in every round."""
+
+
 def load_flapping(connection: sa.Connection, now: float) -> Mapping[str, Flapping]:
     """Alerts that flap at `now`, by fingerprint. Cost: the history of half an hour."""
-    table = alert_history
-    opened = sa.case((table.c.to_state == "firing", 1), else_=0)
-    opens = sa.func.sum(opened)
-    first = sa.func.min(sa.case((table.c.to_state == "firing", table.c.at)))
-    fired_or_closed = sa.or_(table.c.to_state == "firing", table.c.from_state == "firing")
-    query = (
-        sa.select(table.c.fingerprint, opens, first)
-        .where(table.c.at > now - FLAPPING_WITHIN_S, fired_or_closed)
-        .group_by(table.c.fingerprint)
-        .having(opens >= FLAPPING_OPENS, sa.func.max(table.c.at) > now - FLAPPING_CALM_S)
-    )
-    return {f: Flapping(int(n), at) for f, n, at in connection.execute(query)}
+    since, calm = now - FLAPPING_WITHIN_S, now - FLAPPING_CALM_S
+    rows = connection.execute(_QUERY, {"since": since, "calm": calm})
+    return {f: Flapping(int(n), at) for f, n, at in rows}

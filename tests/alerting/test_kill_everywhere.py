@@ -12,8 +12,7 @@ from alerting.channels import deliver_to
 from alerting.outbox import Outbox
 from alerting.store import AlertStore
 from storage.settings import StorageSettings
-from storage.state import open_state
-from tests.alerting.world import make_world
+from tests.alerting.world import make_world, quick_state
 
 RULES = """
 rules:
@@ -61,7 +60,7 @@ def live(folder, steps):
         for connection in connections:
             connection.close()
         connections.clear()
-        world.state = open_state(StorageSettings(data_dir=folder))
+        world.state = quick_state(StorageSettings(data_dir=folder))
         sa.event.listen(world.state, "connect", lambda raw, _: connections.append(raw))
         for event in ("before_cursor_execute", "after_cursor_execute", "commit"):
             sa.event.listen(world.state, event, fuse.step)

@@ -96,9 +96,20 @@ looks = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(timings, looks)
 def test_opens_and_closes_alternate_for_any_sequence(timing, sequence):
+    follow(timing, sequence)
+
+
+@pytest.mark.slow
+@settings(max_examples=5_000, deadline=None)
+@given(timings, looks)
+def test_opens_and_closes_alternate_for_very_many_sequences(timing, sequence):
+    follow(timing, sequence)
+
+
+def follow(timing, sequence):
     instance, at, opened = Instance(), 0.0, False
     for seconds, breached in sequence:
         at += seconds  # negative: a clock that jumps back
@@ -116,7 +127,7 @@ def test_opens_and_closes_alternate_for_any_sequence(timing, sequence):
         assert before.updated_at is None or instance.updated_at >= before.updated_at
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(timings, looks)
 def test_enough_calm_always_resolves(timing, sequence):
     instance, at = Instance(), 0.0
@@ -129,7 +140,7 @@ def test_enough_calm_always_resolves(timing, sequence):
     assert instance.state in (State.INACTIVE, State.RESOLVED)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(timings, st.lists(st.floats(0.5, 9.0), min_size=1, max_size=40))
 def test_unbroken_breach_fires_exactly_once_and_not_too_soon(timing, gaps):
     instance, at, opens = Instance(), 0.0, []

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
@@ -108,16 +110,31 @@ class World:
         )
 
 
+@cache
+def _template() -> bytes:
+    """An empty state store as `open_state` makes it: making its tables is most of a short test."""
+    with TemporaryDirectory() as folder:
+        state = open_state(StorageSettings(data_dir=Path(folder)))
+        with state.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        state.dispose()
+        return (Path(folder) / "state.sqlite").read_bytes()
+
+
 def quick_state(storage: StorageSettings) -> sa.Engine:
     """The state store without waiting for the disk: as safe when a process dies, and no test pulls
     a plug."""
-    state = open_state(storage)
+    file = storage.data_dir / "state.sqlite"
+    storage.data_dir.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        file.write_bytes(_template())
+    state = sa.create_engine(storage.resolved_state_url)
 
     @sa.event.listens_for(state, "connect")
     def do_not_wait(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA busy_timeout=5000")
         connection.execute("PRAGMA synchronous=OFF")
 
-    state.dispose()  # what was opened so far still waits
     return state
 
 
