@@ -162,7 +162,7 @@ def _fact(row: dict[str, Any]) -> Component:
             html.Span(f"{fmt.plain(row['attribute'], 40)} ", className="gl-when"),
             html.Span(fmt.plain(row["value"], 46), title=fmt.plain(row["value"], 300)),
         ],
-        className="gl-mono",
+        className="gl-mono gl-fact",
     )
 
 

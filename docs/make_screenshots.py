@@ -29,7 +29,17 @@ PAGES = {
     "home": "/?from=now-30m",
     "apis": "/apis?from=now-24h",
     "api-detail": "/apis/payments?from=now-30m",
+    "consumers": "/consumers?from=now-24h",
+    "consumer": "/consumers/driftwood-sandbox?from=now-1h",
+    "products": "/products",
+    "requests": "/requests?from=now-30m",
+    "traces": "/traces?from=now-30m",
+    "services": "/services?from=now-30m",
+    "logs": "/logs?from=now-30m",
+    "explorer": "/explorer?from=now-15m",
+    "sql": "/sql",
     "alerts": "/alerts",
+    "operate": "/operate?from=now-30m",
 }
 
 

@@ -4,6 +4,23 @@
   const gl = (window.gatelens = { inflight: 0 });
   const none = () => window.dash_clientside.no_update;
 
+  // What the frame says about the server: shown while it is so.
+  const SLOW_MS = 4000;
+  const NOTICES = {
+    "gl-offline": "The server does not answer; what you see may be old. Trying again with every refresh.",
+    "gl-slow": "A question takes longer than usual; panels fill in as answers come.",
+  };
+  function notice(id, shown) {
+    let node = document.getElementById(id);
+    if (!node && !shown) return;
+    if (!node) {
+      node = Object.assign(document.createElement("div"), { id, className: "gl-notice", textContent: NOTICES[id] });
+      node.setAttribute("role", "status");
+      document.body.append(node);
+    }
+    node.hidden = !shown;
+  }
+
   // Screen updates that are still running; auto-refresh waits for them instead of piling up.
   const realFetch = window.fetch;
   window.fetch = function (resource, options) {
@@ -12,7 +29,15 @@
     if (early) { delete window.gatelensEarly[url]; return early; }
     if (!url.includes("_dash-update-component")) return realFetch.apply(this, arguments);
     gl.inflight += 1;
-    return realFetch.apply(this, arguments).finally(() => { gl.inflight -= 1; });
+    const slow = setTimeout(() => notice("gl-slow", true), SLOW_MS);
+    return realFetch.apply(this, arguments).then(
+      (answer) => { notice("gl-offline", answer.status >= 502); return answer; },
+      (error) => { notice("gl-offline", true); throw error; },
+    ).finally(() => {
+      gl.inflight -= 1;
+      clearTimeout(slow);
+      if (!gl.inflight) notice("gl-slow", false);
+    });
   };
 
   // --- the URL is the state --------------------------------------------------------------------
@@ -168,6 +193,10 @@
           links.map((l) => "gl-nav-link" + (l.key === first ? " active" : "")),
         ];
       },
+
+      // The statement of a shared link, or the example.
+      sqlFromLink: (id, example) => new URLSearchParams(location.search).get("sql") || example,
+      sqlRan: (clicks, text) => { if (clicks && text) gl.sqlRan(text); return none(); },
 
       // A box drawn on the heat-map of traces; its corners go into the URL.
       box: (moved) => {

@@ -15,7 +15,7 @@
   const label = (name) => LABELS[name] || name;
   const hidden = () => {
     const first = location.pathname.split("/")[1];
-    return ["sql", "alerts", "operate", "explorer"].includes(first);
+    return ["sql", "alerts", "operate", "explorer", "traces", "services", "logs"].includes(first);
   };
 
   gl.removeFilter = (name, value) => {

@@ -14,6 +14,7 @@
     node.showModal();
     return node;
   }
+  gl.dialog = dialog;
   const links = () => [...document.querySelectorAll(".gl-nav-link")];
 
   // --- palette -----------------------------------------------------------------------------------

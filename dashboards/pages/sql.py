@@ -7,16 +7,20 @@ process, with a deadline (storage/sql_worker.py).
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import dash_ag_grid as dag
 import pyarrow as pa
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from dashboards import format as fmt
-from dashboards.components import Component, page_head, panel
+from dashboards import ids
+from dashboards.components import Component, attrs, graph, page_head, panel
 from dashboards.data import Data
+from dashboards.figures.result import result_chart
 from dashboards.guard import guarded
+from dashboards.theme import Mode
 from storage.errors import SqlError
 from storage.schemas import TABLES
 from storage.sql_worker import SqlLimits, run_sql
@@ -45,22 +49,35 @@ def layout(data: Data) -> Component:
                 [
                     html.Div(
                         [
-                            dcc.Textarea(
-                                id="sql-text",
-                                value=EXAMPLE,
-                                className="gl-input",
-                                rows=10,
-                                maxLength=65_536,
-                                spellCheck=False,
+                            html.Div(
+                                dcc.Textarea(
+                                    id="sql-text",
+                                    value=EXAMPLE,
+                                    className="gl-input",
+                                    rows=11,
+                                    maxLength=65_536,
+                                    spellCheck=False,
+                                ),
+                                className="gl-editor",
                             ),
                             html.Div(
                                 [
-                                    html.Button("Run", id="sql-run", className="gl-button primary"),
+                                    html.Button(
+                                        "Run",
+                                        id="sql-run",
+                                        className="gl-button primary",
+                                        title="Ctrl Enter",
+                                    ),
+                                    _tool("History", "history"),
+                                    _tool("Copy link", "share"),
+                                    _tool("CSV", "csv"),
+                                    _tool("Arrow", "arrow"),
                                     html.Span(id="sql-status", className="gl-sub", role="status"),
                                 ],
                                 className="gl-toolbar",
                             ),
                             panel("Result", html.Div(id="sql-result"), className="flush"),
+                            html.Div(id="sql-chart"),
                         ],
                         className="w8",
                     ),
@@ -72,9 +89,18 @@ def layout(data: Data) -> Component:
     )
 
 
+def _tool(text: str, what: str) -> Component:
+    return html.Button(text, className="gl-button", type="button", **attrs({"data-gl-sql": what}))
+
+
 def _schema() -> Component:
+    known = {spec.name: [c.name for c in spec.columns] for spec in TABLES.values()}
     return html.Div(
         [
+            # Read by assets/gl_sql.js for completion.
+            html.Div(json.dumps({"tables": known}), id="sql-schema-data", hidden=True),
+        ]
+        + [
             html.Details(
                 [
                     html.Summary(
@@ -85,7 +111,15 @@ def _schema() -> Component:
                             part
                             for column in spec.columns
                             for part in (
-                                html.Dt(column.name, className="gl-mono"),
+                                html.Dt(
+                                    html.Button(
+                                        column.name,
+                                        className="gl-cell-filter gl-mono",
+                                        type="button",
+                                        title="Put it into the statement",
+                                        **attrs({"data-gl-sql": f"insert:{column.name}"}),
+                                    )
+                                ),
                                 html.Dd(column.description),
                             )
                         ],
@@ -99,30 +133,53 @@ def _schema() -> Component:
     )
 
 
+def result_graph(table: pa.Table, mode: Mode) -> Component:
+    shown = graph("sql-graph", height=260, label="Chart of the result")
+    shown.children.figure = result_chart(table, mode)
+    return shown
+
+
 def register(app: Dash, data: Data) -> None:
     settings = data.settings
+    clientside: Any = app.clientside_callback
+    clientside(
+        ClientsideFunction("gatelens", "sqlFromLink"),
+        Output("sql-text", "value"),
+        Input("sql-text", "id"),
+        State("sql-text", "value"),
+    )
+    clientside(
+        ClientsideFunction("gatelens", "sqlRan"),
+        Output("sql-run", "title"),
+        Input("sql-run", "n_clicks"),
+        State("sql-text", "value"),
+        prevent_initial_call=True,
+    )
 
     @app.callback(
         Output("sql-result", "children"),
         Output("sql-status", "children"),
+        Output("sql-chart", "children"),
         Input("sql-run", "n_clicks"),
         State("sql-text", "value"),
+        State(ids.VIEW, "data"),
         running=[(Output("sql-run", "disabled"), True, False)],
     )
-    @guarded(outputs=2, show_in=1)
-    async def run(clicks: object, text: object) -> tuple[Any, ...]:
+    @guarded(outputs=3, show_in=1)
+    async def run(clicks: object, text: object, stored: object) -> tuple[Any, ...]:
         if not clicks or not isinstance(text, str) or not text.strip():
-            return html.Div("Press Run to ask.", className="gl-none"), ""
+            return html.Div("Press Run to ask.", className="gl-none"), "", None
         if not settings.sql_enabled:
-            return no_update, "SQL is switched off in this installation."
+            return no_update, "SQL is switched off in this installation.", no_update
         limits = SqlLimits(rows_max=settings.sql_rows_max, seconds_max=settings.sql_timeout_s)
         try:
             result = await asyncio.to_thread(run_sql, data.storage, text, limits=limits)
         except SqlError as err:
-            return no_update, html.Span(str(err), className="bad-text")
+            return no_update, html.Span(str(err), className="bad-text"), no_update
         cut = ", cut there" if result.truncated else ""
         status = f"{fmt.whole(result.table.num_rows)} rows{cut} in {result.elapsed_ms:.0f} ms"
-        return result_grid(result.table), status
+        chart = panel("Chart", result_graph(result.table, data.view(stored).mode))
+        return result_grid(result.table), status, chart
 
 
 def result_grid(table: pa.Table) -> Component:

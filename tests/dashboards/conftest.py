@@ -14,6 +14,7 @@ from dashboards.server import create_server, uvicorn_config
 from dashboards.settings import DashboardSettings
 from storage.settings import StorageSettings
 from tests.dashboards.known import Call, known_calls, utc_now, write_lake
+from tests.dashboards.telemetry import write_telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ def calls() -> list[Call]:
 
 @pytest.fixture(scope="session")
 def storage(tmp_path_factory: pytest.TempPathFactory, calls: list[Call]) -> StorageSettings:
-    return write_lake(tmp_path_factory.mktemp("lake"), calls)
+    written = write_lake(tmp_path_factory.mktemp("lake"), calls)
+    write_telemetry(written, utc_now())
+    return written
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,114 @@
+// The SQL screen's editor: completion from the schema, history, share by link, export. Browser only.
+(function () {
+  "use strict";
+  const gl = window.gatelens, make = gl.make;
+  const field = () => document.getElementById("sql-text");
+  const HISTORY = "gl-sql-history", KEPT = 30;
+  const past = () => { try { return JSON.parse(localStorage.getItem(HISTORY)) || []; } catch (e) { return []; } };
+
+  // React watches the value of its own fields: set it the way typing does.
+  gl.setText = function (text) {
+    const node = field();
+    if (!node) return;
+    Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(node, text);
+    node.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  gl.sqlRan = function (text) {
+    const kept = [text, ...past().filter((t) => t !== text)].slice(0, KEPT);
+    try { localStorage.setItem(HISTORY, JSON.stringify(kept)); } catch (e) { /* private mode */ }
+    const params = new URLSearchParams(location.search);
+    params.set("sql", text);
+    if (text.length < 3000) history.replaceState({}, "", location.pathname + "?" + params);
+  };
+  async function download(format) {
+    const answer = await fetch("/api/v1/sql?format=" + format, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ sql: field().value }),
+    });
+    if (!answer.ok) { document.getElementById("sql-status").textContent = (await answer.json()).error || "The export failed."; return; }
+    const link = make("a", { href: URL.createObjectURL(await answer.blob()), download: "result." + format });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+  document.addEventListener("click", (event) => {
+    const hit = event.target.closest && event.target.closest("[data-gl-sql]");
+    if (!hit) return;
+    const what = hit.dataset.glSql;
+    if (what === "share") {
+      const params = new URLSearchParams({ sql: field().value });
+      gl.copy(location.origin + "/sql?" + params);
+      hit.textContent = "Link copied";
+      setTimeout(() => { hit.textContent = "Copy link"; }, 1500);
+    } else if (what === "csv" || what === "arrow") download(what);
+    else if (what === "history") showHistory();
+    else if (what.startsWith("insert:")) insert(what.slice(7));
+  });
+  function showHistory() {
+    const items = past().map((text) => {
+      const item = make("button", { type: "button", className: "gl-menu-item gl-mono" }, text.replace(/\s+/g, " ").slice(0, 110));
+      item.addEventListener("click", () => { gl.setText(text); document.getElementById("gl-dialog").close(); });
+      return item;
+    });
+    gl.dialog("history", "Statements run here before", make("h2", {}, "Statements run here before"),
+      make("div", { className: "gl-palette-list" }, ...(items.length ? items : [make("div", { className: "gl-none" }, "None yet")])));
+  }
+  function insert(text) {
+    const node = field(), at = node.selectionStart, end = node.selectionEnd;
+    gl.setText(node.value.slice(0, at) + text + node.value.slice(end));
+    node.focus();
+    node.setSelectionRange(at + text.length, at + text.length);
+  }
+
+  // --- completion ----------------------------------------------------------------------------------
+  const WORDS = "SELECT FROM WHERE GROUP BY ORDER BY LIMIT HAVING JOIN USING INTERVAL DESC COUNT AVG SUM MIN MAX quantile_cont time_bucket date_trunc now".split(" ");
+  let choices = [], at = 0, box = null;
+  const schema = () => {
+    const place = document.getElementById("sql-schema-data");
+    if (!place) return { tables: {} };
+    return JSON.parse(place.textContent);
+  };
+  const wordAt = (node) => /[\w.]*$/.exec(node.value.slice(0, node.selectionStart))[0];
+  function close() { if (box) { box.remove(); box = null; } choices = []; }
+  function suggest() {
+    const node = field(), word = wordAt(node);
+    close();
+    if (word.length < 2) return;
+    const tables = schema().tables, low = word.toLowerCase().split(".").pop();
+    const used = Object.keys(tables).filter((t) => new RegExp(`\\b${t}\\b`).test(node.value));
+    const columns = (used.length ? used : ["requests"]).flatMap((t) => tables[t] || []);
+    choices = [...new Set([...columns, ...Object.keys(tables), ...WORDS])]
+      .filter((c) => c.toLowerCase().startsWith(low) && c.toLowerCase() !== low).slice(0, 8);
+    if (!choices.length) return;
+    at = 0;
+    box = make("div", { className: "gl-complete" });
+    node.parentElement.append(box);
+    draw();
+  }
+  function draw() {
+    box.replaceChildren(...choices.map((c, i) => {
+      const item = make("button", { type: "button", className: "gl-menu-item gl-mono" + (i === at ? " active" : "") }, c);
+      item.addEventListener("mousedown", (event) => { event.preventDefault(); take(c); });
+      return item;
+    }));
+  }
+  function take(choice) {
+    const node = field(), word = wordAt(node).split(".").pop();
+    close();
+    node.selectionStart -= word.length;
+    insert(choice);
+    close();
+  }
+  document.addEventListener("input", (event) => { if (event.target.id === "sql-text" && event.isTrusted) suggest(); });
+  document.addEventListener("focusout", (event) => { if (event.target.id === "sql-text") close(); });
+  document.addEventListener("keydown", (event) => {
+    if (event.target.id !== "sql-text") return;
+    if ((event.ctrlKey || event.metaKey) && event.key === "Enter") { event.preventDefault(); document.getElementById("sql-run").click(); return; }
+    if (!choices.length) return;
+    if (event.key === "ArrowDown") at = (at + 1) % choices.length;
+    else if (event.key === "ArrowUp") at = (at + choices.length - 1) % choices.length;
+    else if (event.key === "Tab" || event.key === "Enter") { event.preventDefault(); take(choices[at]); return; }
+    else if (event.key === "Escape") { close(); return; }
+    else return;
+    event.preventDefault();
+    draw();
+  }, true);
+})();
