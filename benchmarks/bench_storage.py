@@ -1,7 +1,7 @@
 """Writing, merging and asking the lake at size. Checks every answer before its time counts.
 
     python -m benchmarks.bench_storage [--requests 2000000] [--days 2] [--traced 10]
-                                       [--data DIR] [--chdb PYTHON] [--save FILE]
+                                       [--bodies 600000] [--data DIR] [--chdb PYTHON] [--save FILE]
 
 The rows are the sample company's calls, one in `--traced` of them with four spans and its logs,
 written through the real writer and compaction. The same rows go into plain Parquet files (zstd, as
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.storage_data import END, TABLES, Written, merge, write, write_rollups
+from benchmarks.storage_data import END, TABLES, Written, merge, write, write_bodies, write_rollups
 from benchmarks.storage_peers import chdb_answers, native_table, plain_parquet, timed
 from storage.lake import Lake
 from storage.session import ReadSession
@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2_000_000)
     parser.add_argument("--days", type=int, default=2)
     parser.add_argument("--traced", type=int, default=10, help="one call in so many has spans")
+    parser.add_argument("--bodies", type=int, default=600_000, help="long log bodies to search")
     parser.add_argument("--data", type=Path, default=None, help="keep everything here")
     parser.add_argument("--chdb", type=Path, default=None, help="a Python that has chDB")
     parser.add_argument("--save", type=Path, default=None, help="write the table to this file")
@@ -155,6 +156,7 @@ def run(folder: Path, options: argparse.Namespace) -> None:
     write_rollups(lake, days=options.days, copies=copies)
     ask(lake, folder, made, report, options.chdb)
     rollups(lake, made, copies, report)
+    bodies(folder, options.bodies, report)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     report.show("peak memory of this process", f"{memory:,} MB")
     sys.stdout.write(f"  {time.perf_counter() - started:.0f} s in all\n")
@@ -229,6 +231,21 @@ def traces(session: ReadSession, frames: dict[str, pl.LazyFrame],
         highs.append(f"{took[int(len(took) * 0.95)] * 1000:,.0f} ms")
     report.show("trace by id, median", *medians)
     report.show("trace by id, p95", *highs)
+
+
+def bodies(folder: Path, rows: int, report: Report) -> None:
+    """Substring search over a day of long log bodies, in a lake of their own."""
+    lake = Lake(StorageSettings(data_dir=folder / "bodies"))
+    size = write_bodies(lake, rows)
+    sql = "SELECT count(*) AS n FROM logs WHERE contains(body, 'took 7777')"
+    native = "SELECT count(*) AS n FROM logs WHERE body LIKE '%took 7777%'"
+    with ReadSession(lake, memory_limit="4GB") as session:
+        assert session.query(sql)["n"] == session.query(native)["n"]
+        took = timed(lambda: session.query(sql))
+    disk = sum(f.size for f in lake.table("logs").snapshot().files())
+    report.show(f"substring of {size / 1e6:,.0f} MB of long bodies", f"{took * 1000:,.0f} ms")
+    report.show("  of body bytes", f"{size / took / 1e9:.2f} GB/s")
+    report.show("  on disk, share of the bodies' bytes", f"{disk / size:.2f}")
 
 
 def rollups(lake: Lake, made: Written, copies: int, report: Report) -> None:

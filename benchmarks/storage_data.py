@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -69,6 +70,35 @@ def _append(lake: Lake, table: str, rows: pa.Table, begin: int, done: Written) -
         done.commits[table] += 1
     done.seconds[table] += time.perf_counter() - started
     done.rows[table] += rows.num_rows
+
+
+def write_bodies(lake: Lake, rows: int) -> int:
+    """A day of log records with bodies of some 300 bytes, sealed; bytes of all bodies."""
+    rng = np.random.default_rng(7)
+    words = np.array([f"{a}{b}" for a in ("con", "re", "de", "in", "ex") for b in WORDS])
+    size = 0
+    for hour in range(24):
+        count = rows // 24
+        picked = words[rng.integers(0, len(words), (count, 30))]
+        bodies = [f"{' '.join(w)} took {n} ms" for w, n in zip(
+            picked.tolist(), rng.integers(0, 10**6, count).tolist(), strict=True)]  # fmt: skip
+        start = END - timedelta(hours=24 - hour)
+        micros = int(start.timestamp()) * SECOND_US + np.sort(rng.integers(0, HOUR_US, count))
+        table = pa.table(
+            {
+                "time": pa.array(micros).cast(pa.timestamp("us", tz="UTC")),
+                "tenant": pa.repeat("default", count),
+                "service_name": pa.array([f"service-{n}" for n in rng.integers(0, 9, count)]),
+                "body": bodies,
+            }
+        )
+        size += sum(len(b) for b in bodies)
+        lake.table("logs").append(table, app_id="bodies", app_version=hour)
+    compact(lake, "logs", datetime.now(UTC) + timedelta(days=1))
+    return size
+
+
+WORDS = ("nect", "quest", "liver", "voice", "change", "serve", "tract", "form", "ceive", "spond")
 
 
 def merge(lake: Lake, table: str, rows: int, show: Show) -> None:
