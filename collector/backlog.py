@@ -57,6 +57,11 @@ class Backlog:
         """The sequence the next `take` starts at."""
         return self._next
 
+    @property
+    def durable(self) -> int:
+        """The last sequence acknowledged."""
+        return self._durable
+
     def oldest(self) -> float | None:
         """When the oldest entry in memory was queued, monotonic seconds; None = there is none."""
         with self._cond:

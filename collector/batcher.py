@@ -93,7 +93,8 @@ class Batcher:
         self._privacy = privacy or PrivacyRules()
         self._clock_ns = clock_ns
         self._stop = threading.Event()
-        self._in_hand = 0
+        self._carried = backlog.next_sequence - 1
+        """All sequences up to here are in the lake, or lost before they were read back."""
         self._oldest: float | None = None
         self._committed = 0
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
@@ -120,7 +121,7 @@ class Batcher:
     @property
     def lag(self) -> int:
         """Acknowledged requests that are not in the lake yet."""
-        return self._backlog.behind + self._in_hand
+        return max(0, self._backlog.durable - self._carried)
 
     def lag_s(self) -> float:
         """Age of the oldest of them; 0 = none."""
@@ -138,12 +139,12 @@ class Batcher:
                 open_ = self._backlog.wait_for_batch(settings.commit_interval_s, rows, size)
             entries = self._backlog.take(rows, size, self._next_cut())
             if entries:
-                self._in_hand = len(entries)
                 self._oldest = entries[0].queued_at
-                self._carry(entries)
-                self._in_hand = 0
+                if not self._carry(entries):
+                    return
                 self._oldest = None
-            elif not open_ and not self._backlog.behind:
+            self._carried = self._backlog.next_sequence - 1
+            if not (entries or open_ or self._backlog.behind):
                 return
 
     def _next_cut(self) -> int | None:
@@ -151,8 +152,8 @@ class Batcher:
         ahead = [v for v in self._recorded.values() if v >= self._backlog.next_sequence]
         return min(ahead, default=None)
 
-    def _carry(self, entries: Sequence[Entry]) -> None:
-        """Decode and commit one batch, however long it takes; gives up only at `close`."""
+    def _carry(self, entries: Sequence[Entry]) -> bool:
+        """Decode and commit one batch, however long it takes. False: given up, by `close`."""
         started = time.monotonic()
         batch: Batch | None = None
         pause_s = RETRY_S_MIN
@@ -177,12 +178,13 @@ class Batcher:
                 self._stop.wait(pause_s * random.uniform(0.8, 1.2))
                 pause_s = min(pause_s * 2, RETRY_S_MAX)
         else:
-            return
+            return False
         self._backlog.set_stalled(False)
         self._telemetry.commit_s.observe(time.monotonic() - started)
         self._count(batch, entries)
         self._committed = batch.last
         self._trim(batch.last)
+        return True
 
     def _commit(self, batch: Batch) -> None:
         names = [n for n in batch.tables if n not in LAST_TABLES]
