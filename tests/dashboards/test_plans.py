@@ -1,0 +1,147 @@
+"""Plans, quotas and objectives as the screens tell them; pure, on values written here."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import httpx
+import polars as pl
+import pyarrow as pa
+import pytest
+from plotly import graph_objects as go
+
+from analytics.quota import QuotaForecast, QuotaUsage
+from analytics.timerange import TimeRange
+from dashboards.figures.result import result_chart
+from dashboards.figures.service_map import columns_of, service_map
+from dashboards.pages.products import money, plan_uses, totals
+from dashboards.quota_panels import at_risk, forecast_text, quota_bar
+from dashboards.slo_panels import budget_tone
+from dashboards.trace_heat import parse_box
+from dashboards.view import parse_view
+from storage.catalog import Catalog
+from tests.dashboards.conftest import Running
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+MONTH = TimeRange(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+
+
+def usage(used: int, *, limit: int = 100, runs_out: datetime | None = None) -> QuotaUsage:
+    ahead = QuotaForecast(runs_out, runs_out, runs_out, float(used * 1.5), None)
+    return QuotaUsage("app", None, "free", None, "month", MONTH, limit, used, 0, ahead)
+
+
+@pytest.mark.parametrize(
+    ("quota", "told", "risk"),
+    [
+        (usage(10), "lasts the month", False),
+        (usage(85), "lasts the month", True),
+        (usage(100), "used up", True),
+        (usage(10, runs_out=NOW + timedelta(minutes=5)), "runs out within the hour", True),
+        (usage(10, runs_out=NOW + timedelta(days=2)), "runs out 23 Nov 12:00 UTC", True),
+    ],
+)
+def test_a_quota_says_when_it_runs_out(quota: QuotaUsage, told: str, risk: bool) -> None:
+    assert forecast_text(quota, NOW) == told
+    assert at_risk(quota) is risk
+
+
+def test_a_quota_bar_never_leaves_its_frame() -> None:
+    ahead, used = quota_bar(usage(900)).children
+
+    assert (ahead.style["width"], used.style["width"]) == ("100.0%", "100.0%")
+
+
+def test_currencies_are_never_added_up() -> None:
+    assert totals([]) == {}
+    assert money(Decimal("1234.5"), "EUR").startswith("1,234")
+    assert money(Decimal("9.5"), "USD").startswith("9.50")
+
+
+def test_a_plan_counts_its_consumers_and_their_quotas_together() -> None:
+    catalog = Catalog.model_validate(
+        {
+            "plans": [{"name": "free", "quota_per_month": 100}],
+            "consumers": [{"name": "app", "plan": "free"}, {"name": "other", "plan": "free"}],
+        }
+    )
+
+    (plan,) = plan_uses(catalog, [usage(90), usage(10)], [])
+
+    assert (plan.consumers, plan.share, plan.risk) == (2, 0.5, 1)
+
+
+def test_an_unmeasured_budget_is_not_shown_as_healthy() -> None:
+    assert budget_tone(None) == "muted"
+    assert [budget_tone(left) for left in (1.0, 0.2, 0.0, -3.0)] == ["good", "warn", "bad", "bad"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "a,b,c,d", "2026-11-21T10:00:00,2026-11-21T09:00:00,1,2", "1,2,3",
+     "2026-11-21T10:00:00,2026-11-21T11:00:00,nan,2",
+     "2026-11-21T10:00:00,2026-11-21T11:00:00,5,1e9"],
+)  # fmt: skip
+def test_a_box_that_is_none_is_left_out(text: str | None) -> None:
+    assert parse_box(text) is None
+
+
+def test_a_box_keeps_its_corners() -> None:
+    box = parse_box("2026-11-21T10:00:00,2026-11-21T11:00:00.5,10.5,20")
+
+    assert box is not None
+    assert (box.start.hour, box.end.hour, box.low) == (10, 11, 10.5)
+    assert 0 < box.low_ns < box.high_ns
+
+
+def test_services_stand_right_of_their_callers_and_circles_end() -> None:
+    assert columns_of([("a", "b"), ("b", "c"), ("a", "c")]) == {"a": 0, "b": 1, "c": 2}
+    assert set(columns_of([("a", "b"), ("b", "a"), ("b", "c")])) == {"a", "b", "c"}
+    assert columns_of([("a", "a")]) == {"a": 0}
+
+
+def test_service_map_is_a_valid_chart_and_escapes_names() -> None:
+    edges = pl.DataFrame(
+        {"source": ["<b>x"], "target": ["y"], "calls": [10], "errors": [1], "p95_ms": [3.0]}
+    )
+
+    drawn = service_map(edges, "dark", empty="none").to_plotly_json()
+
+    go.Figure(drawn)
+    assert "<b>x" not in json.dumps(drawn["data"])
+
+
+@pytest.mark.parametrize(
+    ("table", "kinds"),
+    [
+        (pa.table({"api": ["a", "b"], "n": [1, 2]}), ["bar"]),
+        (pa.table({"time": [NOW, NOW - timedelta(hours=1)], "n": [1, None]}), ["scatter"]),
+        (pa.table({"n": [1]}), []),
+        (pa.table([pa.array(["a"]), pa.array(["b"])], names=["x", "x"]), []),
+    ],
+)
+def test_a_result_is_drawn_where_it_can_be(table: pa.Table, kinds: list[str]) -> None:
+    drawn = result_chart(table, "light").to_plotly_json()
+
+    assert [trace["type"] for trace in go.Figure(drawn).to_plotly_json()["data"]] == kinds
+
+
+def test_relative_ranges_have_names() -> None:
+    view = parse_view("?from=now-30m&compare=1", now=NOW)
+
+    assert view.label == "Last 30 minutes"
+    assert view.compared and "compare=1" in view.query()
+    assert view.previous().end == view.start
+
+
+def test_analytics_over_http_give_the_numbers_of_the_screens(server: Running) -> None:
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        answer = http.get("/api/v1/analytics/overview", params={"start": "now-1h"})
+        refused = http.get("/api/v1/analytics/overview", params={"start": "yesterdayish"})
+        docs = http.get("/api/docs").text
+
+    assert answer.json()["overview"]["requests"] == len(server.calls)
+    assert refused.status_code == 400
+    assert "/api/v1/analytics/breakdown" in docs
