@@ -38,7 +38,8 @@ _SETUP = re.compile(
     r"|_index_template(/.*)?|_component_template(/.*)?|_data_stream(/.*)?|_ilm/.*|_alias(/.*)?"
     r"|_ingest/pipeline(/.*)?|_security/.*|_aliases|[^_/][^/]*/_(mapping|alias|settings)(/.*)?)$"
 )
-_INDEX = re.compile(r"^/[a-z0-9<%.][^/]*$")
+_INDEX = re.compile(r"^/(?:<[^>]*>|[a-z0-9%.][^/]*)$")
+"""A name, or date maths such as `<logstash-{now/d}-000001>`."""
 _BULK = re.compile(r"^/(?:([^/]+)/(?:[^/]+/)?)?_bulk/?$")
 
 _TYPES = {400: "illegal_argument_exception", 401: "security_exception", 403: "security_exception"}

@@ -31,6 +31,7 @@ from collector.payload import Payload
 from collector.receivers.metric_wire import POINT_LABELS, Exemplar, metric, number_point
 from collector.receivers.otlp_wire import envelope, pairs, rendered
 from collector.receivers.prometheus_naming import NAME, Resource, split_labels
+from collector.receivers.times import epoch_ns
 from collector.receivers.translated import Reject, TranslatedFormat, Translation
 
 _GROWING_PARTS = ("_total", "_count", "_sum", "_bucket")
@@ -108,11 +109,11 @@ def _point(sample: Any, target: Mapping[str, str], now_ns: int) -> bytes:
             labels[f"exported_{key}" if key in target or key in ("job", "instance") else key] = (
                 value
             )
-    time_ns = now_ns if sample.timestamp is None else int(float(sample.timestamp) * 1e9)
+    time_ns = _time_ns(sample.timestamp, now_ns)
     exemplars: tuple[Exemplar, ...] = ()
     if sample.exemplar is not None:
         taken = sample.exemplar
-        at = now_ns if taken.timestamp is None else int(float(taken.timestamp) * 1e9)
+        at = _time_ns(taken.timestamp, now_ns)
         exemplars = (Exemplar(at, float(taken.value), tuple(taken.labels.items())),)
     return number_point(
         pairs(POINT_LABELS, labels),
@@ -120,6 +121,15 @@ def _point(sample: Any, target: Mapping[str, str], now_ns: int) -> bytes:
         value=float(sample.value),
         exemplars=exemplars,
     )
+
+
+def _time_ns(said: Any, now_ns: int) -> int:
+    """Of the parsers' seconds: a number, or whole seconds and nanoseconds apart."""
+    if said is None:
+        return now_ns
+    if hasattr(said, "nsec"):
+        return int(said.sec) * 1_000_000_000 + int(said.nsec)
+    return epoch_ns(float(said)) or now_ns
 
 
 def _about(head: Mapping[str, Any], up: bool, now_ns: int) -> Iterator[bytes]:

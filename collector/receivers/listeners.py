@@ -69,6 +69,9 @@ def _bind(spec: ListenerSpec) -> socket.socket:
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
+        if kind == socket.SOCK_STREAM:
+            # As with the HTTP port: connections wait until the server takes over.
+            sock.listen(LISTENER_CONNECTIONS_MAX)
     except OSError as err:
         sock.close()
         raise CollectorStartError(

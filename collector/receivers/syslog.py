@@ -5,7 +5,8 @@
     <190>Sep 28 12:00:00 nginx: MESSAGE                                          nginx, nohostname
     <134>2026-01-02T03:04:05.6+01:00 host haproxy[71]: MESSAGE                   rsyslog's ISO time
 
-An RFC 3164 time has no year and no zone: the year that brings it closest to reception, and UTC.
+An RFC 3164 time has no year and no zone: the latest year that does not put it more than a day
+after reception, and UTC.
 What has no priority is a message of user.notice (RFC 3164, 4.3.3). Nothing is refused.
 
 Source: RFC 5424 section 6, RFC 3164 section 4, RFC 6587 (framing).
@@ -129,8 +130,10 @@ def _time(text: str, received_ns: int) -> tuple[int, str]:
             continue
     if not candidates:
         return 0, text
-    nearest = min(candidates, key=lambda moment: abs(moment - received))
-    whole = (nearest - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+    # A day ahead is a clock or a zone; more is last year.
+    past = [moment for moment in candidates if moment <= received + timedelta(days=1)]
+    latest = max(past, default=candidates[0])
+    whole = (latest - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
     fraction = int((old[6] or "0")[:9].ljust(9, "0"))
     return whole * 1_000_000_000 + fraction, text[old.end() :]
 
