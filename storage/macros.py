@@ -48,9 +48,13 @@ MACROS = (
     Macro(
         "latency_quantile",
         "buckets, counts, q",
-        "(SELECT bucket_ms(min(h.bucket) FILTER (WHERE h.upto >= q * h.total)) FROM ("
-        "SELECT e.bucket, sum(e.n) OVER (ORDER BY e.bucket) AS upto, sum(e.n) OVER () AS total "
-        "FROM (SELECT unnest(buckets) AS bucket, unnest(counts) AS n) AS e WHERE e.n > 0) AS h)",
+        # the buckets in order, each taking its count off what is left of q * total
+        "bucket_ms(list_reduce(list_sort(list_transform(list_filter(list_zip(buckets, counts), "
+        "lambda p: p[2] > 0), lambda p: {'bucket': p[1]::SMALLINT, 'rest': p[2]::DOUBLE})), "
+        "lambda a, p: CASE WHEN a.bucket IS NULL OR a.rest > 0 "
+        "THEN {'bucket': p.bucket, 'rest': a.rest - p.rest} ELSE a END, "
+        "{'bucket': NULL::SMALLINT, "
+        "'rest': q * list_sum(list_filter(counts, lambda n: n > 0))::DOUBLE}).bucket)",
         "Quantile (0 to 1) in ms from list(bucket) and list(requests) of a latency table; partial "
         "sums may repeat a bucket. NULL when nothing was measured.",
     ),

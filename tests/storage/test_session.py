@@ -11,6 +11,9 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from storage import creation, parquet, physical, schemas, views
 from storage.check import check_lake
@@ -18,12 +21,16 @@ from storage.describe import describe_macros, describe_tables
 from storage.disk import disk_space, free_bytes_ok, require_free_bytes
 from storage.errors import DiskLow
 from storage.lake import Lake
+from storage.macros import create_macros
 from storage.maintenance import compact
 from storage.schemas import TABLES, TIMESTAMP, Column
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 from storage.sql_guard import check_text
 from tests.storage.conftest import HOUR, requests
+
+_MACROS = duckdb.connect()
+create_macros(_MACROS)
 
 
 def ids(session: ReadSession, **kwargs: object) -> list[str]:
@@ -230,6 +237,28 @@ def test_a_new_column_reads_as_null_in_old_files(
             assert before.query("SELECT source FROM rejects ORDER BY 1").num_rows == 2
     finally:
         physical.parquet_schema.cache_clear()
+
+
+@settings_of_hypothesis(deadline=None, max_examples=40)
+@given(
+    histogram=st.lists(st.tuples(st.integers(-32768, 900), st.integers(-1, 50)), max_size=12),
+    q=st.sampled_from([0.0, 0.01, 0.5, 0.9, 0.99, 1.0]),
+)
+def test_latency_quantile_equals_a_plain_walk_over_the_buckets(
+    histogram: list[tuple[int, int]], q: float
+) -> None:
+    counted = sorted((b, n) for b, n in histogram if n > 0)
+    total, upto, expected = sum(n for _b, n in counted), 0, None
+    for bucket, n in counted:
+        upto += n
+        if upto >= q * total:
+            expected = bucket
+            break
+    given_lists = [[b for b, _n in histogram], [n for _b, n in histogram]]
+    sql = "SELECT latency_quantile($1::SMALLINT[], $2::BIGINT[], $3) AS v, bucket_ms($4) AS e"
+    _MACROS.execute("SET TimeZone = 'UTC'")
+    found, wanted = _MACROS.execute(sql, [*given_lists, q, expected]).fetchall()[0]
+    assert found == wanted
 
 
 def test_the_documented_ways_into_the_lake_work(lake: Lake) -> None:
