@@ -28,7 +28,7 @@ from alerting.state_machine import State
 from alerting.surroundings import Surroundings
 from alerting.templates import cut
 from alerting.told import Told, load_told, save_told
-from storage.state import alert_groups, outbox
+from storage.state import alert_groups, alert_history, outbox
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ def _flush(
     heard = _Heard(connection, group, around)
     if (opened or closed or repeat) and now >= due_at:
         firing = [_notice_alert(a, around) for a in loud.values()]
-        ended = [_closed_alert(f, group, alerts, around) for f in closed]
+        ended = [_closed_alert(connection, f, group, alerts, around) for f in closed]
         base = around.channels(route.channels)
         for name in base:
             rows += _rows(group, name, [*firing, *ended], around)
@@ -279,16 +279,28 @@ def _notice_alert(alert: Alert, around: Surroundings) -> NoticeAlert:
 
 
 def _closed_alert(
-    fingerprint: str, group: _Group, alerts: Mapping[str, Alert], around: Surroundings
+    connection: sa.Connection,
+    fingerprint: str,
+    group: _Group,
+    alerts: Mapping[str, Alert],
+    around: Surroundings,
 ) -> NoticeAlert:
     """A told alert that no longer fires here; its row may be gone, or it moved to another group."""
     alert = alerts.get(fingerprint)
     if alert is not None and alert.state is not State.FIRING:
         return _notice_alert(alert, around)
+    labels: Mapping[str, str] = alert.labels if alert else group.labels
+    annotations = alert.annotations if alert else {}
+    if alert is None:  # it breached again for a moment since, and was let go: the history knows it
+        of = sa.select(alert_history.c.labels, alert_history.c.summary)
+        last = of.where(alert_history.c.fingerprint == fingerprint)
+        row = connection.execute(last.order_by(alert_history.c.id.desc()).limit(1)).one_or_none()
+        if row is not None:
+            labels, annotations = json.loads(row.labels), {"summary": row.summary}
     return NoticeAlert(
         status="resolved",
-        labels=alert.labels if alert else group.labels,
-        annotations=alert.annotations if alert else {},
+        labels={k: cut(v, LABEL_CHARS_MAX) for k, v in labels.items()},
+        annotations=annotations,
         starts_at=group.told.get(fingerprint) or around.now,
         ends_at=around.now,
         generator_url=alert_url(around.external_url, fingerprint),

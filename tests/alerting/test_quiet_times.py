@@ -158,6 +158,25 @@ def test_flapping_alert_that_stays_open_is_not_told_again_but_its_end_is(tmp_pat
     assert told(world)[before:] == ["resolved"]
 
 
+def test_end_of_a_flapping_alert_says_who_it_is_although_it_was_let_go(tmp_path):
+    """Pending for a moment after its last close, it has no row any more when its end is told."""
+    rules = RULES.replace('"> 5%"', '"> 5%", for: 90s')
+    world = make_world(tmp_path, rules, parse_delivery(CHANNELS))
+    for _ in range(FLAPPING_OPENS):
+        world.source.set("error_rate", 0.2, api="orders")
+        world.step(60.0)
+        world.step(90.0)
+        world.source.set("error_rate", 0.0, api="orders")
+        world.step(60.0)
+    for value in (0.2, 0.0):
+        world.source.set("error_rate", value, api="orders")
+        world.step(10.0)
+    assert store_of(world).active() == []
+    world.step(FLAPPING_CALM_S)
+    (alert,) = outbox_rows(world.state)[-1]["payload"]["alerts"]
+    assert (alert["status"], alert["labels"]["api"]) == ("resolved", "orders")
+
+
 def test_acknowledgement_outlives_the_flapping(tmp_path):
     world = make(tmp_path)
     flap(world, FLAPPING_OPENS)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.errors import ConfigInvalid
@@ -90,6 +90,7 @@ def test_missing_file_is_one_sentence(tmp_path):
         load_rules(tmp_path / "none.yaml")
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_rules_or_problems(text):
     try:
@@ -98,6 +99,7 @@ def test_any_text_is_rules_or_problems(text):
         assert err.problems
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.text(max_size=60), st.dictionaries(st.sampled_from(["api", "value"]), st.text(max_size=20))
 )
