@@ -27,7 +27,7 @@ from dashboards.view import View, api_path
 
 Component = Any
 
-SHOWN = 4
+SHOWN = 3
 
 _STATE_TONE: Mapping[str, Tone] = {
     "firing": "bad",

@@ -38,8 +38,11 @@ SETTLED_AFTER_S = 600
 """A range that ended this long ago changes rarely (late rows): its answers are kept a minute."""
 
 
+SLOS_TTL_S = 600.0
+"""How old objectives may be, in seconds: seven windows of each are read, up to a month long."""
+
 PLANS_TTL_S = 120.0
-"""How old quotas, objectives and invoices may be, in seconds: they read a month of rollups."""
+"""How old quotas and invoices may be, in seconds: they read a month of rollups."""
 
 
 class Data:
@@ -208,15 +211,6 @@ class Data:
         changes = await self.cache.get("changes", lambda: self.alerts.history(200), ttl_s=1.0)
         return changes[:limit]
 
-    async def slos(self) -> list[SloStatus]:
-        """Every objective of the catalog, most burnt first; up to PLANS_TTL_S old."""
-        return await self.cache.get(
-            "slos",
-            self._slos,
-            ttl_s=PLANS_TTL_S,
-            executor=self.slow,
-        )
-
     async def quotas(self) -> list[QuotaUsage]:
         """Every consumer against every limit of its plan, fullest first; up to PLANS_TTL_S old."""
         return await self.cache.get(
@@ -229,7 +223,7 @@ class Data:
     async def plans_soon(self) -> tuple[list[SloStatus] | None, list[QuotaUsage] | None]:
         """Objectives and quotas as far as they are known, without waiting; None = not yet."""
         return (
-            await self.cache.soon("slos", self._slos, ttl_s=PLANS_TTL_S, executor=self.slow),
+            await self.cache.soon("slos", self._slos, ttl_s=SLOS_TTL_S, executor=self.slow),
             await self.cache.soon("quotas", self._quotas, ttl_s=PLANS_TTL_S, executor=self.slow),
         )
 

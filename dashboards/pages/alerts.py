@@ -155,7 +155,10 @@ def register(app: Dash, data: Data) -> None:
     @app.callback(Output("alerts-slos", "children"), Input(ids.VIEW, "data"))
     @guarded(show_in=0)
     async def objectives(stored: object) -> Component:
-        return slo_table(await data.slos(), data.view(stored))
+        known, _ = await data.plans_soon()
+        if known is None:
+            return html.Div("Being counted; here with the next refresh.", className="gl-none")
+        return slo_table(known, data.view(stored))
 
     @app.callback(
         Output("alerts-changed", "data"),

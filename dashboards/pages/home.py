@@ -61,7 +61,7 @@ def layout(_data: Data) -> Component:
                         "Traffic",
                         "traffic",
                         note="requests per second, by API",
-                        height=300,
+                        height=326,
                         alert="requests_per_s",
                         className="w8",
                     ),
