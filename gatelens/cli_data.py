@@ -65,6 +65,7 @@ def import_logs(
             progress=bar.update,
             since=since.replace(tzinfo=UTC) if since else None,
             options=options,
+            privacy=settings.collector,
             environment=environment,
             stop=stop,
         )
@@ -125,6 +126,11 @@ def _print_report(report: ImportReport, seconds: float) -> None:
         console.print(f"{report.bytes_known:,} bytes were there already from an earlier import")
     if report.before_since:
         console.print(f"{report.before_since:,} left out by --since")
+    if report.left_to_spans:
+        console.print(
+            f"{report.left_to_spans:,} not counted: their gateway's spans are, or the catalog says "
+            "so (docs/counting-once.md)"
+        )
     if report.bytes_pending:
         console.print(
             f"{report.bytes_pending:,} bytes of an unfinished last line are left for later"

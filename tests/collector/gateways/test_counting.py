@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from pathlib import Path
@@ -18,7 +19,7 @@ from collector.importer import import_files
 from collector.naming import Naming
 from collector.payload import Content, Payload
 from storage.catalog import Catalog
-from storage.lake import Lake
+from storage.lake import Lake, LakeTable
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 
@@ -199,6 +200,34 @@ def test_what_is_not_counted_is_kept_as_log_records() -> None:
     assert {row["tenant"] for row in rows} == {"shop"}
     assert rows[0]["trace_id"] == ids(1)[0].hex()
     assert dict(rows[0]["attributes"])["url.path"] == "/orders/1"
+
+
+@pytest.mark.parametrize("fail_at", range(8))
+def test_a_crash_between_counted_and_uncounted_rows_doubles_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail_at: int
+) -> None:
+    storage = StorageSettings(data_dir=tmp_path / "data")
+    log = tmp_path / "access.log"
+    log.write_bytes((LINES[2] + PLAIN[2] + b"rubbish\n") * 3)
+    real = LakeTable.append
+    appended = itertools.count()
+
+    def append(self: LakeTable, rows: Any, **key: Any) -> int | None:
+        if next(appended) == fail_at:
+            raise OSError("the disk is gone")
+        return real(self, rows, **key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LakeTable, "append", append)
+        with contextlib.suppress(OSError):
+            import_files("traefik", [log], storage=storage, chunk_bytes=800)
+    import_files("traefik", [log], storage=storage, chunk_bytes=100_000)
+    session = ReadSession(Lake(storage))
+    found = {
+        table: session.query(f"SELECT count(*) n FROM {table}")["n"][0].as_py()
+        for table in ("requests", "logs", "rejects")
+    }
+    assert found == {"requests": 3 * CALLS, "logs": 3 * CALLS, "rejects": 3}
 
 
 def test_an_import_says_what_it_left_to_the_spans(tmp_path: Path) -> None:
