@@ -102,6 +102,47 @@ def recompute(
         console.print(f"{recount.job}: {found}")
 
 
+@app.command("close-month")
+def close_month(
+    month: Annotated[str, typer.Argument(help="A day in it: 2026-10-01.")],
+    zone: Annotated[str, typer.Option(help="Time zone of its days.")] = "UTC",
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Keep the invoices of a month that is over, for good; doing it twice keeps the first."""
+    from datetime import UTC, datetime
+    from zoneinfo import ZoneInfo
+
+    from analytics.billing import close_month as close
+    from analytics.query import Analytics, Policy
+    from analytics.timerange import parse_time
+    from storage.catalog import load_catalog
+    from storage.lake import Lake
+    from storage.session import ReadSession
+
+    settings = read_settings(data, config)
+    catalog, lake, now = (
+        load_catalog(settings.catalog),
+        Lake(settings.storage_settings),
+        datetime.now(UTC),
+    )
+    with ReadSession(lake, tenant=settings.alerting.tenant) as session:
+        analytics = Analytics(session, policy=Policy.of(catalog))
+        when = parse_time(month, now=now).replace(tzinfo=ZoneInfo(zone))
+        found = close(lake, analytics, catalog, when, now=now, zone=ZoneInfo(zone))
+    table = _table("consumer", "plan", "requests", "total", "closed (UTC)", "late requests")
+    for invoice in found:
+        table.add_row(
+            invoice.consumer,
+            invoice.plan,
+            f"{invoice.requests:,}",
+            f"{invoice.total} {invoice.currency}",
+            f"{invoice.closed_at:%Y-%m-%d %H:%M}" if invoice.closed_at else "",
+            f"{invoice.adjustment.requests:,}" if invoice.adjustment else "",
+        )
+    console.print(table)
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:

@@ -17,7 +17,7 @@ WINDOW = TimeRange(NOON - timedelta(days=2), NOON + timedelta(days=2))
 def test_recount_of_right_rollups_writes_nothing(
     lake: Lake, store: Callable[[list[Row]], None]
 ) -> None:
-    rows = random_rows(1, 150)
+    rows = random_rows(1, 150, spread_s=1500)
     for start in (0, 50, 100):
         store(rows[start : start + 50])
         RollupRunner(lake).catch_up_all()
@@ -51,7 +51,7 @@ def test_recount_mends_every_tier(
 def test_recount_of_what_was_never_rolled_up_fills_it(
     lake: Lake, store: Callable[[list[Row]], None]
 ) -> None:
-    rows = random_rows(3, 60)
+    rows = random_rows(3, 60, spread_s=1000)
     store(rows)
     recompute(lake, WINDOW)
     assert_rollups_hold(lake, rows)

@@ -164,6 +164,7 @@ def test_any_length_of_history_gives_a_forecast(length: int) -> None:
     assert np.isfinite(forecast.cumulative(1)).all()
 
 
+@pytest.mark.slow
 def test_thousands_of_consumers_take_moments() -> None:
     history = np.ones((5000, 672))
     hours = hours_until(forecast_hours(history, 720), np.full(5000, 100.0))
