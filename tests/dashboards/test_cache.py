@@ -55,3 +55,20 @@ def test_answers_expire_failures_are_not_kept_and_entries_are_bounded() -> None:
             assert await cache.get("a", lambda: 6) == 6
 
     run(ask())
+
+
+def test_a_slow_question_answers_with_what_is_known_and_runs_in_the_background() -> None:
+    async def scenario() -> tuple[list[int | None], int]:
+        with ThreadPoolExecutor(1) as executor:
+            cache = SingleFlightCache(executor, ttl_s=5.0, entries_max=4)
+            answers = iter((1, 2))
+            seen = []
+            for ttl_s in (0.0, 60.0, 60.0):
+                seen.append(
+                    await cache.soon("k", lambda: next(answers), ttl_s=ttl_s, executor=executor)
+                )
+                await asyncio.gather(*cache._background)
+            cache.forget("k")
+            return seen, cache.runs
+
+    assert asyncio.run(scenario()) == ([None, 1, 2], 2)
