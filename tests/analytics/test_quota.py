@@ -86,7 +86,7 @@ def test_quota_of_zero_is_used_up_from_the_start(analytics: Analytics) -> None:
 def test_steady_use_runs_out_when_arithmetic_says(
     store: Callable[[list[Row]], None], analytics: Analytics
 ) -> None:
-    hours = 60
+    hours = 30
     store([call(NOW - timedelta(hours=h, minutes=30)) for h in range(hours) for _ in range(2)])
     used = hours * 2
     found = only(quota_usage(analytics, catalog(quota_per_month=used + 100), now=NOW))

@@ -112,7 +112,7 @@ def test_every_tier_holds_exactly_the_stored_requests(
     assert_rollups_hold(lake, rows)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32))
 def test_any_split_in_any_order_with_crashes_gives_the_same_rollups(seed: int) -> None:
     rng = random.Random(seed)
