@@ -54,7 +54,7 @@ accessLog:
   otlp: {{http: {{endpoint: "http://127.0.0.1:{collector}/v1/logs"}}}}
 """
 SPANS = """\
-tracing: {{otlp: {{http: {{endpoint: "http://127.0.0.1:{collector}/v1/traces"}}}}}}
+tracing: {{sampleRate: {sampled}, otlp: {{http: {{endpoint: "http://127.0.0.1:{collector}/v1/traces"}}}}}}
 metrics:
   otlp: {{pushInterval: 1s, http: {{endpoint: "http://127.0.0.1:{collector}/v1/metrics"}}}}
 """
@@ -101,16 +101,18 @@ def compare(found: list[dict[str, Any]], seen: list[Seen]) -> None:
     assert "s3cret" not in repr(found)
 
 
-@pytest.mark.parametrize("access_log", ["otlp", "json"])
+@pytest.mark.parametrize(("access_log", "sampled"), [("otlp", 1.0), ("otlp", 0.5), ("json", 1.0)])
 def test_logs_spans_and_metrics_of_the_same_calls_count_once(
-    tmp_path: Path, access_log: str
+    tmp_path: Path, access_log: str, sampled: float
 ) -> None:
     data_dir = tmp_path / "data"
     collector = CollectorProcess(data_dir)
     collector.start()
     sent: list[Seen] = []
     parts = [SPANS, OTLP_LOG if access_log == "otlp" else FILE_LOG]
-    with traefik(tmp_path, *parts, collector=collector.port, format="json") as port:
+    with traefik(
+        tmp_path, *parts, collector=collector.port, format="json", sampled=sampled
+    ) as port:
         threads = [
             threading.Thread(target=lambda: sent.extend(curl(port, ASKED * 3))) for _ in range(2)
         ]
@@ -126,6 +128,8 @@ def test_logs_spans_and_metrics_of_the_same_calls_count_once(
     found = rows(data_dir, "SELECT * FROM requests WHERE method <> 'HEAD'")
     assert len(found) == len(sent) == len(ASKED) * 6
     compare(found, sent)
+    sources = {row["source"] for row in found}
+    assert sources == ({"otlp_span"} if sampled == 1 else {"otlp_span", "otlp_log"})
     [logged] = rows(data_dir, "SELECT count(*) n FROM logs")
     [metrics] = rows(data_dir, "SELECT count(*) n FROM metrics WHERE name LIKE '%requests_total'")
     assert logged["n"] >= len(sent)  # kept, not counted
