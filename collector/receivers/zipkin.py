@@ -41,6 +41,11 @@ _KINDS = {"SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 _INTERNAL = 1
 _ERROR = 2
 
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
+_HTTP_TAGS = ("http.path", "http.url", "http.route", "http.status_code")
+"""With one of these, a span named `get` or `get /items` has its method in the name: zipkin-js
+and Brave's defaults send no `http.method`."""
+
 _Resource = tuple[tuple[str, str], ...]
 
 
@@ -116,6 +121,9 @@ def _span(span: Mapping[str, Any], trace_id: bytes, span_id: bytes, received_ns:
     kind = _KINDS.get(str(span.get("kind")).upper(), _INTERNAL)
     tags = {k: v for k, v in _tags(span).items() if k not in _RESOURCE_TAGS}
     error = tags.pop("error", None)
+    method = rendered(span.get("name") or "").partition(" ")[0].upper()
+    if method in _METHODS and not tags.keys().isdisjoint(_HTTP_TAGS):
+        tags.setdefault("http.method", method)
     remote = _endpoint(span, "remoteEndpoint")
     for name, key in _remote_names(kind):
         if remote.get(key):

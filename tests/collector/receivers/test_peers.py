@@ -110,7 +110,7 @@ const recorder = new BatchRecorder({logger: new HttpLogger(
 const tracer = new Tracer({ctxImpl: new ExplicitContext(), recorder, localServiceName: 'shop-js'});
 const {Instrumentation} = require('zipkin');
 const server = new Instrumentation.HttpServer({tracer, port: 80});
-const {Option: {None}} = require('zipkin');
+const {option: {None}} = require('zipkin');
 tracer.scoped(() => {
   const id = server.recordRequest('GET', 'http://shop/items?q=1', () => None);
   server.recordResponse(id, '503');
