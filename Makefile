@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8
 DATA ?= ./gatelens-data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-analytics bench-first-chart bench-import bench-otlp bench-storage clean
+.PHONY: help bench-collector setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-analytics bench-first-chart bench-import bench-otlp bench-storage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ screenshots: $(VENV)/.dev ## photograph the screens of the running demo for the 
 lock: $(BIN)/uv ## make the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+bench-collector: $(VENV)/.dev ## load the collector and count CPU-seconds per million records
+	@$(BIN)/python -m benchmarks.bench_collector
 
 bench-analytics: $(VENV)/.dev ## time rollups and questions
 	@$(BIN)/python -m benchmarks.bench_analytics
