@@ -68,7 +68,7 @@ def evidence_links(
     words = {URL_WORDS[n]: list(values) for n, values in filters.active() if n in URL_WORDS}
     chart = urlencode({**span, **words}, doseq=True, quote_via=quote)
     raw = urlencode(
-        {"from": _iso(at - window_s), "to": _iso(at), "q": sql}, quote_via=quote
+        {"from": _iso(at - window_s), "to": _iso(at), "sql": sql}, quote_via=quote
     )  # fmt: skip
     return {
         "chart_url": f"{base}{page}?{chart}",

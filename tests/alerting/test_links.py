@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+import dashboards
 from alerting.links import URL_WORDS, evidence_links
 from alerting.rules import parse_rules
 from alerting.store import AlertStore
@@ -43,7 +45,9 @@ def test_chart_link_is_read_by_the_screen_it_leads_to():
 def test_link_to_raw_requests_asks_for_the_failed_ones_of_the_window():
     found = links()
     query = parse_qs(urlsplit(found["requests_url"]).query)
-    assert query["q"] == [found["requests_sql"]]
+    assert query["sql"] == [found["requests_sql"]]
+    screen = Path(dashboards.__file__).parent / "assets" / "gatelens.js"
+    assert 'get("sql")' in screen.read_text()  # the word the SQL screen reads
     assert "outcome = 'server_error'" in found["requests_sql"]
     assert "api IN ('orders') AND route IN ('/orders/{id}')" in found["requests_sql"]
 
