@@ -71,4 +71,4 @@ def test_a_slow_question_answers_with_what_is_known_and_runs_in_the_background()
             cache.forget("k")
             return seen, cache.runs
 
-    assert asyncio.run(scenario()) == ([None, 1, 2], 2)
+    assert run(scenario()) == ([None, 1, 2], 2)

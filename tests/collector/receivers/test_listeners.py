@@ -17,6 +17,7 @@ from collector.receivers.inlet import Inlet
 from collector.receivers.limits import MESSAGE_BYTES_MAX
 from collector.receivers.listener_spec import parse_listener
 from collector.receivers.syslog import frame, parse_syslog, split_frames
+from tests.aio import run
 from tests.collector.core.doors import eventually, metric, open_collector, query
 
 MESSAGES = [b"<13>1 2026-01-02T03:04:05Z h app - - - one", b"<13>Jan  2 03:04:05 h app: two"]
@@ -208,6 +209,6 @@ def test_a_full_log_makes_udp_drop_by_count_and_loses_nothing_else(
         await pump
         return log.bodies
 
-    bodies = asyncio.run(scenario())
+    bodies = run(scenario())
     assert dropped == {"buffer_full": 5}
     assert b"\n".join(bodies).split(b"\n") == [b"%09d." % n for n in range(10)] + [b"tcp waits."]
