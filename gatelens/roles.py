@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 UPKEEP_EVERY_S = 10.0
 """How often small files are looked for; work is proportional to what is new."""
 
+JOBS_NICENESS = 5
+"""Rollups and upkeep give way to intake and screens when all processors are busy."""
+
 JOBS_STOP_WITHIN_S = 2.0
 """How long a running job may take to finish its step when the role is asked to stop."""
 
@@ -54,6 +57,7 @@ def run_jobs(settings: Settings) -> None:
     from storage.session import ReadSession
     from storage.state import open_state
 
+    os.nice(JOBS_NICENESS)
     storage = settings.storage_settings
     lake = Lake(storage)
     session = ReadSession(lake, tenant=settings.alerting.tenant)
