@@ -17,6 +17,7 @@
     └── TryLater                       nothing wrong with the data; nothing of it was kept
         ├── MemoryFull                 bytes in flight are at their budget
         ├── WalFull                    the log is at its size cap: the lake is behind
+        ├── DiskNearlyFull             the disk's reserve would be touched (storage.disk_reserve_mb)
         ├── WalUnavailable             the log could not be written or synced
         ├── BodyTooSlow                the body missed its deadline or its minimum rate
         ├── TooManyConnections
@@ -152,6 +153,11 @@ class WalFull(TryLater):
         super().__init__(
             f"The write-ahead log is at its cap of {bytes_max} bytes: the lake is behind."
         )
+
+
+class DiskNearlyFull(TryLater):
+    reason = "disk_low"
+    retry_after_s = 10
 
 
 class WalUnavailable(TryLater):

@@ -20,13 +20,21 @@ from collector.auth import Principal
 from collector.backlog import Backlog, Entry
 from collector.decompress import decompress
 from collector.dedupe import Dedupe, digest_of
-from collector.errors import BodyTooLarge, CollectorError, MalformedBody, ShuttingDown
+from collector.errors import (
+    BodyTooLarge,
+    CollectorError,
+    DiskNearlyFull,
+    MalformedBody,
+    ShuttingDown,
+)
 from collector.formats import Inspected, inspect
 from collector.payload import Content, Format, Payload
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
 from collector.wal import Append, Wal
 from collector.wal_record import NO_DIGEST, WalRecord
+from storage.disk import free_bytes_ok
+from storage.settings import StorageSettings
 
 log = structlog.get_logger(__name__)
 
@@ -79,12 +87,14 @@ class Intake:
         self,
         settings: CollectorSettings,
         telemetry: Telemetry,
+        storage: StorageSettings,
         *,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """`attach` connects it to log and backlog before the first request."""
         self.settings = settings
         self.telemetry = telemetry
+        self._storage = storage
         self.budget = ByteBudget(settings.inflight_bytes_max)
         self.dedupe: Dedupe[Admitted] = Dedupe(
             settings.dedupe_window_s, settings.dedupe_entries_max
@@ -106,11 +116,16 @@ class Intake:
     def reserve(self, size: int) -> Reservation:
         """Room for a body of `size` bytes (its declared length, or what came so far).
 
-        Raises MemoryFull, WalFull, WalFailed or ShuttingDown before anything is read.
+        Raises MemoryFull, WalFull, DiskNearlyFull, WalFailed or ShuttingDown before anything is
+        read. The disk is asked every time (one system call), so recovery needs no restart.
         """
         if self._stopping or self._wal is None:
             raise ShuttingDown
         self._wal.check_room(size)
+        if not free_bytes_ok(self._storage, needed_bytes=size):
+            raise DiskNearlyFull(
+                f"Less than {self._storage.disk_reserve_mb} MB would stay free on the data disk."
+            )
         return self.budget.reserve(size)
 
     def submit(self, incoming: Incoming, reservation: Reservation, ticket: Ticket) -> None:

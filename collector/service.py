@@ -67,7 +67,7 @@ class Collector:
             raise CollectorStartError(str(err)) from err
         self.settings = settings
         self.telemetry = Telemetry()
-        self.intake = Intake(settings, self.telemetry)
+        self.intake = Intake(settings, self.telemetry, storage)
         self._warm = False
         self._stopping = False
         with contextlib.ExitStack() as undo:

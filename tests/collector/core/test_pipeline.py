@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from prometheus_client import generate_latest
 
 from collector import fault_points
 from collector.errors import CollectorStartError
@@ -16,6 +18,7 @@ from collector.otlp import OtlpFormat
 from collector.payload import Decoded, Payload
 from collector.service import Collector, bind
 from collector.settings import CollectorSettings
+from storage import disk
 from storage.lake import LakeTable
 from storage.settings import StorageSettings
 from tests.collector.core.accounting import read_books
@@ -122,6 +125,29 @@ def test_a_full_disk_is_refused_and_recovers_by_itself(tmp_path: Path) -> None:
         for number in range(3):
             assert post(collector.http_port, traces(number + 1, 1))[0] == 200
     assert counts(tmp_path)["spans"] == (3, 3)
+
+
+def test_a_disk_at_its_reserve_refuses_retryably_and_takes_again_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roomy = shutil.disk_usage(tmp_path)
+    reserve = StorageSettings().disk_reserve_mb * 1024 * 1024
+    body = traces(1, 1)
+
+    def leave_free(free_bytes: int) -> None:
+        monkeypatch.setattr(
+            disk.shutil, "disk_usage", lambda _place: roomy._replace(free=free_bytes)
+        )
+
+    with open_collector(tmp_path) as collector:
+        leave_free(reserve + len(body) - 1)
+        status, headers, _ = post(collector.http_port, body)
+        assert status == 503
+        assert int(headers["retry-after"]) > 0
+        assert 'reason="disk_low"' in generate_latest(collector.telemetry.registry).decode()
+        leave_free(reserve + len(body))
+        assert post(collector.http_port, body)[0] == 200
+    assert len(query(tmp_path, "SELECT * FROM spans")) == 1
 
 
 def test_resends_before_and_after_a_restart_are_stored_once(tmp_path: Path) -> None:
