@@ -38,7 +38,7 @@ from dashboards.figures.heatmap import latency_heatmap
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX
-from dashboards.pages.home import axis_of, column_on, error_tone, rate_on
+from dashboards.measured import axis_of, column_on, error_tone, rate_on
 from dashboards.theme import PARTS, QUANTILES, STATUS_CLASS, status_class, tokens
 from dashboards.view import View
 

@@ -5,34 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import dash_ag_grid as dag
 import polars as pl
 from dash import Dash, Input, Output, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import page_head, panel
+from dashboards.components import grid, number_column, page_head, panel
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import TABLE_ROWS_MAX
-from dashboards.pages.home import axis_of, error_tone, rate_on
+from dashboards.measured import axis_of, error_tone, rate_on
 from dashboards.view import View, api_path
 
 Component = Any
-
-
-def number_column(field: str, title: str, **more: object) -> dict[str, object]:
-    """A right-aligned column whose cells carry the exact number (assets/gatelens.js: Number)."""
-    return {
-        "field": field,
-        "headerName": title,
-        "cellRenderer": "Number",
-        "type": "rightAligned",
-        "sortingOrder": ["desc", "asc", None],
-        "width": 108,
-        **more,
-    }
 
 
 COLUMNS: list[dict[str, object]] = [
@@ -63,38 +49,6 @@ COLUMNS: list[dict[str, object]] = [
     {"field": "owner", "headerName": "Owner", "width": 150},
     number_column("last_seen", "Last seen", width=120),
 ]
-
-
-def grid(
-    id: str,
-    columns: list[dict[str, object]],
-    *,
-    fixed: int = 0,
-    row_height: int = 38,
-) -> Component:
-    """AG Grid in our look. Rows are told apart by `id`, so that a refresh keeps the scroll.
-
-    `fixed`: height in pixels with rows made as they scroll into view; 0 = as high as its rows.
-    """
-    return html.Div(
-        dag.AgGrid(
-            id=id,
-            columnDefs=columns,
-            rowData=[],
-            getRowId="params.data.id",
-            defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True},
-            dashGridOptions={
-                "rowHeight": row_height,
-                "headerHeight": 34,
-                "suppressCellFocus": False,
-                "animateRows": False,
-                "domLayout": "normal" if fixed else "autoHeight",
-                "tooltipShowDelay": 300,
-            },
-            style={"width": "100%", **({"height": f"{fixed}px"} if fixed else {})},
-        ),
-        className="gl-ag",
-    )
 
 
 def layout(_data: Data) -> Component:

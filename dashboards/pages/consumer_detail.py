@@ -36,8 +36,8 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
+from dashboards.measured import axis_of, column_on, error_tone, over_all, rate_on
 from dashboards.pages.api_detail import chosen, codes_table
-from dashboards.pages.home import axis_of, column_on, error_tone, over_all, rate_on
 from dashboards.pages.products import money
 from dashboards.quota_panels import at_risk, quota_cards, quota_tone
 from dashboards.view import View, api_path

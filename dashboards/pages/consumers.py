@@ -15,6 +15,8 @@ from dashboards import ids
 from dashboards.components import (
     Component,
     Stat,
+    grid,
+    number_column,
     page_head,
     panel,
     skeleton_stats,
@@ -26,8 +28,7 @@ from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX, TABLE_ROWS_MAX
-from dashboards.pages.apis import grid, number_column
-from dashboards.pages.home import axis_of, error_tone, rate_on
+from dashboards.measured import axis_of, error_tone, rate_on
 from dashboards.view import View
 from storage.catalog import Plan
 

@@ -38,6 +38,7 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
+from dashboards.measured import axis_of, column_on, error_tone, over_all, rate_on
 from dashboards.quota_panels import at_risk, forecast_text, quota_bar
 from dashboards.slo_panels import budget_bar, budget_tone
 from dashboards.theme import tokens
@@ -268,30 +269,6 @@ class State:
     firing: int
 
 
-def over_all(usage: pl.DataFrame) -> pl.DataFrame:
-    """Requests, errors and error rate of all groups together, per interval."""
-    return (
-        usage.group_by("time")
-        .agg(pl.col("requests", "errors").sum())
-        .with_columns(
-            pl.when(pl.col("requests") > 0)
-            .then(pl.col("errors") / pl.col("requests"))
-            .alias("error_rate")
-        )
-    )
-
-
-def axis_of(view: View, data_until: datetime | None) -> TimeAxis:
-    """The chart axis of a view. Data that ends just before now ends the measured span; data that
-    ended long ago does not: then nothing came, which the chart shows as zero."""
-    until = None
-    if data_until is not None and (view.end - data_until).total_seconds() < max(
-        60, view.interval_s
-    ):
-        until = data_until
-    return TimeAxis(view.start, view.end, view.interval_s, view.mode, until)
-
-
 def state_stats(what: State, view: View, *, now: datetime) -> list[Stat]:
     now_, then = what.overview, what.overview.previous
     axis = axis_of(view, what.completeness.data_until)
@@ -376,23 +353,6 @@ def completeness_stat(c: Completeness, query: str, now: datetime) -> Stat:
     )
 
 
-def column_on(axis: TimeAxis, frame: pl.DataFrame, column: str) -> list[float | None]:
-    """One measured column on the axis's grid; what was not measured is a gap."""
-    if "time" not in frame.columns:
-        return []
-    cells = dict(frame.select("time", column).iter_rows())
-    return [cells.get(t) if axis.measured(t) else None for t in axis.times()]
-
-
-def rate_on(axis: TimeAxis, frame: pl.DataFrame) -> list[float | None]:
-    """Requests per second on the axis's grid; no row = none came. Unfinished intervals count by the
-    seconds they cover, so that the end of a line does not dip."""
-    cells = dict(frame.select("time", "requests").iter_rows())
-    return [
-        (cells.get(t) or 0) / axis.covered_s(t) if axis.measured(t) else None for t in axis.times()
-    ]
-
-
 def chart_figures(
     usage: pl.DataFrame, latency: pl.DataFrame, axis: TimeAxis, data: Data
 ) -> tuple[Any, Any, Any]:
@@ -456,10 +416,3 @@ def movers_table(
         Head("p99", True),
     )
     return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
-
-
-def error_tone(rate: float | None) -> str:
-    """How an error rate is coloured: from 1 % a warning, from 5 % bad."""
-    if rate is None or rate < 0.01:
-        return ""
-    return "bad" if rate >= 0.05 else "warn"

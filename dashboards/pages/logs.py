@@ -17,6 +17,7 @@ from dashboards.components import (
     Head,
     attrs,
     dot,
+    grid,
     number,
     page_head,
     panel,
@@ -32,7 +33,6 @@ from dashboards.figures.base import TimeAxis
 from dashboards.figures.severity import COLOURS, level, severity_bars
 from dashboards.guard import guarded
 from dashboards.limits import LOG_ROWS_MAX
-from dashboards.pages.apis import grid
 from dashboards.view import View
 
 _WHERE = """

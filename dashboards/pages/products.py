@@ -34,7 +34,7 @@ from dashboards.components import (
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
-from dashboards.pages.home import axis_of
+from dashboards.measured import axis_of
 from dashboards.quota_panels import at_risk, quota_table
 from dashboards.theme import SERIES
 from dashboards.view import View

@@ -10,13 +10,12 @@ from dash import Dash, Input, Output, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import Component, page_head, panel, time_chart
+from dashboards.components import Component, grid, number_column, page_head, panel, time_chart
 from dashboards.data import Data
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import REQUEST_ROWS_MAX
-from dashboards.pages.apis import grid, number_column
-from dashboards.pages.home import axis_of
+from dashboards.measured import axis_of
 from dashboards.theme import STATUS_CLASS, status_class
 from dashboards.view import View
 

@@ -27,7 +27,7 @@ from dashboards.components import (
 from dashboards.data import Data
 from dashboards.figures.service_map import service_map
 from dashboards.guard import guarded
-from dashboards.pages.home import error_tone
+from dashboards.measured import error_tone
 from dashboards.view import View
 
 ROWS_SHOWN = 30

@@ -11,11 +11,10 @@ from dash import Dash, Input, Output, State, dcc, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import Component, crumbs, page_head, page_link, panel
+from dashboards.components import Component, crumbs, grid, page_head, page_link, panel
 from dashboards.data import Data
 from dashboards.guard import guarded
 from dashboards.limits import WATERFALL_SPANS_MAX
-from dashboards.pages.apis import grid
 from dashboards.view import View
 from dashboards.waterfall import Span, place
 

@@ -11,13 +11,20 @@ from dash import ClientsideFunction, Dash, Input, Output, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import Component, graph, page_head, panel, skeleton_rows
+from dashboards.components import (
+    Component,
+    graph,
+    grid,
+    number_column,
+    page_head,
+    panel,
+    skeleton_rows,
+)
 from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
 from dashboards.figures.heatmap import latency_heatmap
 from dashboards.guard import guarded
-from dashboards.pages.apis import grid, number_column
 from dashboards.theme import tokens
 from dashboards.trace_heat import DIFFERENT, HEAT, different_table, draw_box, parse_box
 from dashboards.view import View

@@ -1,0 +1,58 @@
+"""Building blocks every page is made of. Pure: values in, Dash components out; no query, no clock.
+
+One file per noun: base (numbers, badges), stats (the state row), panels (charts), tables, grids,
+links, states (skeletons, empty, failed), spark. Pages import from here. Looks live in
+assets/gatelens.css, by class name.
+"""
+
+from dashboards.components.base import (
+    Component,
+    Tone,
+    attrs,
+    badge,
+    dot,
+    number,
+    severity_tone,
+    when,
+)
+from dashboards.components.grids import grid, number_column
+from dashboards.components.links import api_link, crumbs, page_head, page_link
+from dashboards.components.panels import GRAPH_CONFIG, chart_menu, graph, panel, time_chart
+from dashboards.components.spark import spark_svg, sparkline
+from dashboards.components.states import empty_installation, failure, skeleton_rows, skeleton_stats
+from dashboards.components.stats import Stat, stat_card, stat_row
+from dashboards.components.tables import Head, share_bar, table
+
+__all__ = [
+    "Component",
+    "GRAPH_CONFIG",
+    "Head",
+    "Stat",
+    "Tone",
+    "api_link",
+    "attrs",
+    "badge",
+    "chart_menu",
+    "crumbs",
+    "dot",
+    "empty_installation",
+    "failure",
+    "graph",
+    "grid",
+    "number",
+    "number_column",
+    "page_head",
+    "page_link",
+    "panel",
+    "severity_tone",
+    "share_bar",
+    "skeleton_rows",
+    "skeleton_stats",
+    "spark_svg",
+    "sparkline",
+    "stat_card",
+    "stat_row",
+    "table",
+    "time_chart",
+    "when",
+]

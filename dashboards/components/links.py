@@ -1,0 +1,45 @@
+"""Ways from one screen to another, and the head every page begins with."""
+
+from __future__ import annotations
+
+from dash import dcc, html
+
+from dashboards import format as fmt
+from dashboards.components.base import Component, attrs, dot
+
+
+def page_link(text: Component, href: str, className: str = "") -> Component:
+    """A link inside the app for long lists: the browser follows it without loading a page.
+
+    Hundreds of `dcc.Link` block the browser for many seconds (each watches the loading state of
+    everything); this is a plain link that assets/gatelens.js takes over.
+    """
+    return html.A(text, href=href, className=className, **attrs({"data-gl-go": "1"}))
+
+
+def api_link(name: str | None, href: str, colour: str) -> Component:
+    return html.Span(
+        [dot(colour), page_link(fmt.plain(name), href, "gl-name")],
+        className="gl-api",
+    )
+
+
+def page_head(title: Component, sub: Component = None, actions: Component = None) -> Component:
+    return html.Div(
+        [
+            html.Div(
+                [html.H1(title), html.Div(sub, className="gl-sub") if sub is not None else None]
+            ),
+            html.Div(actions, className="gl-head-actions") if actions is not None else None,
+        ],
+        className="gl-page-head",
+    )
+
+
+def crumbs(*parts: tuple[str, str]) -> Component:
+    """Way back up: (text, href) pairs, the last one is where one is."""
+    out: list[Component] = []
+    for text, href in parts[:-1]:
+        out += [dcc.Link(text, href=href), html.Span("/", className="gl-crumb-sep")]
+    out.append(html.Span(parts[-1][0]))
+    return html.Nav(out, className="gl-crumbs", **attrs({"aria-label": "Breadcrumb"}))

@@ -1,0 +1,58 @@
+"""From frames of the analytics to values on a chart's time axis: gaps stay gaps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from dashboards.figures.base import TimeAxis
+from dashboards.view import View
+
+
+def over_all(usage: pl.DataFrame) -> pl.DataFrame:
+    """Requests, errors and error rate of all groups together, per interval."""
+    return (
+        usage.group_by("time")
+        .agg(pl.col("requests", "errors").sum())
+        .with_columns(
+            pl.when(pl.col("requests") > 0)
+            .then(pl.col("errors") / pl.col("requests"))
+            .alias("error_rate")
+        )
+    )
+
+
+def axis_of(view: View, data_until: datetime | None) -> TimeAxis:
+    """The chart axis of a view. Data that ends just before now ends the measured span; data that
+    ended long ago does not: then nothing came, which the chart shows as zero."""
+    until = None
+    if data_until is not None and (view.end - data_until).total_seconds() < max(
+        60, view.interval_s
+    ):
+        until = data_until
+    return TimeAxis(view.start, view.end, view.interval_s, view.mode, until)
+
+
+def column_on(axis: TimeAxis, frame: pl.DataFrame, column: str) -> list[float | None]:
+    """One measured column on the axis's grid; what was not measured is a gap."""
+    if "time" not in frame.columns:
+        return []
+    cells = dict(frame.select("time", column).iter_rows())
+    return [cells.get(t) if axis.measured(t) else None for t in axis.times()]
+
+
+def rate_on(axis: TimeAxis, frame: pl.DataFrame) -> list[float | None]:
+    """Requests per second on the axis's grid; no row = none came. Unfinished intervals count by the
+    seconds they cover, so that the end of a line does not dip."""
+    cells = dict(frame.select("time", "requests").iter_rows())
+    return [
+        (cells.get(t) or 0) / axis.covered_s(t) if axis.measured(t) else None for t in axis.times()
+    ]
+
+
+def error_tone(rate: float | None) -> str:
+    """How an error rate is coloured: from 1 % a warning, from 5 % bad."""
+    if rate is None or rate < 0.01:
+        return ""
+    return "bad" if rate >= 0.05 else "warn"
