@@ -9,10 +9,11 @@ from dataclasses import asdict
 from typing import Annotated, Literal
 
 import polars as pl
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from analytics import api_consumers, api_plans, api_reports, api_traces
+from analytics.api_deps import Ask, Narrowed, Range
 from analytics.api_models import (
     BreakdownAnswer,
     BreakdownRow,
@@ -29,7 +30,7 @@ from analytics.api_models import (
     UsageAnswer,
     UsageRow,
 )
-from analytics.api_params import Compare, compared_range, filters_of, interval_of, range_of
+from analytics.api_params import Compare, compared_range, interval_of
 from analytics.buckets import quantile_name
 from analytics.errors import QueryRefused
 from analytics.export import to_csv, to_parquet
@@ -39,8 +40,6 @@ from analytics.timerange import TimeRange
 from storage.catalog import Catalog
 
 Format = Literal["json", "csv", "parquet"]
-Range = Annotated[TimeRange, Depends(range_of)]
-Narrowed = Annotated[Filters, Depends(filters_of)]
 By = Annotated[list[str] | None, Query(max_length=5, description="Dimensions to group by.")]
 Interval = Annotated[str | None, Query(max_length=20, description="'auto' or seconds.")]
 Limit = Annotated[int, Query(ge=1, le=10_000, description="Largest groups to return.")]
@@ -65,14 +64,6 @@ def install(
 
 def _refused(_request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status_code=400)
-
-
-def _analytics(request: Request) -> Analytics:
-    found: Analytics = request.app.state.analytics_for(request)
-    return found
-
-
-Ask = Annotated[Analytics, Depends(_analytics)]
 
 
 @router.get("/overview")

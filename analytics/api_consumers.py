@@ -6,26 +6,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from analytics.api_params import filters_of, range_of
+from analytics.api_deps import Ask, Known, Narrowed, Range
 from analytics.api_traces import decode_cursor, encode_cursor
 from analytics.clients import unique_clients
 from analytics.consumers import active_consumers, cohorts
-from analytics.filters import Dimension, Filters
+from analytics.filters import Dimension
 from analytics.gateway_quota import gateway_quotas, side_by_side
 from analytics.headroom import Peak, rate_headroom
 from analytics.plan_fit import entitlement_use, plan_fits
-from analytics.query import Analytics
 from analytics.quota import quota_usage
-from analytics.timerange import TimeRange
-from storage.catalog import Catalog
 
 router = APIRouter(prefix="/api/v1/analytics", tags=["consumers and plans"])
-
-Range = Annotated[TimeRange, Depends(range_of)]
-Narrowed = Annotated[Filters, Depends(filters_of)]
 
 
 class SeenRow(BaseModel):
@@ -108,20 +102,6 @@ class GatewayQuotaRow(BaseModel):
     gateway_used: int | None
     gateway_remaining: int | None
     difference: int | None = Field(description="Gateway's count minus ours.")
-
-
-def _analytics(request: Request) -> Analytics:
-    found: Analytics = request.app.state.analytics_for(request)
-    return found
-
-
-def _catalog(request: Request) -> Catalog:
-    found: Catalog = request.app.state.catalog
-    return found
-
-
-Ask = Annotated[Analytics, Depends(_analytics)]
-Known = Annotated[Catalog, Depends(_catalog)]
 
 
 @router.get("/seen")

@@ -5,22 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from analytics.api_params import filters_of, range_of
+from analytics.api_deps import Ask, Known, Narrowed, Range, Zone
 from analytics.billing import Invoice, invoice_frame, invoices
 from analytics.consumers import consumer_changes
-from analytics.errors import QueryRefused
 from analytics.export import to_csv
-from analytics.filters import Filters
-from analytics.query import Analytics
 from analytics.quota import quota_usage
 from analytics.slo import slo_statuses
-from analytics.timerange import TimeRange, parse_time
-from storage.catalog import Catalog
+from analytics.timerange import parse_time
 
 router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"])
 
@@ -92,28 +87,6 @@ class InvoiceBody(BaseModel):
     adjustment_amount: Decimal | None = None
 
 
-def _analytics(request: Request) -> Analytics:
-    found: Analytics = request.app.state.analytics_for(request)
-    return found
-
-
-def _catalog(request: Request) -> Catalog:
-    found: Catalog = request.app.state.catalog
-    return found
-
-
-def _zone(zone: Annotated[str, Query(max_length=64)] = "UTC") -> ZoneInfo:
-    try:
-        return ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as err:
-        raise QueryRefused(f"no time zone is called {zone[:40]!r}; use e.g. Europe/Berlin") from err
-
-
-Ask = Annotated[Analytics, Depends(_analytics)]
-Known = Annotated[Catalog, Depends(_catalog)]
-Zone = Annotated[ZoneInfo, Depends(_zone)]
-
-
 @router.get("/quota")
 def quota(
     ask: Ask,
@@ -174,8 +147,8 @@ def slos(ask: Ask, catalog: Known) -> list[SloRow]:
 @router.get("/consumers")
 def consumers(
     ask: Ask,
-    time_range: Annotated[TimeRange, Depends(range_of)],
-    filters: Annotated[Filters, Depends(filters_of)],
+    time_range: Range,
+    filters: Narrowed,
 ) -> ConsumersBody:
     """Who is active, new, returning, retained and lost, against the equal range before."""
     found = consumer_changes(ask, time_range, filters)

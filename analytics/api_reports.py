@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from analytics.api_plans import Ask, Known, Zone
+from analytics.api_deps import Ask, Known, Zone
 from analytics.reports import Audience, render_report
 from analytics.windows import WindowKind
 

@@ -10,20 +10,18 @@ from datetime import datetime
 from typing import Annotated
 
 import polars as pl
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from analytics.api_params import range_of
+from analytics.api_deps import Ask, Range
 from analytics.errors import QueryRefused
 from analytics.metrics import Metrics
-from analytics.query import Analytics
-from analytics.timerange import TimeRange, fitting_interval
+from analytics.timerange import fitting_interval
 from analytics.traces import Traces
 from storage.log import time_to_us, us_to_time
 
 router = APIRouter(prefix="/api/v1/analytics", tags=["traces and metrics"])
 
-Range = Annotated[TimeRange, Depends(range_of)]
 Name = Annotated[str | None, Query(max_length=500)]
 
 
@@ -119,17 +117,12 @@ class UptimeRow(BaseModel):
     last_seen: datetime
 
 
-def _session_of(request: Request) -> Analytics:
-    found: Analytics = request.app.state.analytics_for(request)
-    return found
+def _traces(ask: Ask) -> Traces:
+    return Traces(ask.session)
 
 
-def _traces(request: Request) -> Traces:
-    return Traces(_session_of(request).session)
-
-
-def _metrics(request: Request) -> Metrics:
-    return Metrics(_session_of(request).session)
+def _metrics(ask: Ask) -> Metrics:
+    return Metrics(ask.session)
 
 
 AskTraces = Annotated[Traces, Depends(_traces)]

@@ -15,7 +15,7 @@ from analytics.filters import Filters
 from analytics.policy import Params
 from analytics.sql_build import where_filters
 from analytics.timerange import TimeRange
-from storage.log import FileEntry, us_to_time
+from storage.log import FileEntry, time_to_us, us_to_time
 from storage.session import ReadSession
 
 LATE_AFTER_S = 300.0
@@ -47,24 +47,33 @@ def measure_arrivals(
     fresh = [entry for entry in files if entry.level == 0]
     if not fresh:
         return Arrivals(0, None, None)
+    narrowed = bool(filters.active()) or session.scope is not None
+    first, last = time_to_us(time_range.start), time_to_us(time_range.end)
     late_rows, oldest = 0, 0.0
     for entry in fresh:
-        written_us = entry.modified_ms * 1000
-        oldest = max(oldest, (written_us - entry.time_min) / 1e6)
-        if written_us - entry.time_min > late_after_s * 1e6:
-            late_rows += _late_rows(session, time_range, filters, entry, late_after_s)
-    return Arrivals(sum(entry.rows for entry in fresh), late_rows, max(0.0, oldest))
+        limit_us = entry.modified_ms * 1000 - int(late_after_s * 1e6)
+        oldest = max(oldest, entry.modified_ms / 1000 - entry.time_min / 1e6)
+        if entry.time_min >= limit_us:
+            continue
+        inside = first <= entry.time_min and entry.time_max < min(last, limit_us)
+        if inside and not narrowed:
+            late_rows += entry.rows
+        else:
+            late_rows += _rows_before(session, time_range, filters, [entry], limit_us)
+    known = sum(entry.rows for entry in fresh)
+    if narrowed:
+        known = _rows_before(session, time_range, filters, fresh, last)
+    return Arrivals(known, late_rows, max(0.0, oldest))
 
 
-def _late_rows(
+def _rows_before(
     session: ReadSession,
     time_range: TimeRange,
     filters: Filters,
-    entry: FileEntry,
-    late_after_s: float,
+    files: Sequence[FileEntry],
+    limit_us: int,
 ) -> int:
     params = Params()
-    limit_us = entry.modified_ms * 1000 - int(late_after_s * 1e6)
     conditions = [
         f"time >= {params.add(time_range.start)}",
         f"time < {params.add(min(time_range.end, us_to_time(limit_us)))}",
@@ -73,6 +82,6 @@ def _late_rows(
     table = session.query(
         f"SELECT count(*) AS n FROM requests WHERE {' AND '.join(conditions)}",  # noqa: S608 - bound
         params.values,
-        files={"requests": [entry]},
+        files={"requests": files},
     )
     return int(table["n"][0].as_py())

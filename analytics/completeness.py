@@ -53,7 +53,7 @@ def _count_stored(
     """Rows of `requests` and the newest time. Files wholly inside are counted from statistics."""
     first, last = time_to_us(time_range.start), time_to_us(time_range.end)
     files = session.files("requests", time_range.start, time_range.end)
-    narrowed = bool(filters.active())
+    narrowed = bool(filters.active()) or session.scope is not None
     inside = [f for f in files if f.time_min >= first and f.time_max < last and f.rows >= 0]
     whole = [] if narrowed else inside
     known = {f.path for f in whole}

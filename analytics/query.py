@@ -46,6 +46,7 @@ from analytics.series import (
 )
 from analytics.sql_build import piece_sql, where_filters, where_policy
 from analytics.timerange import TimeRange, fitting_interval, parse_range, parse_time
+from storage.row_scope import RowScope
 from storage.session import ReadSession
 
 __all__ = [
@@ -96,6 +97,11 @@ class Analytics:
         self._session = session
         self._clock = clock
         self._policy = policy
+
+    def narrowed(self, scope: RowScope | None) -> Analytics:
+        """The same questions for somebody who may see only some rows of the tenant. Counts of
+        nothing visible are 0 where the tenant was measured, as for any other filter."""
+        return Analytics(self._session.narrowed(scope), clock=self._clock, policy=self._policy)
 
     @property
     def session(self) -> ReadSession:
@@ -285,7 +291,7 @@ class Analytics:
     def has_data(self, time_range: TimeRange) -> bool:
         """Whether the tenant has any request in the range."""
         every = Filters(tenant=self.tenant, endpoints="all")
-        return self._usage_sums(time_range, every, (), None, _ANY).height > 0
+        return self.narrowed(None)._usage_sums(time_range, every, (), None, _ANY).height > 0
 
     def completeness(self, time_range: TimeRange, filters: Filters = ALL) -> Completeness:
         """How far the data of the range is stored and counted. Of the tenant's filters only the
@@ -407,8 +413,10 @@ class Analytics:
     ) -> pl.DataFrame:
         every = Filters(tenant=filters.tenant, endpoints="all")
         measured = None
-        if filters.active() or (self._policy.excluded and filters.endpoints != "all"):
-            measured = self._usage_sums(time_range, every, (), interval_s, _ANY)["time"]
+        excluding = bool(self._policy.excluded) and filters.endpoints != "all"
+        if filters.active() or excluding or self._session.scope is not None:
+            whole = self.narrowed(None)
+            measured = whole._usage_sums(time_range, every, (), interval_s, _ANY)["time"]
         times = interval_starts(time_range, interval_s)
         return fill_series(frame, by, times, measured, counts)
 
@@ -424,6 +432,8 @@ class Analytics:
         """Whether latency rollups lack a dimension the question names, or the policy."""
         named = {*by, *(name for name, _ in filters.active())}
         if filters.endpoints != "all" and self._policy.by_client:
+            return True
+        if self._session.scope is not None and self._session.scope.consumers:
             return True
         return not named <= set(LATENCY_DIMENSIONS)
 

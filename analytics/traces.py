@@ -144,8 +144,11 @@ class Traces:
     ) -> tuple[Sequence[FileEntry], Sequence[FileEntry]]:
         """Files of a job's table, and the span files it has not counted; together every span once.
 
-        When the job is too far behind, all is told from spans.
+        When the job is too far behind, or only some rows may be seen (what a job has added up of
+        several services cannot be taken apart), all is told from spans.
         """
+        if self._session.scope is not None:
+            return (), self._session.files("spans", start, end)
         target = self._session.lake.existing(job)
         snapshot = None if target is None else target.snapshot()
         pending = self._pending(None if snapshot is None else snapshot.transaction(job))
@@ -185,7 +188,7 @@ class Traces:
         table = self._session.lake.existing("service_edges")
         pending = self._pending(None if table is None else table.app_version("service_edges"))
         start, end = ceil_time(time_range.start, 3600), floor_time(time_range.end, 3600)
-        if pending is None or start >= end:
+        if pending is None or start >= end or self._session.scope is not None:
             return [], [time_range]
         stale = set(touched_hours(self._within(pending, start - LEAD - HOUR, end + SKEW)))
         whole, ragged = [], []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import datetime
 
 import duckdb
@@ -17,6 +18,7 @@ import pyarrow as pa
 from storage.lake import Lake
 from storage.log import FileEntry, time_to_us
 from storage.macros import create_macros
+from storage.row_scope import RowScope
 from storage.schemas import TABLES
 from storage.views import quoted, view_sql
 
@@ -41,6 +43,8 @@ class ReadSession:
     ) -> None:
         self.lake = lake
         self.tenant = tenant
+        self.scope: RowScope | None = None
+        """Which rows may be seen; None = all of the tenant's."""
         self._con = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
         self._con.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors do not inherit a session's own
         self._con.execute("SET GLOBAL parquet_metadata_cache = true")
@@ -72,6 +76,12 @@ class ReadSession:
         finally:
             cursor.close()
 
+    def narrowed(self, scope: RowScope | None) -> ReadSession:
+        """The same session for somebody who may see only some rows. Closing the first closes it."""
+        session = copy(self)
+        session.scope = scope
+        return session
+
     def close(self) -> None:
         self._con.close()
 
@@ -94,6 +104,8 @@ class ReadSession:
             chosen = files[name] if name in files else self.files(name, start, end)
             self.lake.fetch(name, chosen)
             body = view_sql(cursor, name, self.lake.root / name, [f.path for f in chosen])
+            if self.scope is not None and chosen:
+                body = f"FROM ({body}) WHERE {self.scope.condition(name)}"
             cursor.execute(f"CREATE TEMP VIEW {quoted(name)} AS {body}")
 
     def files(
