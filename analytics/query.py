@@ -241,31 +241,35 @@ class Analytics:
         filters: Filters = ALL,
         *,
         by: Sequence[str] = (),
+        interval_s: int | None = None,
     ) -> pl.DataFrame:
-        """One measure of MEASURES per group: *by, value, requests. Ungrouped: always one row.
+        """One measure of MEASURES per group: [time,] *by, value, requests.
 
         NULL value = not measured: no request for a rate or a time, nothing of the tenant at all for
-        a count. Raises UnknownMeasure.
+        a count. Ungrouped over the whole range: always one row. With an interval: a row only where
+        there was a request, values per second of the whole interval; the asker knows from the
+        measure (`zero_when_idle`) what a missing row means. Raises UnknownMeasure.
         """
         if name not in MEASURES:
             raise UnknownMeasure(name, tuple(MEASURES))
         measure, by = MEASURES[name], tuple(by)
+        keys = (*(("time",) if interval_s is not None else ()), *by)
         if measure.kind == "latency":
             assert measure.quantile is not None
-            counts = self._latency_counts(time_range, filters, by, None, measure.part)
-            frame = quantiles_by(counts, by, (measure.quantile,))
+            counts = self._latency_counts(time_range, filters, by, interval_s, measure.part)
+            frame = quantiles_by(counts, keys, (measure.quantile,))
             value = pl.col(quantile_name(measure.quantile))
         else:
-            frame = self._usage_sums(time_range, filters, by, None, usage_columns(name))
-            value = usage_value(name, time_range.seconds)
-        frame = frame.select(*by, value.cast(pl.Float64).alias("value"), "requests")
-        if not by and not frame.height:
+            frame = self._usage_sums(time_range, filters, by, interval_s, usage_columns(name))
+            value = usage_value(name, interval_s or time_range.seconds)
+        frame = frame.select(*keys, value.cast(pl.Float64).alias("value"), "requests")
+        if not keys and not frame.height:
             idle = measure.zero_when_idle and self.has_data(time_range)
             frame = pl.DataFrame(
                 {"value": [0.0 if idle else None], "requests": [0]},
                 schema={"value": pl.Float64, "requests": pl.Int64},
             )
-        return in_order(frame, by, series=False)
+        return in_order(frame, by, series=interval_s is not None)
 
     def seen(
         self,

@@ -183,6 +183,63 @@ alert_rules = Table(  # every version of every rule made on screen; the newest o
     Column("created_at", Float, nullable=False),
 )
 
+dashboards = Table(  # made by people; what each one is stands in its versions
+    "dashboards",
+    metadata,
+    Column("tenant", String(200), primary_key=True),
+    Column("id", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),  # the newest one
+    Column("title", String(200), nullable=False),  # of the newest version, for lists
+    Column("folder", String(200), nullable=False, default=""),
+    Column("description", Text, nullable=False, default=""),
+    Column("created_by", String(200), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_by", String(200), nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("deleted_at", Float),  # NULL = it is there
+)
+
+dashboard_versions = Table(  # every save; nothing is ever changed or lost
+    "dashboard_versions",
+    metadata,
+    Column("tenant", String(200), primary_key=True),
+    Column("dashboard", String(40), primary_key=True),
+    Column("version", Integer, primary_key=True),  # from 1
+    Column("definition", Text, nullable=False),  # JSON
+    Column("author", String(200), nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+)
+
+dashboard_marks = Table(  # what one person likes and looked at
+    "dashboard_marks",
+    metadata,
+    Column("tenant", String(200), primary_key=True),
+    Column("dashboard", String(40), primary_key=True),
+    Column("person", String(200), primary_key=True),
+    Column("favourite_at", Float),  # NULL = no favourite
+    Column("viewed_at", Float),  # NULL = never
+)
+
+dashboard_links = Table(  # read-only links for people without an account
+    "dashboard_links",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),  # SHA-256; the token itself is kept nowhere
+    Column("id", String(40), nullable=False, unique=True),  # to list and revoke it by
+    Column("tenant", String(200), nullable=False),
+    Column("dashboard", String(40), nullable=False),
+    Column("version", Integer),  # NULL = the newest one
+    Column("scope", Text, nullable=False),  # JSON: range, filters, what its maker may see
+    Column("note", Text, nullable=False, default=""),
+    Column("created_by", String(200), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("revoked_at", Float),
+    Column("viewed_at", Float),
+    Column("views", BigInteger, nullable=False, default=0),
+    Index("dashboard_links_by_dashboard", "tenant", "dashboard"),
+)
+
 import_positions = Table(
     "import_positions",
     metadata,

@@ -101,6 +101,22 @@ def test_every_measure_equals_the_oracle(rows: list[Row], analytics: Analytics) 
             assert found["value"] == near(expected, exactness), (name, label)
 
 
+def test_measures_over_time_equal_the_oracle(rows: list[Row], analytics: Analytics) -> None:
+    time_range, interval_s = RANGES["cut minutes"], 420
+    chosen = oracle.select(rows, time_range.start, time_range.end)
+    for row in chosen:
+        row["_interval"] = oracle.interval_of(row["time"], interval_s)
+    groups = oracle.group(chosen, ("_interval", "api"))
+    for name in ("requests", "requests_per_s", "client_error_rate", "rate_limited", "p99_ms"):
+        exactness = 0.01 if MEASURES[name].kind == "latency" else 1e-9
+        found = analytics.measure(name, time_range, by=("api",), interval_s=interval_s)
+        values = {(r["time"], r["api"]): r["value"] for r in found.iter_rows(named=True)}
+        assert values.keys() <= groups.keys()
+        for key, group in groups.items():
+            expected = oracle.measure(name, group, interval_s)
+            assert values.get(key) == near(expected, exactness), (name, key)
+
+
 @pytest.mark.parametrize("filter_name", FILTERS)
 def test_measures_equal_the_oracle_under_filters(
     filter_name: str, rows: list[Row], analytics: Analytics
