@@ -17,6 +17,7 @@ ChannelType = Literal[
     "discord",
     "telegram",
     "email",
+    "apprise",
 ]
 
 

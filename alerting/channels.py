@@ -3,7 +3,7 @@
 channels:
   - name: on-call
     type: webhook            # webhook, alertmanager, slack, pagerduty, opsgenie, teams,
-                             # discord, telegram, email
+                             # discord, telegram, email, apprise
     url: https://hooks.example/alerts        # or env:NAME / file:/path where it is a secret
     secret: env:HOOK_SECRET                  # HMAC key; webhook only
     allow_networks: [127.0.0.0/8]            # private places this channel may call
@@ -68,6 +68,7 @@ from alerting.errors import AddressRefused
 from alerting.maintenance import MaintenanceWindow
 from alerting.matchers import Matcher, parse_matcher
 from alerting.net_guard import Network, parse_networks, split_url
+from alerting.notify_apprise import apprise_installed
 from alerting.on_call import Override, Rotation
 from alerting.routes import GROUP_BY_ALL, Escalation, Inhibition, Route
 from alerting.secret_refs import is_reference
@@ -85,12 +86,16 @@ _NEEDS: Mapping[ChannelType, tuple[str, ...]] = MappingProxyType(
         "opsgenie": ("token",),
         "telegram": ("token", "to"),
         "email": ("smtp_host", "sender", "to"),
+        "apprise": ("url",),
     }
 )
 """What each type cannot do without."""
 
-_SECRET_URL = ("slack", "teams", "discord")
+_SECRET_URL = ("slack", "teams", "discord", "apprise")
 """Whoever knows the address may post: it must be a reference."""
+
+
+_APPRISE_HINT = "Run: pip install 'gatelens[apprise]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,8 @@ def _channel(section: Section) -> ChannelConfig:
     for needed in _NEEDS.get(kind, ()):
         if not getattr(channel, needed) and needed not in section:
             section.wrong("type", f"A {kind} channel needs {needed!r}.")
+    if kind == "apprise" and not apprise_installed():
+        section.wrong("type", "The apprise library is not installed.", _APPRISE_HINT)
     section.finish()
     return channel
 

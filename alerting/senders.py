@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from alerting.channel import ChannelConfig
 from alerting.notice import Notice, NoticeAlert, make_notice
+from alerting.notify_apprise import send_apprise
 from alerting.notify_chat import send_discord, send_slack, send_teams, send_telegram
 from alerting.notify_email import send_email
 from alerting.notify_pager import send_alertmanager, send_opsgenie, send_pagerduty
@@ -26,6 +27,7 @@ SENDERS: Mapping[str, Sender] = MappingProxyType(
         "pagerduty": send_pagerduty,
         "opsgenie": send_opsgenie,
         "email": send_email,
+        "apprise": send_apprise,
     }
 )
 
