@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from alerting.point import Labels, Point
 from alerting.rule import (
@@ -29,6 +29,7 @@ from alerting.rule import (
 )
 from alerting.source import Source, SqlQuestion
 from analytics.query import MEASURES
+from analytics.quota import QuotaUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,27 +193,25 @@ def say_burn(check: BurnRate, used: Point | None, burn: float | None) -> str:
 
 
 def _quota(rule: Rule, check: Quota, source: Source, at: float) -> list[Reading]:
-    start, end = period_of(check.period, at)
-    limits = source.quotas(check.period)
-    if at <= start or not limits:
-        return []
-    readings = []
-    for point in source.measure("requests", start, at, rule.filters, rule.group_by):
-        limit = limits.get(dict(point.labels).get("consumer", ""))
-        if limit is None or point.value is None:
-            continue
-        share = point.value / limit
-        readings.append(
-            Reading(
-                point.labels,
-                check.condition.breached_by(share),
-                share,
-                check.condition.threshold,
-                point.requests,
-                _say_quota(point.value, limit, start, end, at),
-            )
-        )
-    return readings
+    return [_judge_quota(check, q, at) for q in source.quotas(check.period, at, rule.filters)]
+
+
+def _judge_quota(check: Quota, usage: QuotaUsage, at: float) -> Reading:
+    labels = (("consumer", usage.consumer),)
+    said = _say_quota(usage)
+    if check.condition is not None:
+        share = usage.percent / 100
+        breached = check.condition.breached_by(share)
+        return Reading(labels, breached, share, check.condition.threshold, usage.used, said)
+    ahead = usage.forecast
+    if usage.used >= usage.limit:
+        return Reading(labels, True, 0.0, None, usage.used, said)
+    if ahead is None or ahead.latest is None or ahead.exhausted_at is None:
+        return Reading(labels, False, None, None, usage.used, said)
+    to_spare = (usage.window.end - ahead.latest).total_seconds()
+    breached = to_spare >= (check.runs_out_before_end_s or 0.0)
+    left_s = max(0.0, ahead.exhausted_at.timestamp() - at)
+    return Reading(labels, breached, left_s, None, usage.used, said)
 
 
 def _sql(rule: Rule, check: Sql | Match, source: Source, at: float) -> list[Reading]:
@@ -233,29 +232,18 @@ def _against(point: Point, condition: Condition) -> Reading:
     return Reading(point.labels, breached, point.value, condition.threshold, point.requests)
 
 
-def _say_quota(used: float, limit: int, start: float, end: float, at: float) -> str:
-    said = f"{used:,.0f} of {limit:,} requests."
-    if used <= 0 or used >= limit:
-        return said
-    empty_at = at + (limit - used) / (used / (at - start))
-    if empty_at >= end:
-        return f"{said} It lasts until the end of the period at this pace."
-    when = datetime.fromtimestamp(empty_at, UTC)
-    return f"{said} At this pace it is used up on {when:%Y-%m-%d %H:%M} UTC."
-
-
-def period_of(period: str, at: float) -> tuple[float, float]:
-    """The calendar period (UTC; weeks start on Monday) that `at` lies in: [start, end)."""
-    day = datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if period == "day":
-        start, end = day, day + timedelta(days=1)
-    elif period == "week":
-        start = day - timedelta(days=day.weekday())
-        end = start + timedelta(days=7)
-    else:
-        start = day.replace(day=1)
-        end = (start + timedelta(days=32)).replace(day=1)
-    return start.timestamp(), end.timestamp()
+def _say_quota(usage: QuotaUsage) -> str:
+    said = f"{usage.used:,} of {usage.limit:,} requests."
+    if usage.used >= usage.limit:
+        return f"{said} It is used up."
+    ahead = usage.forecast
+    if ahead is None or ahead.exhausted_at is None:
+        return f"{said} It is expected to last until {usage.window.end:%Y-%m-%d %H:%M} UTC."
+    said = f"{said} It is expected to run out on {ahead.exhausted_at:%Y-%m-%d %H:%M} UTC"
+    if ahead.earliest is None:
+        return f"{said}."
+    latest = f"{ahead.latest:%m-%d %H:%M}" if ahead.latest else "later than the period"
+    return f"{said} (80 %: {ahead.earliest:%m-%d %H:%M} to {latest})."
 
 
 def _gone(rule: Rule, labels: Labels) -> Reading:

@@ -1,4 +1,4 @@
-"""The long tail of services through the apprise library (an extra: `pip install gatelens[apprise]`).
+"""The long tail of services through the apprise library (`pip install gatelens[apprise]`).
 
 An apprise address can name nearly anything: a desktop bus, a syslog, any host at all. So only the
 services below are taken: each talks TLS to a host that the library fixes, never to one that the

@@ -112,10 +112,14 @@ class BurnRate:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Share of the plan's quota a consumer has used in the running calendar period."""
+    """A consumer against its plan's quota in the running period, counted as on screen."""
 
     period: Literal["month", "week", "day"]
-    condition: Condition
+    condition: Condition | None
+    """On the share used; None = `runs_out_before_end_s` is judged instead."""
+    runs_out_before_end_s: float | None = None
+    """Breached when the forecast runs out at least this long before the period's end: not its
+    middle but the late end of its 80 % interval, so that a noisy start of a month pages nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +247,8 @@ class Rule:
                 return MEASURES[measure].unit
             case Absence():
                 return "requests"
+            case Quota(condition=None):
+                return "s"
             case BurnRate():
                 return "x"
             case Sql():

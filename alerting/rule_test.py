@@ -45,6 +45,7 @@ from alerting.source import Period, SqlQuestion
 from alerting.store import ActiveAlert, AlertStore
 from alerting.yaml_section import Problems, Section, read_text, read_yaml
 from analytics.query import MEASURES, Filters
+from analytics.quota import QuotaUsage
 from storage.state import metadata, outbox
 
 VIRTUAL_START = 1_800_000_000.0
@@ -172,8 +173,8 @@ class _WrittenSource:
     def pipeline(self, signal: Signal, start: float, end: float) -> Sequence[Point]:
         return []
 
-    def quotas(self, period: Period) -> Mapping[str, int]:
-        return {}
+    def quotas(self, period: Period, at: float, filters: Filters) -> Sequence[QuotaUsage]:
+        raise AlertingError("Quotas cannot be tested on series.", _TRY_BACKTEST)
 
     def _point(self, series: Series, start: float, end: float, by: tuple[str, ...]) -> Point | None:
         labels: Labels = tuple((name, series.labels.get(name, "(none)")) for name in by)

@@ -27,7 +27,9 @@ What other kinds take:
     burn_rate   objective (99.9%), period (30d), measure (error_rate) or slower_than (300ms: bad
                 are the requests that take longer), windows as a list of
                 {long, short, factor}; none gives the usual pair: 1h/5m x14.4 and 6h/30m x6
-    quota       period (month, week, day), condition on the share used
+    quota       period (month, week, day), condition on the share used; or runs_out_before_end
+                (2d: the forecast runs out at least two days before the period ends; 0: at all).
+                One series per consumer; counted as the screens count, in the plan's own windows
     sql         query: one SELECT over any table, with $start and $end, that gives the columns of
                 group_by and `value`; window; condition. A series without a row counts as fine
     log_match   match: {contains, pattern, service, environment, severity, attributes}; condition
@@ -205,10 +207,20 @@ def _check(section: Section) -> tuple[Check, tuple[str, ...]]:
             return _sql(section), section.texts("group_by")
         case "quota":
             period = section.text("period", "month", choices=("month", "week", "day"))
-            quota = Quota(cast(Period, period), _condition(section, relative=True))
-            return quota, section.texts("group_by", ("consumer",), choices=DIMENSIONS)
+            return _quota(section, cast(Period, period)), ("consumer",)
         case kind:
             return _measured(section, kind), section.texts("group_by", choices=DIMENSIONS)
+
+
+def _quota(section: Section, period: Period) -> Quota:
+    if section.texts("group_by", ("consumer",)) != ("consumer",):
+        section.wrong("group_by", "A quota is judged per consumer.", "Leave 'group_by' out.")
+    if "runs_out_before_end" not in section:
+        return Quota(period, _condition(section, relative=True))
+    if "condition" in section:
+        hint = "Remove one of them."
+        section.wrong("condition", "A rule has 'condition' or 'runs_out_before_end'.", hint)
+    return Quota(period, None, section.duration_s("runs_out_before_end"))
 
 
 def _measured(section: Section, kind: str) -> Check:

@@ -26,6 +26,7 @@ from alerting.pipeline import REJECTS_SQL, Signal, ask_jobs, free_disk
 from alerting.point import Labels, Point
 from analytics.buckets import bucket_of
 from analytics.query import UNKNOWN, Analytics, Filters, TimeRange
+from analytics.quota import QuotaUsage, quota_usage
 from storage.catalog import Catalog
 from storage.session import ReadSession
 from storage.settings import StorageSettings
@@ -82,8 +83,8 @@ class Source(Protocol):
         """What Gatelens knows about its own work. () = nothing known."""
         ...
 
-    def quotas(self, period: Period) -> Mapping[str, int]:
-        """Requests a consumer may make in the period, by consumer; only those with a quota."""
+    def quotas(self, period: Period, at: float, filters: Filters) -> Sequence[QuotaUsage]:
+        """Every consumer with a quota for such a period, in the one that `at` lies in."""
         ...
 
 
@@ -200,14 +201,11 @@ class AnalyticsSource:
             case _:
                 return [] if self._state is None else ask_jobs(self._state, signal, start, end)
 
-    def quotas(self, period: Period) -> Mapping[str, int]:
-        found = {}
-        for consumer in self._catalog.consumers:
-            plan = self._catalog.plan(consumer.plan)
-            limit = getattr(plan, f"quota_per_{period}") if plan else None
-            if limit:
-                found[consumer.name] = int(limit)
-        return found
+    def quotas(self, period: Period, at: float, filters: Filters) -> Sequence[QuotaUsage]:
+        now = datetime.fromtimestamp(at, UTC)
+        usages = quota_usage(self._analytics, self._catalog, now=now, filters=filters)
+        wanted = filters.consumer
+        return [u for u in usages if u.kind == period and (not wanted or u.consumer in wanted)]
 
 
 class CachedSource:
@@ -221,6 +219,7 @@ class CachedSource:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._answers: dict[object, Sequence[Point]] = {}
+        self._quotas: dict[object, Sequence[QuotaUsage]] = {}
         self._shapes: dict[object, int] = {}
         self._divided: dict[object, dict[Labels, list[Point]] | None] = {}
 
@@ -274,8 +273,11 @@ class CachedSource:
     def pipeline(self, signal: Signal, start: float, end: float) -> Sequence[Point]:
         return self._source.pipeline(signal, start, end)
 
-    def quotas(self, period: Period) -> Mapping[str, int]:
-        return self._source.quotas(period)
+    def quotas(self, period: Period, at: float, filters: Filters) -> Sequence[QuotaUsage]:
+        question = (period, at, filters)
+        if question not in self._quotas:
+            self._quotas[question] = self._source.quotas(period, at, filters)
+        return self._quotas[question]
 
 
 def _single_values(filters: Filters) -> Labels:

@@ -1,4 +1,4 @@
-"""Services through apprise: only those whose host the library fixes, and never a word of the keys."""
+"""Services through apprise: those alone whose host the library fixes; never a word of the keys."""
 
 from __future__ import annotations
 

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alerting.checks import look, period_of
+from alerting.checks import look
 from alerting.point import Point
 from alerting.rules import parse_rules
+from analytics.query import TimeRange
+from analytics.quota import QuotaForecast, QuotaUsage
 from tests.alerting.world import START, FakeSource
 
 ORDERS = (("api", "orders"),)
@@ -82,32 +84,45 @@ def test_used_up_budget_is_said_so():
     assert one(rule(BURN), at_windows(used)).evidence == "The month's budget is gone."
 
 
-def test_quota_share_and_forecast():
-    (check,) = parse_rules("rules:\n  - {name: q, kind: quota, condition: '> 90%'}")
-    source = FakeSource(limits={"acme": 1000, "idle": 10})
-    source.set("requests", 950.0, 950, consumer="acme")
-    source.set("requests", 5.0, 5, consumer="unknown")
-    reading = one(check, source)
-    assert (reading.labels, reading.breached, reading.value) == (
-        (("consumer", "acme"),),
-        True,
-        0.95,
+NOVEMBER = TimeRange(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+
+
+def usage(used, *, limit=1000, out=None, earliest=None, latest=None):
+    """A month's usage whose forecast runs out on those days of November (None = not in it)."""
+    at, first, last = (
+        day and datetime(2026, 11, day, tzinfo=UTC) for day in (out, earliest, latest)
     )
-    assert reading.evidence.startswith("950 of 1,000 requests. At this pace it is used up on 20")
+    ahead = QuotaForecast(at, first, last, used_at_end=2000.0, error=0.1)
+    return QuotaUsage("acme", None, "p", None, "month", NOVEMBER, limit, used, 0, ahead)
+
+
+def test_quota_share_is_judged_and_says_what_is_to_come():
+    (check,) = parse_rules("rules:\n  - {name: q, kind: quota, condition: '> 90%'}")
+    source = FakeSource(usages=[usage(950, out=20, earliest=19, latest=22)])
+    reading = one(check, source)
+    assert reading.labels == (("consumer", "acme"),)
+    assert (reading.breached, reading.value, reading.requests) == (True, 0.95, 950)
+    assert reading.evidence == (
+        "950 of 1,000 requests. It is expected to run out on 2026-11-20 00:00 UTC "
+        "(80 %: 11-19 00:00 to 11-22 00:00)."
+    )
 
 
 @pytest.mark.parametrize(
-    ("period", "start", "end"),
+    ("found", "breached"),
     [
-        ("day", "2024-02-29", "2024-03-01"),
-        ("week", "2024-02-26", "2024-03-04"),
-        ("month", "2024-02-01", "2024-03-01"),
+        (usage(500, out=20, earliest=18, latest=26), True),
+        (usage(500, out=20, earliest=18, latest=28), False),  # its late end is too near the end
+        (usage(500, out=20, earliest=18), False),  # it may well last
+        (usage(500, earliest=28), False),
+        (usage(500), False),
+        (usage(1000), True),  # gone already
+        (usage(0, limit=0), True),
     ],
 )
-def test_periods_are_calendar_periods(period, start, end):
-    at = datetime(2024, 2, 29, 13, 5, tzinfo=UTC).timestamp()
-    found = [datetime.fromtimestamp(t, UTC).date().isoformat() for t in period_of(period, at)]
-    assert found == [start, end]
+def test_quota_that_runs_out_early_is_judged_by_the_late_end_of_its_forecast(found, breached):
+    (check,) = parse_rules("rules:\n  - {name: q, kind: quota, runs_out_before_end: 4d}")
+    assert one(check, FakeSource(usages=[found])).breached is breached
 
 
 def test_known_series_without_data_is_zero_for_counts_and_unmeasured_for_ratios():

@@ -57,6 +57,8 @@ def test_a_rule_reads_with_its_units():
         (*extra("annotations: {summary: '{apis}'}"), "nothing is called {apis}"),
         (*extra("runbook_url: javascript:x"), "must start with https://"),
         (*extra("measure: p99_ms"), "has 'measure' twice"),
+        ("measure: p95_ms", "kind: quota\n    runs_out_before_end: 2d", "'condition' or 'runs_out"),
+        ("measure: p95_ms", "kind: quota\n    group_by: [api]", "A quota is judged per consumer."),
         ("rules:", "rulez:", "r.yaml:1: The file lacks 'rules'."),
         ("rules:", "x: &a [1]\ny: *a\nrules:", "r.yaml:2: Aliases are not taken."),
         ("rules:\n", "rules: [\n", "r.yaml:"),

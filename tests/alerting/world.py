@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,6 +26,7 @@ from alerting.rules import parse_rules
 from alerting.settings import AlertingSettings
 from alerting.source import SqlQuestion
 from analytics.query import Filters
+from analytics.quota import QuotaUsage
 from storage.settings import StorageSettings
 from storage.state import open_state
 
@@ -41,7 +42,7 @@ class FakeSource:
     values: dict[tuple[str, Labels], tuple[float | None, int]] = field(default_factory=dict)
     answer: Callable[[str, float, float, Filters, tuple[str, ...]], Sequence[Point]] | None = None
     broken: set[str] = field(default_factory=set)
-    limits: dict[str, int] = field(default_factory=dict)
+    usages: list[QuotaUsage] = field(default_factory=list)
     asked: int = 0
 
     def set(self, measure: str, value: float | None, requests: int = 1_000, **labels: str) -> None:
@@ -78,8 +79,8 @@ class FakeSource:
     def pipeline(self, signal: str, start: float, end: float) -> Sequence[Point]:
         return self.measure(signal, start, end, Filters(), SIGNALS[signal][0])
 
-    def quotas(self, period: str) -> Mapping[str, int]:
-        return self.limits
+    def quotas(self, period: str, at: float, filters: Filters) -> Sequence[QuotaUsage]:
+        return [usage for usage in self.usages if usage.kind == period]
 
 
 @dataclass
