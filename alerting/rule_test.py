@@ -46,7 +46,8 @@ from alerting.store import ActiveAlert, AlertStore
 from alerting.yaml_section import Problems, Section, read_text, read_yaml
 from analytics.query import MEASURES, Filters
 from analytics.quota import QuotaUsage
-from storage.state import metadata, outbox
+from storage.state import outbox
+from storage.state_metadata import metadata
 
 VIRTUAL_START = 1_800_000_000.0
 """Epoch second of time 0 in a test; a round number in the future of nobody's data."""

@@ -48,12 +48,16 @@ router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"])
 
 
 def install(
-    app: FastAPI, analytics_for: Callable[[Request], Analytics], catalog: Catalog | None = None
+    app: FastAPI,
+    analytics_for: Callable[[Request], Analytics],
+    catalog: Catalog | Callable[[Request], Catalog] | None = None,
 ) -> None:
-    """Add the routes. `analytics_for` gives the Analytics a request is entitled to (its tenant);
-    without a catalog there are no plans and objectives to tell about."""
+    """Add the routes. `analytics_for` gives the Analytics a request is entitled to (its tenant and
+    rows), `catalog` what it may know of the catalog; without one there are no plans and objectives
+    to tell about."""
     app.state.analytics_for = analytics_for
-    app.state.catalog = catalog or Catalog()
+    known = catalog or Catalog()
+    app.state.catalog_for = known if callable(known) else lambda _request: known
     app.include_router(router)
     app.include_router(api_plans.router)
     app.include_router(api_consumers.router)

@@ -25,7 +25,7 @@ Ask = Annotated[Analytics, Depends(analytics_of)]
 
 
 def catalog_of(request: Request, ask: Ask) -> Catalog:
-    return narrow_catalog(request.app.state.catalog, ask.session.scope)
+    return narrow_catalog(request.app.state.catalog_for(request), ask.session.scope)
 
 
 def zone_of(zone: Annotated[str, Query(max_length=64)] = "UTC") -> ZoneInfo:

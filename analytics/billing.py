@@ -71,7 +71,7 @@ def invoices(
     *,
     now: datetime,
     zone: tzinfo = UTC,
-    tenant: str = "default",
+    tenant: str = "",
 ) -> list[Invoice]:
     """Invoices of the calendar month that holds `month`, by consumer; only plans with a price.
 

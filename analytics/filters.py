@@ -31,11 +31,11 @@ UNKNOWN = "(none)"
 class Filters:
     """Which requests count. An empty tuple = all; several values = any of them.
 
-    Values are compared as text, exactly (case, accents); `UNKNOWN` matches NULL. The `tenant` must
-    be the one the read session is opened for.
+    Values are compared as text, exactly (case, accents); `UNKNOWN` matches NULL. The read session
+    decides the tenant; a `tenant` given here must be that one ('' = whichever it is).
     """
 
-    tenant: str = "default"
+    tenant: str = ""
     environment: tuple[str, ...] = ()
     gateway: tuple[str, ...] = ()
     api: tuple[str, ...] = ()

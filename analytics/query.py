@@ -69,7 +69,7 @@ __all__ = [
 Part = Literal["total", "upstream", "gateway"]
 
 ALL = Filters()
-"""Every request of the default tenant."""
+"""Every request of the session's tenant."""
 
 _P = (0.5, 0.95, 0.99)
 _ANY = ("requests",)
@@ -442,7 +442,7 @@ class Analytics:
         return not named <= set(LATENCY_DIMENSIONS)
 
     def _check_tenant(self, filters: Filters) -> None:
-        if self._session.tenant is not None and filters.tenant != self._session.tenant:
+        if self._session.tenant is not None and filters.tenant not in ("", self._session.tenant):
             raise QueryRefused("the filters name another tenant than the session is opened for")
 
     @staticmethod

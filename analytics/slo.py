@@ -72,7 +72,7 @@ class SloStatus:
 
 
 def slo_statuses(
-    analytics: Analytics, catalog: Catalog, *, now: datetime, tenant: str = "default"
+    analytics: Analytics, catalog: Catalog, *, now: datetime, tenant: str = ""
 ) -> list[SloStatus]:
     """Every SLO of the catalog over its own rolling window, most burnt first."""
     coverage: dict[int, float] = {}
@@ -84,13 +84,13 @@ def slo_statuses(
     return sorted(found, key=lambda s: (s.budget_left is None, s.budget_left or 0.0, s.slo.name))
 
 
-def slo_filters(slo: Slo, tenant: str = "default") -> Filters:
+def slo_filters(slo: Slo, tenant: str = "") -> Filters:
     """The requests an SLO speaks about."""
     return Filters(tenant=tenant, api=(slo.api,), route=tuple(slo.routes))
 
 
 def count_slo(
-    analytics: Analytics, slo: Slo, time_range: TimeRange, *, tenant: str = "default"
+    analytics: Analytics, slo: Slo, time_range: TimeRange, *, tenant: str = ""
 ) -> SloCount:
     """availability: good = not failed on the server side. latency: good = at most the threshold,
     of requests whose time is known; a bucket the threshold cuts counts as good (at most 2 % over).
@@ -112,7 +112,7 @@ def slo_series(
     time_range: TimeRange,
     *,
     interval_s: int = 60,
-    tenant: str = "default",
+    tenant: str = "",
 ) -> pl.DataFrame:
     """Good and total per interval: time, good, total; only intervals with requests."""
     filters = slo_filters(slo, tenant)

@@ -14,9 +14,10 @@ from dash.backends import _fastapi as dash_fastapi
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from dashboards import ids, shell, theme
+from dashboards import identity, ids, shell, theme
 from dashboards.components import page_head
 from dashboards.data import Data
+from dashboards.doorkeeper import Doorkeeper, permission_of
 from dashboards.guard import guarded
 from dashboards.pages import (
     alerts,
@@ -58,6 +59,8 @@ DETAILS: dict[str, ModuleType] = {
     "traces": trace_detail,
 }
 """The same for `/<first>/<name>`: pages about one thing, `layout(data, name)`."""
+
+NOT_FOR_YOU = "This screen needs another role than yours; an admin can give it to you."
 
 _fastapi: Any = dash_fastapi
 
@@ -127,8 +130,8 @@ def create_app(data: Data) -> Dash:
     )
     app.layout = shell.layout(data.settings)
     shell.register(app, data)
-    for page in {*PAGES.values(), *DETAILS.values()}:
-        page.register(app, data)
+    for key, page in [*PAGES.items(), *DETAILS.items()]:
+        page.register(Doorkeeper(app, permission_of(key)), data)
 
     @app.callback(Output(ids.PAGE, "children"), Input(ids.URL, "pathname"))
     @guarded(show_in=0)
@@ -187,6 +190,8 @@ def page_for(path: str, data: Data) -> Any:
                 html.P("This address belongs to no screen; start from Home."),
             ]
         )
+    if not identity.allowed(permission_of(first)):
+        return html.Div([page_head("Not for your role"), html.P(NOT_FOR_YOU)])
     if rest:
         return DETAILS[first].layout(data, rest)
     return PAGES[first].layout(data)

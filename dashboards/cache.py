@@ -8,6 +8,7 @@ least recently used first out.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -57,7 +58,11 @@ class SingleFlightCache:
         flying = self._flying.get(key)
         if flying is None:
             self.runs += 1
-            flying = asyncio.get_running_loop().run_in_executor(executor or self._executor, work)
+            # The work asks on behalf of whoever is asking here (identity.py).
+            asking = contextvars.copy_context()
+            flying = asyncio.get_running_loop().run_in_executor(
+                executor or self._executor, lambda: asking.run(work)
+            )
             self._flying[key] = flying
             flying.add_done_callback(lambda f: self._land(key, f, ttl_s))
         else:
@@ -93,3 +98,29 @@ class SingleFlightCache:
     def forget(self, key: Hashable) -> None:
         """Ask anew next time: something was changed here."""
         self._done.pop(key, None)
+
+
+class CacheFor:
+    """The cache as one kind of reader sees it: nobody gets an answer made for other rows."""
+
+    def __init__(self, cache: SingleFlightCache, reader: Hashable) -> None:
+        self._cache = cache
+        self._reader = reader
+
+    async def get(
+        self,
+        key: Hashable,
+        work: Callable[[], T],
+        *,
+        ttl_s: float | None = None,
+        executor: Executor | None = None,
+    ) -> T:
+        return await self._cache.get((self._reader, key), work, ttl_s=ttl_s, executor=executor)
+
+    async def soon(
+        self, key: Hashable, work: Callable[[], T], *, ttl_s: float, executor: Executor
+    ) -> T | None:
+        return await self._cache.soon((self._reader, key), work, ttl_s=ttl_s, executor=executor)
+
+    def forget(self, key: Hashable) -> None:
+        self._cache.forget((self._reader, key))

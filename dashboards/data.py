@@ -1,12 +1,16 @@
 """What screens read: analytics, alerts, the lake. The one door from callbacks to blocking work.
 
 Callbacks are coroutines on the server's event loop; every query runs on a small thread pool and
-through the single-flight cache.
+through the single-flight cache. Everything answers for whoever is asking (identity.py): a question
+of somebody who may see some rows cannot see others, and shares no answer with those who can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import asyncio
+import secrets
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,20 +20,27 @@ import polars as pl
 import pyarrow as pa
 from sqlalchemy import Engine, text
 
+from alerting.silences import Silence
 from alerting.store import ActiveAlert, AlertCounts, AlertStore, HistoryEntry
 from analytics.billing import Invoice, invoices
-from analytics.query import Analytics, Completeness, Overview, Part, Policy, TimeRange
+from analytics.query import Analytics, Completeness, Overview, Part, TimeRange
 from analytics.quota import QuotaUsage, quota_usage
 from analytics.slo import SloStatus, slo_statuses
 from analytics.traces import Traces
-from dashboards.cache import SingleFlightCache
+from dashboards import identity
+from dashboards.cache import CacheFor, SingleFlightCache
+from dashboards.errors import Forbidden
+from dashboards.reader import Reader, Readers, counted_alerts, seen_alerts, seen_changes
 from dashboards.settings import DashboardSettings
 from dashboards.theme import ColourBook
 from dashboards.view import LONG_RANGE_S, View, parse_view
+from storage.audit import Outcome
 from storage.catalog import Catalog, load_catalog
+from storage.errors import SqlError, SqlRefused
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
+from storage.sql_worker import SqlLimits, SqlResult, run_sql
 from storage.state import open_state
 
 T = TypeVar("T")
@@ -46,7 +57,8 @@ PLANS_TTL_S = 120.0
 
 
 class Data:
-    """Everything a page may ask, of one tenant. Made once per process."""
+    """Everything a page may ask, of the tenant and rows of whoever is asking. Made once per
+    process; raises NotSignedIn where nobody is."""
 
     def __init__(
         self,
@@ -59,24 +71,60 @@ class Data:
         self.settings = settings
         self.storage = storage
         self.clock = clock
-        self.catalog: Catalog = load_catalog(catalog_path)
+        self.whole_catalog: Catalog = load_catalog(catalog_path)
+        """Of the installation; pages ask `catalog`, which is what the asker may know of it."""
         self.state: Engine = open_state(storage)
-        self.session = ReadSession(Lake(storage))
-        self.analytics = Analytics(self.session, clock=clock, policy=Policy.of(self.catalog))
-        self.traces = Traces(self.session)
-        self.alerts = AlertStore(self.state)
-        self.colours = ColourBook(api.name for api in self.catalog.apis)
+        self._lake_session = ReadSession(Lake(storage))
+        self._readers = Readers(self._lake_session, self.whole_catalog, clock)
+        self._all_alerts = AlertStore(self.state)
+        self.colours = ColourBook(api.name for api in self.whole_catalog.apis)
         self.consumer_colours = ColourBook()
-        self.service_colours = ColourBook(s for api in self.catalog.apis for s in api.services)
-        self.product_colours = ColourBook(p.name for p in self.catalog.products)
+        self.service_colours = ColourBook(
+            s for api in self.whole_catalog.apis for s in api.services
+        )
+        self.product_colours = ColourBook(p.name for p in self.whole_catalog.products)
         self.executor = ThreadPoolExecutor(settings.query_threads, thread_name_prefix="query")
         # On a thread of their own, the costly questions never hold up a chart.
         self.slow = ThreadPoolExecutor(1, thread_name_prefix="slow-query")
-        self.cache = SingleFlightCache(
+        self.answers = SingleFlightCache(
             self.executor,
             ttl_s=settings.cache_ttl_s,
             entries_max=settings.cache_entries_max,
         )
+
+    @property
+    def reader(self) -> Reader:
+        """What the asker asks with."""
+        return self._readers.of(identity.current())
+
+    @property
+    def session(self) -> ReadSession:
+        return self.reader.session
+
+    @property
+    def analytics(self) -> Analytics:
+        return self.reader.analytics
+
+    @property
+    def traces(self) -> Traces:
+        return self.reader.traces
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.reader.catalog
+
+    @property
+    def cache(self) -> CacheFor:
+        """Answers kept for those who see the same rows."""
+        return CacheFor(self.answers, self.reader.key)
+
+    @property
+    def alerts(self) -> AlertStore:
+        """The store itself, for those who see all of the home tenant. Raises Forbidden."""
+        who = identity.require("alerts")
+        if not (who.at_home and who.scope is None):
+            raise Forbidden("alerts")
+        return self._all_alerts
 
     def view(self, stored: object) -> View:
         """Read what the browser says the URL is. Hostile input gives the default view."""
@@ -201,15 +249,70 @@ class Data:
         return await self.ask("sql", view, run, query, *params.items())
 
     async def active_alerts(self) -> list[ActiveAlert]:
-        return await self.cache.get("alerts", self.alerts.active, ttl_s=1.0)
+        alerts = await self.cache.get("alerts", self._all_alerts.active, ttl_s=1.0)
+        return seen_alerts(identity.current(), alerts)
 
     async def alert_counts(self) -> AlertCounts:
-        return await self.cache.get("alert-counts", self.alerts.counts, ttl_s=1.0)
+        who = identity.current()
+        if who.at_home and who.scope is None:
+            return await self.cache.get("alert-counts", self._all_alerts.counts, ttl_s=1.0)
+        return counted_alerts(await self.active_alerts())
 
     async def alert_changes(self, limit: int) -> list[HistoryEntry]:
         """Newest first."""
-        changes = await self.cache.get("changes", lambda: self.alerts.history(200), ttl_s=1.0)
-        return changes[:limit]
+        who = identity.current()
+        looked_at = 200 if who.scope is None else 5_000
+        changes = await self.cache.get(
+            "changes", lambda: self._all_alerts.history(looked_at), ttl_s=1.0
+        )
+        return seen_changes(who, changes)[:limit]
+
+    async def silences(self) -> list[Silence]:
+        """Of the whole home tenant; nobody narrowed is told of them."""
+        who = identity.current()
+        if not (who.at_home and who.scope is None):
+            return []
+        return await self.cache.get("silences", self._all_alerts.silences, ttl_s=1.0)
+
+    async def run_sql(
+        self,
+        text: str,
+        *,
+        params: Mapping[str, object] | Sequence[object] = (),
+        limits: SqlLimits,
+        cancelled: threading.Event | None = None,
+    ) -> SqlResult:
+        """An analyst's statement over the asker's rows. It is in the audit log before it runs, and
+        how it ended before its answer is given. Raises SqlError, Forbidden."""
+        who = identity.require("sql")
+        return await asyncio.to_thread(self._run_sql, who, text, params, limits, cancelled)
+
+    def _run_sql(
+        self,
+        who: identity.Principal,
+        text: str,
+        params: Mapping[str, object] | Sequence[object],
+        limits: SqlLimits,
+        cancelled: threading.Event | None,
+    ) -> SqlResult:
+        run = secrets.token_hex(6)
+        identity.audit(self.state, "sql.run", run, sql=text)
+        try:
+            result = run_sql(
+                self.storage,
+                text,
+                tenant=who.tenant,
+                scope=who.scope,
+                params=params,
+                limits=limits,
+                cancelled=cancelled,
+            )
+        except SqlError as err:
+            outcome: Outcome = "refused" if isinstance(err, SqlRefused) else "failed"
+            identity.audit(self.state, "sql.answer", run, outcome, why=str(err))
+            raise
+        identity.audit(self.state, "sql.answer", run, rows=result.table.num_rows)
+        return result
 
     async def quotas(self) -> list[QuotaUsage]:
         """Every consumer against every limit of its plan, fullest first; up to PLANS_TTL_S old."""
@@ -280,7 +383,7 @@ class Data:
 
     def probe(self) -> None:
         """Raise unless the lake's folder and the state store can be read now."""
-        self.session.query("SELECT 1")
+        self._lake_session.query("SELECT 1")
         with self.state.connect() as connection:
             connection.execute(text("SELECT 1"))
 

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
-from dash import no_update
+from dash import html, no_update
 from dash.exceptions import PreventUpdate
 
 from analytics.errors import QueryRefused
 from dashboards.components import failure
+from dashboards.errors import Forbidden
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,11 @@ def guarded(
                 return await callback(*args, **kwargs)
             except PreventUpdate:
                 raise
+            except Forbidden as err:
+                shown: list[Any] = [no_update] * outputs
+                if show_in is not None:
+                    shown[show_in] = html.Div(str(err), className="gl-failure", role="alert")
+                return tuple(shown) if outputs > 1 else shown[0]
             except Exception as err:
                 request_id = secrets.token_hex(4)
                 event = "panel_refused" if isinstance(err, QueryRefused) else "panel_failed"

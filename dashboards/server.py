@@ -32,6 +32,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dashboards import identity
 from dashboards.api import create_api
 from dashboards.app import create_app, known_path
 from dashboards.cache import SingleFlightCache
@@ -82,13 +83,13 @@ class Dispatcher:
         self._hosts = frozenset(
             name for name in (*(n.strip() for n in names), data.settings.host) if name
         )
-        self._metrics = Metrics(data.cache)
+        self._metrics = Metrics(data.answers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._screens(scope, receive, send)
         elif scope["type"] == "http":
-            with self._metrics.watch(scope["path"]):
+            with self._metrics.watch(scope["path"]), identity.acting_as(identity.LOCAL):
                 await self._http(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
@@ -147,7 +148,7 @@ class Dispatcher:
                 started = True
                 if message["status"] == 500:
                     # Our own callbacks never raise (guard.py): what is left is a forged body.
-                    message = {**message, "status": 413 if receive.exceeded else 400}
+                    message = {**message, "status": _blame(receive)}
             await send(message)
 
         try:
@@ -158,8 +159,7 @@ class Dispatcher:
         except Exception as err:
             log.warning("update_refused", reason=type(err).__name__)
             if not started:
-                status = 413 if receive.exceeded else 400
-                await refuse(send, status, "This update does not fit any screen.")
+                await refuse(send, _blame(receive), "This update does not fit any screen.")
 
     async def _ready(self, send: Send) -> None:
         """Ready = the lake and the state store answer within a second."""
@@ -170,6 +170,13 @@ class Dispatcher:
             log.warning("not_ready", reason=str(err))
             return await refuse(send, 503, "The lake or the state store does not answer.")
         return await respond_json(send, 200, {"status": "ready"})
+
+
+def _blame(receive: Capped) -> int:
+    """Status of an update that came to nothing: too long, not for the asker's role, or forged."""
+    if receive.exceeded:
+        return 413
+    return 403 if identity.refused() else 400
 
 
 async def _plain(send: Send, body: bytes) -> None:

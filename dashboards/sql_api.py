@@ -30,7 +30,7 @@ from storage.errors import (
     SqlRefused,
     SqlTimeout,
 )
-from storage.sql_worker import SqlLimits, SqlResult, run_sql
+from storage.sql_worker import SqlLimits, SqlResult
 
 Format = Literal["json", "csv", "arrow"]
 
@@ -141,13 +141,8 @@ def create_router(data: Data) -> APIRouter:
         )
         async with left(request) as cancelled:
             try:
-                result = await asyncio.to_thread(
-                    run_sql,
-                    data.storage,
-                    question.sql,
-                    params=question.params,
-                    limits=limits,
-                    cancelled=cancelled,
+                result = await data.run_sql(
+                    question.sql, params=question.params, limits=limits, cancelled=cancelled
                 )
                 return render(result, chosen_format(format, accept))
             except SqlError as err:

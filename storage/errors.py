@@ -10,6 +10,7 @@ StorageError
 │   ├── VersionsGone          the log no longer reaches back to the asked version
 │   ├── StoreUnavailable      the object store did not do what was asked (an OSError, too); retry
 │   └── LakeDamaged           a log or data file cannot be read
+├── StateTooNew               the state store was written by a newer Gatelens
 ├── DiskLow                   refused before the disk is full; retry later
 ├── CatalogError              catalog.yaml is wrong
 ├── BackupError               a backup or restore could not be completed or verified
@@ -106,6 +107,16 @@ class LakeDamaged(LakeError):
         super().__init__(f"{path} cannot be read: {reason}.", hint="Run `gatelens doctor`.")
         self.path = path
         self.reason = reason
+
+
+class StateTooNew(StorageError):
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"The state store has version {found}; this Gatelens knows {known}.",
+            hint="Upgrade Gatelens, or point it at another data folder or GATELENS_STATE_URL.",
+        )
+        self.found = found
+        self.known = known
 
 
 class DiskLow(StorageError):

@@ -18,7 +18,7 @@ import pyarrow as pa
 from storage.lake import Lake
 from storage.log import FileEntry, time_to_us
 from storage.macros import create_macros
-from storage.row_scope import RowScope
+from storage.row_scope import RowScope, scoped_sql
 from storage.schemas import TABLES
 from storage.views import quoted, view_sql
 
@@ -76,10 +76,12 @@ class ReadSession:
         finally:
             cursor.close()
 
-    def narrowed(self, scope: RowScope | None) -> ReadSession:
-        """The same session for somebody who may see only some rows. Closing the first closes it."""
+    def narrowed(self, scope: RowScope | None, *, tenant: str | None = None) -> ReadSession:
+        """The same session for somebody who may see only some rows, or rows of another tenant
+        (None = the same). Closing the first closes it."""
         session = copy(self)
         session.scope = scope
+        session.tenant = tenant or self.tenant
         return session
 
     def close(self) -> None:
@@ -101,12 +103,16 @@ class ReadSession:
     ) -> None:
         # Temporary views belong to the cursor alone, so queries side by side see their own files.
         for name in sorted({w.lower() for w in _WORD.findall(sql)} & TABLES.keys()):
-            chosen = files[name] if name in files else self.files(name, start, end)
+            chosen = self._own(files[name]) if name in files else self.files(name, start, end)
             self.lake.fetch(name, chosen)
             body = view_sql(cursor, name, self.lake.root / name, [f.path for f in chosen])
-            if self.scope is not None and chosen:
-                body = f"FROM ({body}) WHERE {self.scope.condition(name)}"
+            if chosen:
+                body = scoped_sql(name, body, self.scope)
             cursor.execute(f"CREATE TEMP VIEW {quoted(name)} AS {body}")
+
+    def _own(self, files: Sequence[FileEntry]) -> Sequence[FileEntry]:
+        """Of files chosen elsewhere, the tenant's: a question cannot bring another's along."""
+        return [f for f in files if self.tenant in (None, f.tenant)]
 
     def files(
         self, table: str, start: datetime | None = None, end: datetime | None = None

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from storage.errors import SqlError, SqlFailed, SqlTimeout
 from storage.macros import create_macros
+from storage.row_scope import RowScope, scoped_sql
 from storage.schemas import TABLES
 from storage.sql_bounds import time_bounds
 from storage.sql_guard import Tree, check_tree, position_of
@@ -94,7 +95,7 @@ def execute(request: Request, ask: Callable[[Wanted], Files]) -> tuple[pa.Table,
         con.execute("SET TimeZone = 'UTC'")
         files = ask(_wanted(con, request, tree))
         root = files.root
-        _prepare(con, files)
+        _prepare(con, files, request.scope)
         return _run(con, request)
     except duckdb.Error as err:
         raise _explain(err, request.sql, root) from err
@@ -120,7 +121,7 @@ def _wanted(con: duckdb.DuckDBPyConnection, request: Request, tree: Tree) -> Wan
     return wanted
 
 
-def _prepare(con: duckdb.DuckDBPyConnection, files: Files) -> None:
+def _prepare(con: duckdb.DuckDBPyConnection, files: Files, scope: RowScope | None = None) -> None:
     """Views over the files, then no way back."""
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET errors_as_json = true")
@@ -133,7 +134,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, files: Files) -> None:
     con.execute("SET autoinstall_known_extensions = false")
     con.execute("SET python_enable_replacements = false")
     for name, chosen in files.tables.items():
-        body = view_sql(con, name, root / name, chosen)
+        body = scoped_sql(name, view_sql(con, name, root / name, chosen), scope)
         con.execute(f"CREATE VIEW {quoted(name)} AS {body}")
     con.execute("SET lock_configuration = true")
 

@@ -39,6 +39,7 @@ from storage.limits import (
     SQL_WAIT_SECONDS_MAX,
     SQL_WAITING_MAX,
 )
+from storage.row_scope import RowScope
 from storage.settings import StorageSettings
 from storage.sql_guard import check_text
 from storage.wire import Answer, AnswerReader, Files, Request, encode_files, encode_request
@@ -181,11 +182,12 @@ class SqlPool:
         sql: str,
         *,
         tenant: str = "default",
+        scope: RowScope | None = None,
         params: Mapping[str, object] | Sequence[object] = (),
         limits: SqlLimits | None = None,
         cancelled: threading.Event | None = None,
     ) -> SqlResult:
-        """Run an untrusted query for a tenant. Blocks; call it from a thread.
+        """Run an untrusted query over a tenant's rows in scope. Blocks; call it from a thread.
 
         Raises SqlRefused, SqlFailed, SqlTimeout, SqlBusy (queue full or waited too long) and
         SqlCancelled (soon after `cancelled` is set). The time limit counts from when it starts.
@@ -199,6 +201,7 @@ class SqlPool:
             rows_max=bounds.rows_max,
             bytes_max=bounds.bytes_max,
             memory_bytes=bounds.memory_bytes,
+            scope=scope,
         )
         self._enter()
         try:
@@ -315,6 +318,7 @@ def run_sql(
     sql: str,
     *,
     tenant: str = "default",
+    scope: RowScope | None = None,
     params: Mapping[str, object] | Sequence[object] = (),
     limits: SqlLimits | None = None,
     cancelled: threading.Event | None = None,
@@ -325,4 +329,6 @@ def run_sql(
             _shared[settings] = SqlPool(settings)
             atexit.register(_shared[settings].close)
         pool = _shared[settings]
-    return pool.run(sql, tenant=tenant, params=params, limits=limits, cancelled=cancelled)
+    return pool.run(
+        sql, tenant=tenant, scope=scope, params=params, limits=limits, cancelled=cancelled
+    )

@@ -1,7 +1,7 @@
 """Small state that changes in place: job runs, leases, alert states, the outbox of notifications.
 
-SQLite by default, PostgreSQL by URL. Tables are declared here, once; rooms read and write them
-through SQLAlchemy Core. Bulk data never goes here.
+SQLite by default, PostgreSQL by URL. Tables are declared here (people's in state_people.py), once;
+rooms read and write them through SQLAlchemy Core. Bulk data never goes here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -25,9 +24,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage import state_people
 from storage.settings import StorageSettings
+from storage.state_metadata import metadata
+from storage.state_versions import migrate
 
-metadata = MetaData()
+assert state_people.users.metadata is metadata  # imported so that its tables are made, too
 
 job_runs = Table(
     "job_runs",
@@ -261,6 +263,7 @@ def open_state(settings: StorageSettings) -> Engine:
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
     metadata.create_all(engine)
+    migrate(engine)
     return engine
 
 

@@ -20,6 +20,8 @@ from typing import Any, BinaryIO, cast
 import orjson
 import pyarrow as pa
 
+from storage.row_scope import RowScope
+
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 
@@ -34,6 +36,7 @@ class Request:
     rows_max: int
     bytes_max: int
     memory_bytes: int
+    scope: RowScope | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ def read_request(source: BinaryIO) -> Request | None:
     if body is None:
         return None
     body["params"] = _unpack(body["params"])
+    body["scope"] = _scope(cast("dict[str, list[str]] | None", body["scope"]))
     return Request(**cast("dict[str, Any]", body))
 
 
@@ -82,6 +86,12 @@ def read_files(source: BinaryIO) -> Files | None:
     """None at the end of the stream."""
     body = _read(source)
     return None if body is None else Files(**cast("dict[str, Any]", body))
+
+
+def _scope(body: Mapping[str, Sequence[str]] | None) -> RowScope | None:
+    if body is None:
+        return None
+    return RowScope(**{name: tuple(values) for name, values in body.items()})
 
 
 def _framed(body: Mapping[str, object]) -> bytes:

@@ -142,7 +142,7 @@ def register(app: Dash, data: Data) -> None:
             data.active_alerts(),
             data.alert_counts(),
             data.alert_changes(HISTORY_SHOWN),
-            data.cache.get("silences", data.alerts.silences, ttl_s=1.0),
+            data.silences(),
         )
         now = data.clock()
         return (

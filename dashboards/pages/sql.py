@@ -6,7 +6,6 @@ process, with a deadline (storage/sql_worker.py).
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -23,7 +22,7 @@ from dashboards.guard import guarded
 from dashboards.theme import Mode
 from storage.errors import SqlError
 from storage.schemas import TABLES
-from storage.sql_worker import SqlLimits, run_sql
+from storage.sql_worker import SqlLimits
 
 CELL_CHARS_MAX = 2_000
 """Longest text of one cell; the HTTP API gives everything."""
@@ -173,7 +172,7 @@ def register(app: Dash, data: Data) -> None:
             return no_update, "SQL is switched off in this installation.", no_update
         limits = SqlLimits(rows_max=settings.sql_rows_max, seconds_max=settings.sql_timeout_s)
         try:
-            result = await asyncio.to_thread(run_sql, data.storage, text, limits=limits)
+            result = await data.run_sql(text, limits=limits)
         except SqlError as err:
             return no_update, html.Span(str(err), className="bad-text"), no_update
         cut = ", cut there" if result.truncated else ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 import uvicorn
 
+from dashboards import identity
 from dashboards.data import Data
 from dashboards.server import create_server, uvicorn_config
 from dashboards.settings import DashboardSettings
@@ -24,6 +25,13 @@ class Running:
     url: str
     data: Data
     calls: list[Call]
+
+
+@pytest.fixture(autouse=True)
+def asked_here() -> Iterator[None]:
+    """Tests that ask `Data` itself ask as this machine does where no login is asked."""
+    with identity.acting_as(identity.LOCAL):
+        yield
 
 
 @pytest.fixture(scope="session")
