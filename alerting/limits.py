@@ -99,3 +99,6 @@ every look is a query over raw rows."""
 PROMQL_CHARS_MAX = 10_000
 PROMQL_DEPTH_MAX = 50
 """One expression of an imported Prometheus rule. Beyond it the rule is refused."""
+
+REPORT_TIMEOUT_S = 30.0
+"""One report to its mail host: attachments take longer than a notification."""

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import polars as pl
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
+from sqlalchemy import Engine
 
 from analytics import api_consumers, api_plans, api_reports, api_traces
 from analytics.api_deps import Ask, Narrowed, Range
@@ -51,10 +52,12 @@ def install(
     app: FastAPI,
     analytics_for: Callable[[Request], Analytics],
     catalog: Catalog | Callable[[Request], Catalog] | None = None,
+    state: Engine | None = None,
 ) -> None:
     """Add the routes. `analytics_for` gives the Analytics a request is entitled to (its tenant and
     rows), `catalog` what it may know of the catalog; without one there are no plans and objectives
-    to tell about."""
+    to tell about. Without `state` there are no report schedules."""
+    app.state.state_engine = state
     app.state.analytics_for = analytics_for
     known = catalog or Catalog()
     app.state.catalog_for = known if callable(known) else lambda _request: known

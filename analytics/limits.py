@@ -31,3 +31,15 @@ EXACT_CLIENTS_ROWS_MAX = 5_000_000
 
 POINTS_PER_SERIES_MAX = 20_000
 """Intervals in one series. Beyond: refused."""
+
+REPORT_SCHEDULES_MAX = 1_000
+"""Report schedules of one tenant. Beyond: refused."""
+
+REPORT_RECIPIENTS_MAX = 50
+"""Addresses of one schedule. Beyond: refused."""
+
+REPORT_CATCH_UP_MAX = 7
+"""Missed periods a schedule makes up for after an outage; older ones are not sent."""
+
+REPORT_DELIVERIES_SHOWN_MAX = 200
+"""Deliveries one answer lists, newest first."""

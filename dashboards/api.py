@@ -40,7 +40,7 @@ def create_api(data: Data) -> FastAPI:
     )
 
     api.include_router(create_router(data))
-    install(api, lambda _request: data.analytics, lambda _request: data.catalog)
+    install(api, lambda _request: data.analytics, lambda _request: data.catalog, data.state)
 
     @api.get("/api/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

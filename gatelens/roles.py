@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 UPKEEP_EVERY_S = 10.0
 """How often small files are looked for; work is proportional to what is new."""
 
+REPORTS_EVERY_S = 30.0
+"""How often reports that are due are looked for."""
+
 JOBS_NICENESS = 5
 """Rollups and upkeep give way to intake and screens when all processors are busy."""
 
@@ -50,6 +53,8 @@ def run_jobs(settings: Settings) -> None:
     by mistake do each job once (leases in the state store).
     """
     from alerting.build import build_alerting
+    from alerting.channels import load_delivery
+    from alerting.report_mail import ReportMail
     from analytics.main import build_scheduler
     from analytics.query import Analytics, Policy
     from storage.catalog import load_catalog
@@ -63,14 +68,18 @@ def run_jobs(settings: Settings) -> None:
     session = ReadSession(lake, tenant=settings.alerting.tenant)
     catalog = load_catalog(settings.catalog)
     scheduler = build_scheduler(storage, settings.analytics)
-    alerting = build_alerting(
-        settings.alerting,
-        open_state(storage),
-        Analytics(session, policy=Policy.of(catalog)),
+    state = open_state(storage)
+    analytics = Analytics(session, policy=Policy.of(catalog))
+    alerting = build_alerting(settings.alerting, state, analytics, catalog, lake=lake)
+    mail = ReportMail(
+        state,
+        analytics,
         catalog,
-        lake=lake,
+        load_delivery(settings.alerting.channels_path).channels,
+        check_lease=scheduler.check_lease,
     )
     scheduler.add("alert_rules", alerting.tick, every_s=settings.alerting.evaluate_interval_s)
+    scheduler.add("reports", mail.tick, every_s=REPORTS_EVERY_S)
     scheduler.add("lake_upkeep", lambda: keep_lake(lake), every_s=UPKEEP_EVERY_S)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -242,6 +242,42 @@ dashboard_links = Table(  # read-only links for people without an account
     Index("dashboard_links_by_dashboard", "tenant", "dashboard"),
 )
 
+report_schedules = Table(
+    "report_schedules",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("tenant", String(200), nullable=False),
+    Column("audience", String(20), nullable=False),  # owner or consumer
+    Column("name", String(200), nullable=False),  # whose report
+    Column("period", String(10), nullable=False),  # day, week or month
+    Column("zone", String(64), nullable=False),  # whose days, and of send_at
+    Column("send_at", String(5), nullable=False),  # local time after the period's end, HH:MM
+    Column("channel", String(200), nullable=False),  # of type email; '' = the only one
+    Column("recipients", Text, nullable=False),  # JSON: addresses; [] = the channel's
+    Column("formats", Text, nullable=False),  # JSON: pdf, csv
+    Column("skip_empty", Integer, nullable=False),  # 1 = not sent when there was no request
+    Column("author", String(200), nullable=False),
+    Column("created_at", Float, nullable=False),  # periods that ended before are not sent
+)
+
+report_deliveries = Table(
+    "report_deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),  # one mail per schedule and period
+    Column("schedule_id", Integer, nullable=False),
+    Column("period_start", Float, nullable=False),  # epoch seconds
+    Column("period_end", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Float, nullable=False),
+    Column("delivered_at", Float),  # NULL = still to be sent
+    Column("skipped_at", Float),  # nothing to tell: no request in the period
+    Column("dead_at", Float),  # given up
+    Column("error", Text),
+    Index("report_deliveries_due", "delivered_at", "next_attempt_at"),
+)
+
 import_positions = Table(
     "import_positions",
     metadata,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import email
 import json
-import socket
 from email import policy
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from alerting.channel import ChannelConfig
 from alerting.errors import AddressRefused, DeliveryFailed, SecretMissing
@@ -141,36 +139,6 @@ def test_alertmanager_gets_alerts_that_last_and_then_end(send):
     assert fired["endsAt"] > "2026-09-22T"
     assert resolved["endsAt"] == "2026-09-21T14:14:20.000Z"
     assert {"labels", "annotations", "startsAt", "endsAt", "generatorURL"} == fired.keys()
-
-
-class Mailbox:
-    """What the SMTP server took; `answer` refuses instead."""
-
-    def __init__(self):
-        self.messages = []
-        self.answer = ""
-
-    async def handle_DATA(self, server, session, envelope):
-        if self.answer:
-            return self.answer
-        self.messages.append((envelope.rcpt_tos, envelope.content))
-        return "250 OK"
-
-
-@pytest.fixture
-def smtp():
-    box = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as probe:  # Controller wants a port, not 0
-        port = probe.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    box.channel = ChannelConfig(
-        "mail", "email", smtp_host="127.0.0.1", smtp_port=port, smtp_tls="none",
-        sender="gatelens@example.com", to=("a@example.com", "b@example.com"),
-        allow_networks=LOOPBACK,
-    )  # fmt: skip
-    yield box
-    controller.stop()
 
 
 def test_email_arrives_as_text_and_html(smtp):

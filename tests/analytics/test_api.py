@@ -34,10 +34,19 @@ class Client:
     def __init__(self, app: FastAPI) -> None:
         self._transport = ASGITransport(app)
 
-    def get(self, path: str, params: Any = None) -> Response:
+    def get(self, path: str, params: Any = None, **more: Any) -> Response:
+        return self.request("GET", path, params=params, **more)
+
+    def post(self, path: str, **more: Any) -> Response:
+        return self.request("POST", path, **more)
+
+    def delete(self, path: str, **more: Any) -> Response:
+        return self.request("DELETE", path, **more)
+
+    def request(self, method: str, path: str, **more: Any) -> Response:
         async def ask() -> Response:
             async with AsyncClient(transport=self._transport, base_url="http://test") as client:
-                return await client.get(path, params=params)
+                return await client.request(method, path, **more)
 
         return run(ask())
 
