@@ -22,7 +22,9 @@ from sqlalchemy import Engine, text
 
 from alerting.silences import Silence
 from alerting.store import ActiveAlert, AlertCounts, AlertStore, HistoryEntry
+from analytics.apdex import Apdex, apdex_of
 from analytics.billing import Invoice, invoices
+from analytics.deployments import ServiceVersion, service_versions
 from analytics.query import Analytics, Completeness, Overview, Part, TimeRange
 from analytics.quota import QuotaUsage, quota_usage
 from analytics.slo import SloStatus, slo_statuses
@@ -48,6 +50,9 @@ T = TypeVar("T")
 SETTLED_AFTER_S = 600
 """A range that ended this long ago changes rarely (late rows): its answers are kept a minute."""
 
+
+VERSIONS_RANGE_S_MAX = 86_400.0
+"""Longest range whose spans are read for versions of services."""
 
 SLOS_TTL_S = 600.0
 """How old objectives may be, in seconds: seven windows of each are read, up to a month long."""
@@ -212,15 +217,38 @@ class Data:
             ),
         )
 
-    async def breakdown(self, view: View, by: str, limit: int = 50) -> pl.DataFrame:
+    async def apdex(self, view: View, threshold_ms: float) -> Apdex:
+        return await self.ask(
+            "apdex",
+            view,
+            lambda: apdex_of(self.analytics, view.time_range, view.analytics_filters, threshold_ms),
+            threshold_ms,
+        )
+
+    async def breakdown(
+        self, view: View, by: str, limit: int = 50, *, against: TimeRange | None = None
+    ) -> pl.DataFrame:
+        """Analytics.breakdown; `against` None = compared with the equal range just before."""
         return await self.ask(
             "breakdown",
             view,
             lambda: self.analytics.breakdown(
-                view.time_range, view.analytics_filters, by=by, limit=limit
+                view.time_range, view.analytics_filters, by=by, limit=limit, compare=against
             ),
             by,
             limit,
+            against,
+        )
+
+    async def service_versions(self, view: View, services: tuple[str, ...]) -> list[ServiceVersion]:
+        """Versions of services by their spans; [] for ranges too long to read spans of."""
+        if view.seconds > VERSIONS_RANGE_S_MAX:
+            return []
+        return await self.ask(
+            "versions",
+            view,
+            lambda: service_versions(self.session, view.time_range, services),
+            services,
         )
 
     async def measure(self, view: View, name: str) -> float | None:

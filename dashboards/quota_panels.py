@@ -9,14 +9,14 @@ from dash import html
 
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
-from dashboards.components import Component, Head, badge, number, page_link, table
+from dashboards.components import Component, Head, Tone, badge, number, page_link, table
 from dashboards.view import View
 
 AT_RISK = 80.0
 """Percent used, or expected at the end, from which a quota is called at risk."""
 
 
-def quota_tone(percent: float | None) -> str:
+def quota_tone(percent: float | None) -> Tone:
     if percent is None:
         return ""
     return "bad" if percent >= 100 else "warn" if percent >= AT_RISK else "good"
@@ -90,7 +90,7 @@ def quota_table(usages: Sequence[QuotaUsage], view: View, now: datetime) -> Comp
     return table(heads, rows, empty="No consumer of the catalog has a plan with a quota.")
 
 
-def _number_tone(percent: float) -> str:
+def _number_tone(percent: float) -> Tone:
     tone = quota_tone(percent)
     return "" if tone == "good" else tone
 

@@ -6,7 +6,7 @@ from dash import html
 
 from analytics.slo import SloStatus
 from dashboards import format as fmt
-from dashboards.components import Component, Head, number, page_link, table
+from dashboards.components import Component, Head, Tone, number, page_link, table
 from dashboards.view import View, api_path
 
 
@@ -46,7 +46,7 @@ def burn_text(rate: float | None) -> str:
     return fmt.MISSING if rate is None else f"×{rate:.1f}"
 
 
-def budget_tone(left: float | None) -> str:
+def budget_tone(left: float | None) -> Tone:
     if left is None:
         return "muted"
     return "bad" if left <= 0 else "warn" if left < 0.25 else "good"

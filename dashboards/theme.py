@@ -137,6 +137,9 @@ STATUS_CLASS: dict[str, str] = {
 }
 """Bars by class of status; 'none' = the client left before an answer."""
 
+ERROR_LINE = STATUS_CLASS["5xx"]
+"""Error rates wherever they are one line."""
+
 PARTS: dict[str, str] = {"total": "#4a90f5", "upstream": "#8f7df0", "gateway": "#35b597"}
 """Where the time went, everywhere the split is drawn."""
 

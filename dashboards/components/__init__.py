@@ -1,8 +1,8 @@
 """Building blocks every page is made of. Pure: values in, Dash components out; no query, no clock.
 
 One file per noun: base (numbers, badges), stats (the state row), panels (charts), tables, grids,
-links, states (skeletons, empty, failed), spark. Pages import from here. Looks live in
-assets/gatelens.css, by class name.
+links, tabs, screens (the skeleton of a page), states (skeletons, empty, failed), spark. Pages
+import from here. Looks live in assets/gatelens.css, by class name.
 """
 
 from dashboards.components.base import (
@@ -18,10 +18,12 @@ from dashboards.components.base import (
 from dashboards.components.grids import grid, number_column
 from dashboards.components.links import api_link, crumbs, page_head, page_link
 from dashboards.components.panels import GRAPH_CONFIG, chart_menu, graph, panel, time_chart
+from dashboards.components.screens import screen, waiting
 from dashboards.components.spark import spark_svg, sparkline
 from dashboards.components.states import empty_installation, failure, skeleton_rows, skeleton_stats
 from dashboards.components.stats import Stat, stat_card, stat_row
 from dashboards.components.tables import Head, share_bar, table
+from dashboards.components.tabs import chosen_of, tabs
 
 __all__ = [
     "Component",
@@ -33,6 +35,7 @@ __all__ = [
     "attrs",
     "badge",
     "chart_menu",
+    "chosen_of",
     "crumbs",
     "dot",
     "empty_installation",
@@ -45,6 +48,7 @@ __all__ = [
     "page_link",
     "panel",
     "severity_tone",
+    "screen",
     "share_bar",
     "skeleton_rows",
     "skeleton_stats",
@@ -53,6 +57,8 @@ __all__ = [
     "stat_card",
     "stat_row",
     "table",
+    "tabs",
     "time_chart",
+    "waiting",
     "when",
 ]

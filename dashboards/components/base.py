@@ -15,7 +15,7 @@ Component = Any
 """A Dash component; the library publishes no types."""
 
 
-Tone = Literal["", "good", "warn", "bad"]
+Tone = Literal["", "good", "warn", "bad", "muted"]
 
 
 def attrs(values: Mapping[str, str]) -> dict[str, Any]:

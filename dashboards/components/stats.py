@@ -31,6 +31,10 @@ class Stat:
     tone: Tone = ""
     hint: str = ""
     """Second line instead of the comparison."""
+    choose: str = ""
+    """A change of the URL the card makes, such as `show=errors`, instead of being a link."""
+    chosen: bool = False
+    """What `choose` would set is what is shown now."""
 
 
 def stat_row(stats: Sequence[Stat], mode: Mode) -> Component:
@@ -52,6 +56,13 @@ def stat_card(stat: Stat, mode: Mode) -> Component:
         html.Div([second], className="gl-stat-foot"),
         sparkline(stat.spark, stat.colour) if any(v is not None for v in stat.spark) else None,
     ]
+    if stat.choose:
+        return html.Button(
+            inside,
+            className="gl-stat on" if stat.chosen else "gl-stat",
+            type="button",
+            **attrs({"data-gl-set": stat.choose, "aria-pressed": str(stat.chosen).lower()}),
+        )
     if stat.href:
         return dcc.Link(inside, href=stat.href, className="gl-stat", id=f"{stat.id}-link")
     return html.Div(inside, className="gl-stat")

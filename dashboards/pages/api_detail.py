@@ -1,49 +1,70 @@
-"""One API: use, failures, where the time goes, its routes and its largest consumers."""
+"""One API: use, failures, where the time goes, versions, its routes and its largest consumers."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
-import polars as pl
 from dash import Dash, Input, Output, State, dcc, html
 
-from analytics.query import UNKNOWN, Completeness, Overview
+from analytics.query import Overview
 from dashboards import format as fmt
 from dashboards import ids
+from dashboards.api_glance import DATA_SENT, Glance, ask_glance, glance_list
+from dashboards.api_panels import (
+    codes_table,
+    consumers_table,
+    failures_by,
+    routes_table,
+    versions_table,
+)
 from dashboards.components import (
     Component,
-    Head,
     Stat,
-    attrs,
     badge,
+    chart_menu,
+    chosen_of,
     crumbs,
     dot,
+    graph,
     number,
-    page_head,
+    page_link,
     panel,
-    share_bar,
+    screen,
     skeleton_rows,
     skeleton_stats,
     stat_row,
-    table,
+    tabs,
     time_chart,
+    waiting,
 )
 from dashboards.data import Data
-from dashboards.figures import series
-from dashboards.figures.base import TimeAxis
+from dashboards.figures import api_main, series
+from dashboards.figures.base import Figure, TimeAxis
 from dashboards.figures.heatmap import latency_heatmap
+from dashboards.figures.histogram import latency_histogram
+from dashboards.figures.markers import Mark, mark
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX
-from dashboards.measured import axis_of, column_on, error_tone, rate_on
-from dashboards.theme import PARTS, QUANTILES, STATUS_CLASS, status_class, tokens
+from dashboards.measured import axis_of, column_on, over_all, rate_on
+from dashboards.state_row import Traffic, ask_traffic, traffic_stats
+from dashboards.theme import PARTS, tokens
 from dashboards.view import View
 
 NAME = "api-name"
 ROWS_SHOWN = 12
+
+SHOWN = {
+    "requests": ("Requests", "requests_per_s", "requests per second, by route"),
+    "errors": ("Error rate", "error_rate", "shares of 5xx and 4xx answers"),
+    "latency": ("Latency", "p95_ms", "p50, p95, p99 of the whole time"),
+    "bytes": ("Data", "bandwidth_bytes_per_s", "bytes per second"),
+}
+"""`show` of the URL -> title, measure of a rule made from the chart, note."""
+
+FAILURES = {"status": "Status", "route": "Route", "consumer": "Consumer"}
 
 
 def layout(data: Data, name: str) -> Component:
@@ -56,77 +77,70 @@ def layout(data: Data, name: str) -> Component:
         marks.append(badge(f"product {known.product}"))
     if not known:
         marks.append(badge("uncatalogued", "warn"))
-    return html.Div(
-        [
-            dcc.Store(id=NAME, data=name),
-            html.Div(id="api-crumbs"),
-            page_head(
-                [dot(data.colours.colour(name)), fmt.plain(title, 80), *marks],
-                html.Span(id="api-sub"),
-            ),
-            html.Div(skeleton_stats(7), id="api-stats"),
-            html.Div(
-                [
-                    time_chart(
-                        "Answers by status",
-                        "api-status",
-                        alert="error_rate",
-                        note="requests per interval",
-                        height=236,
-                        className="w6",
-                    ),
-                    time_chart(
-                        "Latency",
-                        "api-latency",
-                        alert="p95_ms",
-                        note="p50, p95, p99 of the whole time",
-                        height=236,
-                        className="w6",
-                    ),
-                    time_chart(
-                        "Where the time goes",
-                        "api-split",
-                        alert="p95_ms",
-                        note="p95 at the upstream and in the gateway",
-                        height=236,
-                        className="w6",
-                    ),
-                    time_chart(
-                        "Latency heat-map",
-                        "api-heat",
-                        alert="p95_ms",
-                        note="how many requests took how long",
-                        height=236,
-                        className="w6",
-                    ),
-                    panel(
-                        "Routes",
-                        html.Div(skeleton_rows(8), id="api-routes"),
-                        note="click one to filter this page",
-                        className="w7 flush",
-                    ),
-                    panel(
-                        "Top consumers",
-                        html.Div(skeleton_rows(8), id="api-consumers"),
-                        className="w5 flush",
-                    ),
-                    time_chart(
-                        "Traffic by consumer",
-                        "api-consumer-traffic",
-                        alert="requests_per_s",
-                        note="requests per second, in the same colours",
-                        height=236,
-                        className="w7",
-                    ),
-                    panel(
-                        "Status codes",
-                        html.Div(skeleton_rows(6), id="api-codes"),
-                        className="w5 flush",
-                    ),
-                ],
-                className="gl-grid",
-            ),
-        ]
+    return screen(
+        "api",
+        [dot(data.colours.colour(name)), fmt.plain(title, 80), *marks],
+        html.Section(
+            [
+                html.Div(skeleton_stats(4), id="api-stats", className="gl-switch"),
+                html.Div(id="api-main-head", className="gl-panel-head"),
+                html.Div(
+                    graph(ids.time_graph("api-main"), height=262, label="The chosen number"),
+                    className="gl-panel-body",
+                ),
+            ],
+            className="gl-panel w9",
+        ),
+        waiting("At a glance", "api-glance", className="w3 flush"),
+        time_chart(
+            "Answers by status",
+            "api-status",
+            alert="error_rate",
+            note="requests per interval",
+            height=236,
+            className="w6",
+        ),
+        time_chart(
+            "Where the time goes",
+            "api-split",
+            alert="upstream_p95_ms",
+            note="p95 at the upstream and in the gateway",
+            height=236,
+            className="w6",
+        ),
+        time_chart(
+            "Latency heat-map",
+            "api-heat",
+            alert="p95_ms",
+            note="how many requests took how long",
+            height=236,
+            className="w6",
+        ),
+        panel(
+            "Latency histogram",
+            graph("api-histogram", height=236, label="Latency histogram"),
+            note="the whole range",
+            action=chart_menu("Latency histogram", "p95_ms"),
+            className="w6",
+        ),
+        waiting("Routes", "api-routes", note="click one to filter this page", className="w7 flush"),
+        waiting("Top consumers", "api-consumers", className="w5 flush"),
+        time_chart(
+            "Traffic by consumer",
+            "api-consumer-traffic",
+            alert="requests_per_s",
+            note="requests per second, in the same colours",
+            height=236,
+            className="w7",
+        ),
+        panel(
+            "Failures",
+            html.Div(skeleton_rows(6), id="api-failures"),
+            action=html.Div(id="api-failures-by"),
+            className="w5 flush",
+        ),
+        waiting("Versions", "api-versions", rows=3, note="of the API, and of what serves it"),
+        above=(dcc.Store(id=NAME, data=name), html.Div(id="api-crumbs")),
     )
 
 
@@ -135,91 +149,136 @@ def register(app: Dash, data: Data) -> None:
         Output("api-stats", "children"),
         Output("api-sub", "children"),
         Output("api-crumbs", "children"),
+        Output("api-main-head", "children"),
+        Output("api-glance", "children"),
         Input(ids.VIEW, "data"),
         State(NAME, "data"),
     )
-    @guarded(outputs=3, show_in=0)
+    @guarded(outputs=5, show_in=0)
     async def stats(stored: object, name: object) -> tuple[Component, ...]:
         full, view = views(data, stored, name)
-        what = ApiState(
-            *await asyncio.gather(
-                data.overview(view),
-                data.completeness(view),
-                data.usage(view, over_time=True),
-                data.latency(view),
-                data.measure(view, "upstream_p95_ms"),
-                data.measure(view, "gateway_p95_ms"),
-            )
+        traffic, glance = await asyncio.gather(
+            ask_traffic(data, view), ask_glance(data, view, str(name))
         )
+        shown = chosen_of(TITLES, view.extra.get("show"))
+        title, measure, note = SHOWN[shown]
         return (
-            stat_row(state_stats(what, view), view.mode),
-            api_sub(view, what.overview),
+            stat_row(switch(traffic, glance, view, shown), view.mode),
+            api_sub(view, traffic.overview),
             crumbs(("APIs", f"/apis{full.query()}"), (fmt.plain(str(name), 60), "")),
+            [
+                html.H2(title, className="gl-panel-title"),
+                html.Span(note, className="gl-panel-note"),
+                html.Div(chart_menu(title, measure), className="gl-panel-action"),
+            ],
+            glance_list(traffic.overview, glance, view),
         )
 
     @app.callback(
+        Output(ids.time_graph("api-main"), "figure"),
+        Input(ids.VIEW, "data"),
+        State(NAME, "data"),
+    )
+    @guarded()
+    async def main_chart(stored: object, name: object) -> Any:
+        _, view = views(data, stored, name)
+        shown = chosen_of(TITLES, view.extra.get("show"))
+        known = data.catalog.api(str(name))
+        completeness, versions = await asyncio.gather(
+            data.completeness(view), data.service_versions(view, known.services if known else ())
+        )
+        axis = axis_of(view, completeness.data_until)
+        figure = await chosen_chart(data, view, axis, shown)
+        if view.compared:
+            await draw_before(data, view, axis, shown, figure)
+        marks = [Mark(v.first_seen, f"{v.service} {v.version}") for v in versions if v.deployed]
+        mark(figure, marks, view.mode)
+        return figure
+
+    @app.callback(
         Output(ids.time_graph("api-status"), "figure"),
-        Output(ids.time_graph("api-latency"), "figure"),
         Output(ids.time_graph("api-split"), "figure"),
         Output(ids.time_graph("api-heat"), "figure"),
+        Output("api-histogram", "figure"),
         Input(ids.VIEW, "data"),
         State(NAME, "data"),
     )
     @guarded(outputs=4)
     async def charts(stored: object, name: object) -> tuple[Component, ...]:
         _, view = views(data, stored, name)
-        what = Charts(
-            *await asyncio.gather(
-                data.usage(view, "status_code", over_time=True),
-                data.latency(view),
-                data.latency(view, part="upstream", quantiles=(0.95,)),
-                data.latency(view, part="gateway", quantiles=(0.95,)),
-                data.histogram(view),
-                data.completeness(view),
-            )
+        statuses, upstream, gateway, heat, overview, completeness = await asyncio.gather(
+            data.usage(view, "status_code", over_time=True),
+            data.latency(view, part="upstream", quantiles=(0.95,)),
+            data.latency(view, part="gateway", quantiles=(0.95,)),
+            data.histogram(view),
+            data.overview(view),
+            data.completeness(view),
         )
-        figures = chart_figures(what, view)
-        if view.compared:
-            past = view.previous()
-            earlier = TimeAxis(past.start, past.end, past.interval_s, past.mode)
-            latency = await data.latency(past)
-            axis = axis_of(view, what.completeness.data_until)
-            line = column_on(earlier, latency, "p95_ms")
-            series.before(figures[1], line, axis, tokens(view.mode).muted)
-        return figures
+        axis = axis_of(view, completeness.data_until)
+        nothing = ids.NO_DATA_IN_RANGE
+        split = [
+            series.Line(part, column_on(axis, frame, "p95_ms"), PARTS[part])
+            for part, frame in (("upstream", upstream), ("gateway", gateway))
+        ]
+        quantiles = {q: getattr(overview, q) for q in ("p50_ms", "p95_ms", "p99_ms")}
+        untold = "This gateway does not report upstream times"
+        return (
+            status_bars(statuses, axis, empty=nothing),
+            series.overlaid(split, axis, fmt.milliseconds, empty=untold),
+            latency_heatmap(heat, axis, empty=nothing),
+            latency_histogram(heat, quantiles, view.mode, empty=nothing),
+        )
 
     @app.callback(
         Output("api-routes", "children"),
         Output("api-consumers", "children"),
-        Output("api-codes", "children"),
         Output(ids.time_graph("api-consumer-traffic"), "figure"),
+        Output("api-versions", "children"),
         Input(ids.VIEW, "data"),
         State(NAME, "data"),
     )
     @guarded(outputs=4, show_in=0)
     async def tables(stored: object, name: object) -> tuple[Component, ...]:
-        full, view = views(data, stored, name)
-        what = Tables(
-            *await asyncio.gather(
-                data.breakdown(view, "route", ROWS_SHOWN),
-                data.breakdown(view, "consumer", ROWS_SHOWN),
-                data.usage(view, "status_code"),
-                data.usage(view, "consumer", over_time=True),
-                data.completeness(view),
-            )
+        _, view = views(data, stored, name)
+        known = data.catalog.api(str(name))
+        routes, consumers, versions, services, usage, completeness = await asyncio.gather(
+            data.breakdown(view, "route", ROWS_SHOWN),
+            data.breakdown(view, "consumer", ROWS_SHOWN),
+            data.breakdown(view, "api_version", ROWS_SHOWN),
+            data.service_versions(view, known.services if known else ()),
+            data.usage(view, "consumer", over_time=True),
+            data.completeness(view),
         )
-        axis = axis_of(view, what.completeness.data_until)
-        top = what.consumers["consumer"].head(SERIES_MAX).to_list()
+        axis = axis_of(view, completeness.data_until)
+        top = consumers["consumer"].head(SERIES_MAX).to_list()
         data.consumer_colours.learn(top)
         traffic = series.rates(
-            what.consumer_usage, axis, by="consumer", names=top, colour=data.consumer_colours.colour
+            usage, axis, by="consumer", names=top, colour=data.consumer_colours.colour
         )
         return (
-            routes_table(what.routes, full),
-            consumers_table(what.consumers, full, data),
-            codes_table(what.codes),
+            routes_table(routes),
+            consumers_table(consumers, data),
             series.stacked(traffic, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
+            versions_table(versions, services, data.clock()),
         )
+
+    @app.callback(
+        Output("api-failures", "children"),
+        Output("api-failures-by", "children"),
+        Input(ids.VIEW, "data"),
+        State(NAME, "data"),
+    )
+    @guarded(outputs=2, show_in=0)
+    async def failures(stored: object, name: object) -> tuple[Component, ...]:
+        _, view = views(data, stored, name)
+        by = chosen_of(FAILURES, view.extra.get("failures"))
+        choice = tabs("failures", FAILURES, by)
+        if by == "status":
+            return codes_table(await data.usage(view, "status_code")), choice
+        return failures_by(await data.usage(view, by, "status_code"), by, by), choice
+
+
+TITLES = {key: title for key, (title, _, _) in SHOWN.items()}
 
 
 def views(data: Data, stored: object, name: object) -> tuple[View, View]:
@@ -229,210 +288,61 @@ def views(data: Data, stored: object, name: object) -> tuple[View, View]:
 
 
 def api_sub(view: View, overview: Overview) -> list[Component]:
+    consumers = number(fmt.whole(overview.consumers), overview.consumers, id="api-consumers-count")
     return [
         f"{view.label} · ",
         number(fmt.rate(overview.requests_per_s), overview.requests_per_s, id="api-rate"),
         " · ",
-        number(fmt.whole(overview.consumers), overview.consumers, id="api-consumers-count"),
-        " consumers",
+        page_link([consumers, " consumers"], f"/consumers{view.query()}"),
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class ApiState:
-    overview: Overview
-    completeness: Completeness
-    usage: pl.DataFrame
-    latency: pl.DataFrame
-    upstream_p95_ms: float | None
-    gateway_p95_ms: float | None
-
-
-def state_stats(what: ApiState, view: View) -> list[Stat]:
-    now, then = what.overview, what.overview.previous
-    axis = axis_of(view, what.completeness.data_until)
-    requests = rate_on(axis, what.usage)
-    errors = column_on(axis, what.usage, "error_rate")
-    latency = {q: column_on(axis, what.latency, q) for q in QUANTILES}
-    cards = [
-        Stat(
-            "api-requests",
-            "Requests",
-            now.requests,
-            fmt.count(now.requests),
-            previous=then.requests if then else None,
-            spark=requests,
-        ),
-        Stat(
-            "api-error-rate",
-            "Error rate",
-            now.error_rate,
-            fmt.percent(now.error_rate),
-            previous=then.error_rate if then else None,
-            better="down",
-            spark=errors,
-            colour="#e2605f",
-            tone="bad" if error_tone(now.error_rate) == "bad" else "",
-        ),
-    ]
-    for q, label in (("p50_ms", "p50"), ("p95_ms", "p95"), ("p99_ms", "p99")):
-        value = getattr(now, q)
-        cards.append(
-            Stat(
-                f"api-{label}",
-                f"Latency {label}",
-                value,
-                fmt.milliseconds(value),
-                previous=getattr(then, q) if then else None,
-                better="down",
-                spark=latency[q],
-                colour=QUANTILES[q],
-            )
-        )
-    up, gw = what.upstream_p95_ms, what.gateway_p95_ms
-    cards.append(
-        Stat(
-            "api-gateway-p95",
-            "Gateway p95",
-            gw,
-            fmt.milliseconds(gw),
-            hint=f"upstream p95 {fmt.milliseconds(up)}",
-        )
+def switch(traffic: Traffic, glance: Glance, view: View, shown: str) -> list[Stat]:
+    """The four numbers over the main chart; choosing one shows it there."""
+    requests, errors, p95 = traffic_stats("api", traffic, view)
+    sent = Stat(
+        "api-bytes",
+        "Data sent",
+        glance.measures[DATA_SENT],
+        fmt.bytes_size(glance.measures[DATA_SENT]),
+        hint="answers' bodies and headers, as the gateway counts",
     )
-    return cards
+    return [
+        chooser(card, key, shown)
+        for key, card in zip(SHOWN, (requests, errors, p95, sent), strict=True)
+    ]
 
 
-@dataclass(frozen=True, slots=True)
-class Charts:
-    statuses: pl.DataFrame
-    latency: pl.DataFrame
-    upstream: pl.DataFrame
-    gateway: pl.DataFrame
-    heat: pl.DataFrame
-    completeness: Completeness
+def chooser(card: Stat, key: str, shown: str) -> Stat:
+    return replace(card, choose=f"show={key}", chosen=key == shown, href="")
 
 
-def chart_figures(what: Charts, view: View) -> tuple[Any, ...]:
-    axis = axis_of(view, what.completeness.data_until)
+async def chosen_chart(data: Data, view: View, axis: TimeAxis, shown: str) -> Figure:
     nothing = ids.NO_DATA_IN_RANGE
-    quantiles = [
-        series.Line(q.removesuffix("_ms"), column_on(axis, what.latency, q), colour)
-        for q, colour in QUANTILES.items()
-    ]
-    split = [
-        series.Line(part, column_on(axis, frame, "p95_ms"), PARTS[part])
-        for part, frame in (("upstream", what.upstream), ("gateway", what.gateway))
-    ]
-    return (
-        status_bars(what.statuses, axis, empty=nothing),
-        series.overlaid(quantiles, axis, fmt.milliseconds, empty=nothing),
-        series.overlaid(
-            split, axis, fmt.milliseconds, empty="This gateway does not report upstream times"
-        ),
-        latency_heatmap(what.heat, axis, empty=nothing),
-    )
+    if shown == "errors":
+        statuses = await data.usage(view, "status_code", over_time=True)
+        return api_main.errors_chart(statuses, axis, empty=nothing)
+    if shown == "latency":
+        return api_main.latency_chart(await data.latency(view), axis, empty=nothing)
+    if shown == "bytes":
+        usage = await data.usage(view, over_time=True)
+        return api_main.bytes_chart(usage, axis, empty="This gateway does not report sizes")
+    usage = await data.usage(view, "route", over_time=True)
+    return api_main.requests_chart(usage, axis, "route", data.colours.colour, empty=nothing)
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
-    routes: pl.DataFrame
-    consumers: pl.DataFrame
-    codes: pl.DataFrame
-    consumer_usage: pl.DataFrame
-    completeness: Completeness
-
-
-def chosen(dimension: str, value: str | None) -> dict[str, str]:
-    """Attributes of an element whose click narrows the page to one value."""
-    return {"data-gl-set": f"{dimension}={quote(value or UNKNOWN, safe='')}"}
-
-
-def routes_table(rows: pl.DataFrame, view: View) -> Component:
-    lines = [
-        [
-            html.Span(
-                fmt.plain(row["route"] or "(no route)", 60),
-                className="gl-name gl-mono",
-                style={"cursor": "pointer"},
-                title=row["route"] or "",
-                **attrs(chosen("route", row["route"])),
-            ),
-            number(fmt.count(row["requests"]), row["requests"]),
-            number(fmt.change(row["growth"]), row["growth"], tone="muted"),
-            number(
-                fmt.percent(row["error_rate"]),
-                row["error_rate"],
-                tone=error_tone(row["error_rate"]),
-            ),
-            number(fmt.milliseconds(row["p50_ms"]), row["p50_ms"], tone="muted"),
-            number(fmt.milliseconds(row["p95_ms"]), row["p95_ms"]),
-            number(fmt.milliseconds(row["p99_ms"]), row["p99_ms"], tone="muted"),
-        ]
-        for row in rows.iter_rows(named=True)
-    ]
-    heads = (
-        Head("Route"),
-        Head("Requests", True),
-        Head("Change", True),
-        Head("Errors", True),
-        Head("p50", True),
-        Head("p95", True),
-        Head("p99", True),
-    )
-    return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
-
-
-def consumers_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
-    lines = [
-        [
-            html.Span(
-                [
-                    dot(data.consumer_colours.colour(row["consumer"])),
-                    html.Span(
-                        fmt.plain(row["consumer"] or "(anonymous)", 40),
-                        className="gl-name",
-                        style={"cursor": "pointer"},
-                        **attrs(chosen("consumer", row["consumer"])),
-                    ),
-                ],
-                className="gl-api",
-            ),
-            number(fmt.count(row["requests"]), row["requests"]),
-            share_bar(row["share"], data.consumer_colours.colour(row["consumer"])),
-            number(fmt.change(row["growth"]), row["growth"], tone="muted"),
-            number(
-                fmt.percent(row["error_rate"]),
-                row["error_rate"],
-                tone=error_tone(row["error_rate"]),
-            ),
-        ]
-        for row in rows.iter_rows(named=True)
-    ]
-    heads = (
-        Head("Consumer"),
-        Head("Requests", True),
-        Head("Share", width="24%"),
-        Head("Change", True),
-        Head("Errors", True),
-    )
-    return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
-
-
-def codes_table(rows: pl.DataFrame) -> Component:
-    total = rows["requests"].sum() or 1
-    lines = []
-    for row in rows.sort("requests", descending=True).head(8).iter_rows(named=True):
-        code = None if row["status_code"] is None else int(row["status_code"])
-        colour = STATUS_CLASS[status_class(code)]
-        lines.append(
-            [
-                html.Span(
-                    [dot(colour), html.Span(str(code) if code else "no answer")], className="gl-api"
-                ),
-                number(fmt.count(row["requests"]), row["requests"], id=f"api-code-{code}"),
-                share_bar(row["requests"] / total, colour),
-                number(fmt.percent(row["requests"] / total), row["requests"] / total, tone="muted"),
-            ]
+async def draw_before(data: Data, view: View, axis: TimeAxis, shown: str, figure: Figure) -> None:
+    """The same number over the equal range just before, dotted."""
+    past = view.previous()
+    earlier = TimeAxis(past.start, past.end, past.interval_s, past.mode)
+    if shown == "latency":
+        line = column_on(earlier, await data.latency(past), "p95_ms")
+    else:
+        total = over_all(await data.usage(past, "api", over_time=True))
+        line = (
+            column_on(earlier, total, "error_rate")
+            if shown == "errors"
+            else rate_on(earlier, total)
         )
-    heads = (Head("Status"), Head("Requests", True), Head("", width="40%"), Head("Share", True))
-    return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
+    if shown != "bytes":
+        series.before(figure, line, axis, tokens(view.mode).muted)

@@ -10,10 +10,10 @@ import polars as pl
 from dash import Dash, Input, Output, State, dcc, html
 
 from analytics.billing import Invoice
-from analytics.query import Completeness, Overview
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
 from dashboards import ids
+from dashboards.api_panels import chosen, codes_table
 from dashboards.components import (
     Component,
     Head,
@@ -24,22 +24,20 @@ from dashboards.components import (
     crumbs,
     dot,
     number,
-    page_head,
-    panel,
-    skeleton_rows,
-    skeleton_stats,
+    screen,
     stat_row,
     table,
     time_chart,
+    waiting,
 )
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
-from dashboards.measured import axis_of, column_on, error_tone, over_all, rate_on
-from dashboards.pages.api_detail import chosen, codes_table
+from dashboards.measured import axis_of, error_tone
 from dashboards.pages.products import money
 from dashboards.quota_panels import at_risk, quota_cards, quota_tone
+from dashboards.state_row import Traffic, ask_traffic, traffic_stats
 from dashboards.view import View, api_path
 
 NAME = "consumer-name"
@@ -56,53 +54,36 @@ def layout(data: Data, name: str) -> Component:
     if not known:
         marks.append(badge("not in the catalog", "warn"))
     title = known.title or name if known else name
-    return html.Div(
-        [
-            dcc.Store(id=NAME, data=name),
-            html.Div(id="consumer-crumbs"),
-            page_head(
-                [dot(data.consumer_colours.colour(name)), fmt.plain(title, 80), *marks],
-                html.Span(id="consumer-sub"),
-            ),
-            html.Div(skeleton_stats(6), id="consumer-stats"),
-            html.Div(
-                [
-                    panel("Quota", html.Div(skeleton_rows(3), id="consumer-quota"), className="w4"),
-                    time_chart(
-                        "Calls by API",
-                        "consumer-apis",
-                        note="requests per second",
-                        height=220,
-                        alert="requests_per_s",
-                        className="w8",
-                    ),
-                    time_chart(
-                        "Answers by status",
-                        "consumer-status",
-                        note="requests per interval",
-                        alert="error_rate",
-                        className="w6",
-                    ),
-                    panel(
-                        "Status codes",
-                        html.Div(skeleton_rows(6), id="consumer-codes"),
-                        className="w6 flush",
-                    ),
-                    panel(
-                        "Why calls fail",
-                        html.Div(skeleton_rows(6), id="consumer-errors"),
-                        note="answers of 400 and above, by route; a click filters",
-                        className="w7 flush",
-                    ),
-                    panel(
-                        "APIs it calls",
-                        html.Div(skeleton_rows(6), id="consumer-calls"),
-                        className="w5 flush",
-                    ),
-                ],
-                className="gl-grid",
-            ),
-        ]
+    return screen(
+        "consumer",
+        [dot(data.consumer_colours.colour(name)), fmt.plain(title, 80), *marks],
+        waiting("Quota", "consumer-quota", rows=3, className="w4"),
+        time_chart(
+            "Calls by API",
+            "consumer-apis",
+            note="requests per second",
+            height=220,
+            alert="requests_per_s",
+            className="w8",
+        ),
+        time_chart(
+            "Answers by status",
+            "consumer-status",
+            note="requests per interval",
+            alert="error_rate",
+            className="w6",
+        ),
+        waiting("Status codes", "consumer-codes", rows=6, className="w6 flush"),
+        waiting(
+            "Why calls fail",
+            "consumer-errors",
+            rows=6,
+            note="answers of 400 and above, by route; a click filters",
+            className="w7 flush",
+        ),
+        waiting("APIs it calls", "consumer-calls", rows=6, className="w5 flush"),
+        stats=6,
+        above=(dcc.Store(id=NAME, data=name), html.Div(id="consumer-crumbs")),
     )
 
 
@@ -110,10 +91,7 @@ def layout(data: Data, name: str) -> Component:
 class Doing:
     """What one consumer's state row is made of."""
 
-    overview: Overview
-    completeness: Completeness
-    usage: pl.DataFrame
-    latency: pl.DataFrame
+    traffic: Traffic
     quotas: list[QuotaUsage]
     bill: Invoice | None
 
@@ -130,20 +108,15 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=4, show_in=0)
     async def state(stored: object, name: object) -> tuple[Component, ...]:
         full, view = views(data, stored, name)
-        overview, completeness, usage, latency, quotas, bills = await asyncio.gather(
-            data.overview(view),
-            data.completeness(view),
-            data.usage(view, "api", over_time=True),
-            data.latency(view),
-            data.quotas(),
-            data.invoices(),
+        traffic, quotas, bills = await asyncio.gather(
+            ask_traffic(data, view), data.quotas(), data.invoices()
         )
         mine = [u for u in quotas if u.consumer == name]
         bill = next((b for b in bills if b.consumer == name), None)
-        what = Doing(overview, completeness, over_all(usage), latency, mine, bill)
+        what = Doing(traffic, mine, bill)
         return (
             stat_row(state_stats(what, view), view.mode),
-            f"{view.label} · {overview.apis} APIs",
+            f"{view.label} · {traffic.overview.apis} APIs",
             crumbs(("Consumers", f"/consumers{full.query()}"), (fmt.plain(str(name), 60), "")),
             quota_cards(mine, data.clock()),
         )
@@ -174,7 +147,7 @@ def register(app: Dash, data: Data) -> None:
         return (
             series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
             status_bars(by_status, axis, empty=ids.NO_DATA_IN_RANGE),
-            codes_table(codes),
+            codes_table(codes, "consumer"),
             errors_table(failing),
             calls_table(apis, full, data),
         )
@@ -187,25 +160,15 @@ def views(data: Data, stored: object, name: object) -> tuple[View, View]:
 
 
 def state_stats(what: Doing, view: View) -> list[Stat]:
-    now, then = what.overview, what.overview.previous
-    axis = axis_of(view, what.completeness.data_until)
     fullest = max(what.quotas, key=lambda u: u.percent, default=None)
     percent = None if fullest is None else fullest.percent
     bill = what.bill
     return [
-        Stat("consumer-requests", "Requests", now.requests, fmt.count(now.requests),
-             previous=then.requests if then else None, spark=rate_on(axis, what.usage)),
-        Stat("consumer-error-rate", "Error rate", now.error_rate, fmt.percent(now.error_rate),
-             previous=then.error_rate if then else None, better="down", colour="#e2605f",
-             spark=column_on(axis, what.usage, "error_rate"),
-             tone="bad" if error_tone(now.error_rate) == "bad" else ""),
-        Stat("consumer-p95", "Latency p95", now.p95_ms, fmt.milliseconds(now.p95_ms),
-             previous=then.p95_ms if then else None, better="down", colour="#8f7df0",
-             spark=column_on(axis, what.latency, "p95_ms")),
+        *traffic_stats("consumer", what.traffic, view),
         Stat("consumer-quota-used", "Quota used", None if percent is None else percent / 100,
              fmt.percent(None if percent is None else percent / 100),
              hint=f"this {fullest.kind}" if fullest else "no quota",
-             tone="" if quota_tone(percent) == "good" else quota_tone(percent)),  # type: ignore[arg-type]
+             tone="" if quota_tone(percent) == "good" else quota_tone(percent)),
         Stat("consumer-refused", "Refused", fullest.refused if fullest else None,
              fmt.count(fullest.refused if fullest else None),
              hint=f"rate limit or quota, this {fullest.kind}" if fullest else "no quota",

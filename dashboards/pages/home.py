@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,92 +17,84 @@ from dashboards import format as fmt
 from dashboards import ids
 from dashboards.alert_panels import alert_list
 from dashboards.components import (
-    Head,
+    Component,
     Stat,
-    api_link,
     empty_installation,
     number,
-    page_head,
     page_link,
     panel,
-    share_bar,
+    screen,
     skeleton_rows,
-    skeleton_stats,
-    sparkline,
     stat_row,
-    table,
     time_chart,
+    waiting,
 )
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
-from dashboards.measured import axis_of, column_on, error_tone, over_all, rate_on
-from dashboards.quota_panels import at_risk, forecast_text, quota_bar
-from dashboards.slo_panels import budget_bar, budget_tone
+from dashboards.home_panels import (
+    attention,
+    compared_range,
+    incidents,
+    incidents_table,
+    movers_table,
+)
+from dashboards.measured import axis_of, column_on, over_all, rate_on
+from dashboards.quota_panels import at_risk
+from dashboards.slo_panels import budget_tone
+from dashboards.state_row import ask_traffic, traffic_stats
 from dashboards.theme import tokens
-from dashboards.view import View, api_path
-
-Component = Any
-
-MOVERS_SHOWN = 10
-ATTENTION_SHOWN = 3
+from dashboards.view import View
 
 
 def layout(_data: Data) -> Component:
-    return html.Div(
-        [
-            page_head("Home", html.Span(id="home-sub")),
-            html.Div(id="home-empty"),
-            html.Div(skeleton_stats(6), id="home-stats"),
-            html.Div(
-                [
-                    time_chart(
-                        "Traffic",
-                        "traffic",
-                        note="requests per second, by API",
-                        height=326,
-                        alert="requests_per_s",
-                        className="w8",
-                    ),
-                    panel(
-                        "Needs attention",
-                        html.Div(
-                            [
-                                html.Div(skeleton_rows(4), id="home-alerts"),
-                                html.Div(id="home-plans"),
-                            ],
-                            className="gl-scroll gl-attention",
-                        ),
-                        action=dcc.Link("All alerts", href="/alerts", id="home-alerts-link"),
-                        className="w4 flush",
-                    ),
-                    time_chart(
-                        "Errors",
-                        "errors",
-                        note="share of requests failed by the server",
-                        alert="error_rate",
-                        raw="outcome=server_error",
-                        className="w6",
-                    ),
-                    time_chart(
-                        "Latency p95",
-                        "latency",
-                        note="whole time at the gateway",
-                        alert="p95_ms",
-                        className="w6",
-                    ),
-                    panel(
-                        "Top movers",
-                        html.Div(skeleton_rows(8), id="home-movers"),
-                        note="APIs by change against the equal range before",
-                        action=dcc.Link("All APIs", href="/apis", id="home-apis-link"),
-                        className="flush",
-                    ),
-                ],
-                className="gl-grid",
-            ),
-        ]
+    needs = html.Div(
+        [html.Div(skeleton_rows(4), id="home-alerts"), html.Div(id="home-plans")],
+        className="gl-scroll gl-attention",
+    )
+    return screen(
+        "home",
+        "Home",
+        time_chart(
+            "Traffic",
+            "traffic",
+            note="requests per second, by API",
+            height=326,
+            alert="requests_per_s",
+            className="w8",
+        ),
+        panel(
+            "Needs attention",
+            needs,
+            action=dcc.Link("All alerts", href="/alerts", id="home-alerts-link"),
+            className="w4 flush",
+        ),
+        time_chart(
+            "Errors",
+            "errors",
+            note="share of requests failed by the server",
+            alert="error_rate",
+            raw="outcome=server_error",
+            className="w6",
+        ),
+        time_chart(
+            "Latency p95",
+            "latency",
+            note="whole time at the gateway",
+            alert="p95_ms",
+            className="w6",
+        ),
+        waiting(
+            "Top movers",
+            "home-movers",
+            note="APIs by change against last week",
+            action=dcc.Link("All APIs", href="/apis", id="home-apis-link"),
+            className="w8 flush",
+        ),
+        waiting("Recent incidents", "home-incidents", rows=6, className="w4 flush"),
+        stats=7,
+        below_head=(html.Div(id="home-empty"),),
     )
 
 
@@ -119,20 +110,29 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=5, show_in=0)
     async def state_row(stored: object) -> tuple[Component, ...]:
         view = data.view(stored)
-        overview, completeness, usage, latency, alerts, any_data = await asyncio.gather(
-            data.overview(view),
-            data.completeness(view),
-            data.usage(view, "api", over_time=True),
-            data.latency(view),
-            data.active_alerts(),
-            data.ever_any(),
+        traffic, (slos, quotas), alerts, any_data = await asyncio.gather(
+            ask_traffic(data, view), data.plans_soon(), data.active_alerts(), data.ever_any()
         )
         firing = sum(1 for a in alerts if a.state == "firing")
-        what = State(overview, completeness, over_all(usage), latency, firing)
         query = view.query()
+        cards = [
+            *traffic_stats("home", traffic, view, path="/apis"),
+            quota_stat(quotas, query),
+            budget_stat(slos, query),
+            Stat(
+                "home-firing",
+                "Firing alerts",
+                firing,
+                str(firing),
+                href=f"/alerts{query}",
+                tone="bad" if firing else "good",
+                hint="needs a look" if firing else "all quiet",
+            ),
+            completeness_stat(traffic.completeness, query, data.clock()),
+        ]
         return (
-            stat_row(state_stats(what, view, now=data.clock()), view.mode),
-            home_sub(view, overview),
+            stat_row(cards, view.mode),
+            home_sub(view, traffic.overview),
             None if any_data else empty_installation(),
             f"/alerts{query}",
             f"/apis{query}",
@@ -162,20 +162,35 @@ def register(app: Dash, data: Data) -> None:
     @guarded(show_in=0)
     async def movers(stored: object) -> Component:
         view = data.view(stored)
+        against, told = compared_range(view)
         rows, usage, completeness = await asyncio.gather(
-            data.breakdown(view, "api"),
+            data.breakdown(view, "api", against=against),
             data.usage(view, "api", over_time=True),
             data.completeness(view),
         )
         axis = axis_of(view, completeness.data_until)
-        return movers_table(rows, usage, axis, view, data)
+        moved = movers_table(rows, usage, axis, view, data)
+        if rows.height and not rows["requests_previous"].sum():
+            return [
+                html.Div(f"Nothing was measured {told}: all is new.", className="gl-sub pad"),
+                moved,
+            ]
+        return moved
 
-    @app.callback(Output("home-alerts", "children"), Input(ids.VIEW, "data"))
-    @guarded(show_in=0)
-    async def alerts(stored: object) -> Component:
+    @app.callback(
+        Output("home-alerts", "children"),
+        Output("home-incidents", "children"),
+        Input(ids.VIEW, "data"),
+    )
+    @guarded(outputs=2, show_in=0)
+    async def alerts(stored: object) -> tuple[Component, ...]:
         view = data.view(stored)
-        active, recent = await asyncio.gather(data.active_alerts(), data.alert_changes(30))
-        return alert_list(active, recent, view, data.clock())
+        active, recent = await asyncio.gather(data.active_alerts(), data.alert_changes(200))
+        now = data.clock()
+        return (
+            alert_list(active, recent[:30], view, now),
+            incidents_table(incidents(recent), view, now),
+        )
 
     @app.callback(Output("home-plans", "children"), Input(ids.VIEW, "data"))
     @guarded(show_in=0)
@@ -204,132 +219,56 @@ async def draw_before(data: Data, view: View, axis: TimeAxis, figures: tuple[Any
         series.before(drawn, values, axis, colour)
 
 
-def attention(
-    slos: Sequence[SloStatus], quotas: Sequence[QuotaUsage], view: View, now: datetime
-) -> Component:
-    """The error budgets and quotas that are nearest their end."""
-    burnt = [s for s in slos if s.budget_left is not None][:ATTENTION_SHOWN]
-    full = quotas[:ATTENTION_SHOWN]
-    parts: list[Component] = []
-    if burnt:
-        parts.append(html.H3("Error budgets, worst first"))
-        parts += [
-            page_link(
-                [
-                    html.Span(fmt.plain(s.slo.name, 40)),
-                    budget_bar(s.budget_left),
-                    number(
-                        f"{fmt.percent(s.budget_left)} left",
-                        s.budget_left,
-                        tone=budget_tone(s.budget_left),
-                    ),
-                ],
-                api_path(s.slo.api) + view.query(),
-                "gl-line",
-            )
-            for s in burnt
-        ]
-    if full:
-        parts.append(html.H3("Quotas, fullest first"))
-        parts += [
-            page_link(
-                [
-                    html.Span(fmt.plain(u.consumer, 40)),
-                    quota_bar(u),
-                    html.Span(
-                        forecast_text(u, now), className="bad-text" if at_risk(u) else "gl-when"
-                    ),
-                ],
-                f"/consumers/{fmt.url_part(u.consumer)}{view.query()}",
-                "gl-line",
-            )
-            for u in full
-        ]
-    return parts
-
-
 def home_sub(view: View, overview: Overview) -> list[Component]:
+    query = view.query()
     return [
         f"{view.label} · ",
         number(fmt.rate(overview.requests_per_s), overview.requests_per_s, id="home-rate"),
         " · ",
-        number(fmt.whole(overview.apis), overview.apis, id="home-apis"),
-        " APIs",
+        page_link(
+            [number(fmt.whole(overview.apis), overview.apis, id="home-apis"), " APIs"],
+            f"/apis{query}",
+        ),
+        " · ",
+        page_link(
+            [
+                number(fmt.whole(overview.consumers), overview.consumers, id="home-consumers"),
+                " consumers",
+            ],
+            f"/consumers{query}",
+        ),
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the state row is made of."""
+def quota_stat(quotas: Sequence[QuotaUsage] | None, query: str) -> Stat:
+    """How many quotas end early; None = not counted yet, shortly after the start."""
+    risk = None if quotas is None else sum(1 for u in quotas if at_risk(u))
+    return Stat(
+        "home-quota-risk",
+        "Quota at risk",
+        risk,
+        fmt.MISSING if risk is None else str(risk),
+        href=f"/products{query}",
+        tone="warn" if risk else "" if risk is None else "good",
+        hint="being counted" if risk is None else "80 % used, or runs out early",
+    )
 
-    overview: Overview
-    completeness: Completeness
-    usage: pl.DataFrame
-    latency: pl.DataFrame
-    firing: int
 
-
-def state_stats(what: State, view: View, *, now: datetime) -> list[Stat]:
-    now_, then = what.overview, what.overview.previous
-    axis = axis_of(view, what.completeness.data_until)
-    requests = rate_on(axis, what.usage)
-    errors = column_on(axis, what.usage, "error_rate")
-    p95 = column_on(axis, what.latency, "p95_ms")
-    query = view.query()
-    bad_rate = (now_.error_rate or 0) >= 0.05
-    return [
-        Stat(
-            "home-requests",
-            "Requests",
-            now_.requests,
-            fmt.count(now_.requests),
-            previous=then.requests if then else None,
-            spark=requests,
-            href=f"/apis{query}",
-        ),
-        Stat(
-            "home-error-rate",
-            "Error rate",
-            now_.error_rate,
-            fmt.percent(now_.error_rate),
-            previous=then.error_rate if then else None,
-            better="down",
-            spark=errors,
-            colour="#e2605f",
-            href=f"/apis{query}&sort=error_rate",
-            tone="bad" if bad_rate else "",
-        ),
-        Stat(
-            "home-p95",
-            "Latency p95",
-            now_.p95_ms,
-            fmt.milliseconds(now_.p95_ms),
-            previous=then.p95_ms if then else None,
-            better="down",
-            spark=p95,
-            colour="#8f7df0",
-            href=f"/apis{query}&sort=p95_ms",
-        ),
-        Stat(
-            "home-consumers",
-            "Active consumers",
-            now_.consumers,
-            fmt.count(now_.consumers),
-            previous=then.consumers if then else None,
-            better="up",
-            href=f"/consumers{query}",
-        ),
-        Stat(
-            "home-firing",
-            "Firing alerts",
-            what.firing,
-            str(what.firing),
-            href=f"/alerts{query}",
-            tone="bad" if what.firing else "good",
-            hint="needs a look" if what.firing else "all quiet",
-        ),
-        completeness_stat(what.completeness, query, now),
-    ]
+def budget_stat(slos: Sequence[SloStatus] | None, query: str) -> Stat:
+    """The error budget that is nearest its end."""
+    known = [s for s in slos or () if s.budget_left is not None]
+    worst = min(known, key=lambda s: s.budget_left or 0.0, default=None)
+    left = None if worst is None else worst.budget_left
+    hint = "being counted" if slos is None else "no objectives" if worst is None else worst.slo.name
+    return Stat(
+        "home-budget",
+        "Error budget, worst",
+        left,
+        fmt.percent(left),
+        href=f"/alerts{query}",
+        tone=budget_tone(left),
+        hint=fmt.plain(hint, 30),
+    )
 
 
 def completeness_stat(c: Completeness, query: str, now: datetime) -> Stat:
@@ -371,48 +310,3 @@ def chart_figures(
         series.overlaid(errors, axis, fmt.percent, empty=nothing),
         series.overlaid(p95, axis, fmt.milliseconds, empty=nothing),
     )
-
-
-def movers_table(
-    rows: pl.DataFrame, usage: pl.DataFrame, axis: TimeAxis, view: View, data: Data
-) -> Component:
-    sparks = {
-        (name[0] if isinstance(name, tuple) else name): rate_on(axis, part)
-        for name, part in usage.partition_by("api", as_dict=True).items()
-    }
-    moved = rows.with_columns(
-        (pl.col("requests") - pl.col("requests_previous").fill_null(0)).abs().alias("_moved")
-    ).sort("_moved", "requests", descending=True, nulls_last=True)
-    lines = []
-    for row in moved.head(MOVERS_SHOWN).iter_rows(named=True):
-        name = row["api"]
-        colour = data.colours.colour(name)
-        lines.append(
-            [
-                api_link(name or "(no name)", api_path(name or "(none)") + view.query(), colour),
-                sparkline(sparks.get(name, []), colour, height=22, className="gl-cell-spark"),
-                number(fmt.count(row["requests"]), row["requests"], id=f"mover-requests-{name}"),
-                number(fmt.change(row["growth"]), row["growth"]),
-                share_bar(row["share"], colour),
-                number(
-                    fmt.percent(row["error_rate"]),
-                    row["error_rate"],
-                    tone=error_tone(row["error_rate"]),
-                ),
-                number(fmt.milliseconds(row["p50_ms"]), row["p50_ms"], tone="muted"),
-                number(fmt.milliseconds(row["p95_ms"]), row["p95_ms"]),
-                number(fmt.milliseconds(row["p99_ms"]), row["p99_ms"], tone="muted"),
-            ]
-        )
-    heads = (
-        Head("API"),
-        Head("Requests over time", width="16%"),
-        Head("Requests", True),
-        Head("Change", True),
-        Head("Share", width="12%"),
-        Head("Errors", True),
-        Head("p50", True),
-        Head("p95", True),
-        Head("p99", True),
-    )
-    return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)

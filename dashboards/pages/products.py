@@ -21,15 +21,13 @@ from dashboards.components import (
     Stat,
     badge,
     number,
-    page_head,
     page_link,
-    panel,
+    screen,
     share_bar,
-    skeleton_rows,
-    skeleton_stats,
     stat_row,
     table,
     time_chart,
+    waiting,
 )
 from dashboards.data import Data
 from dashboards.figures import series
@@ -46,44 +44,32 @@ LITTLE_USED = 10.0
 
 
 def layout(_data: Data) -> Component:
-    return html.Div(
-        [
-            page_head("Products and plans", html.Span(id="products-sub")),
-            html.Div(skeleton_stats(5), id="products-stats"),
-            html.Div(
-                [
-                    time_chart(
-                        "Traffic by product",
-                        "products-traffic",
-                        note="requests per second",
-                        height=230,
-                        alert="requests_per_s",
-                        className="w7",
-                    ),
-                    panel(
-                        "Revenue by consumer",
-                        html.Div(
-                            skeleton_rows(6), id="products-revenue", className="gl-scroll low"
-                        ),
-                        note="this month so far",
-                        className="w5 flush",
-                    ),
-                    panel(
-                        "Plans",
-                        html.Div(skeleton_rows(5), id="products-plans"),
-                        note="use against entitlement",
-                        className="flush",
-                    ),
-                    panel(
-                        "Quotas",
-                        html.Div(skeleton_rows(8), id="products-quotas"),
-                        note="fullest first; light = expected at the end of the window",
-                        className="flush",
-                    ),
-                ],
-                className="gl-grid",
-            ),
-        ]
+    return screen(
+        "products",
+        "Products and plans",
+        time_chart(
+            "Traffic by product",
+            "products-traffic",
+            note="requests per second",
+            height=230,
+            alert="requests_per_s",
+            className="w7",
+        ),
+        waiting(
+            "Revenue by consumer",
+            "products-revenue",
+            rows=6,
+            note="this month so far",
+            className="w5 flush",
+            scroll=True,
+        ),
+        waiting("Plans", "products-plans", rows=5, note="use against entitlement"),
+        waiting(
+            "Quotas",
+            "products-quotas",
+            note="fullest first; light = expected at the end of the window",
+        ),
+        stats=5,
     )
 
 
