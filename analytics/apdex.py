@@ -7,6 +7,7 @@ specification has it for application errors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -47,9 +48,42 @@ def apdex_of(
 ) -> Apdex:
     """Apdex of the requests that pass the filters."""
     histogram = analytics.latency_histogram(time_range, filters)
-    if filters.outcome and "server_error" not in filters.outcome:
-        failed = histogram.clear()
-    else:
-        only_failed = replace(filters, outcome=("server_error",))
-        failed = analytics.latency_histogram(time_range, only_failed)
+    failed = _failed(analytics, time_range, filters, (), histogram)
     return apdex(histogram, threshold_ms, errors=failed)
+
+
+def apdex_by_api(
+    analytics: Analytics,
+    time_range: TimeRange,
+    filters: Filters,
+    thresholds_ms: Mapping[str, float],
+    *,
+    otherwise_ms: float,
+) -> dict[str | None, Apdex]:
+    """Apdex of every API by its own threshold; two questions however many APIs there are."""
+    histogram = analytics.latency_histogram(time_range, filters, by=("api",))
+    failed = _failed(analytics, time_range, filters, ("api",), histogram)
+    empty = failed.clear().drop("api")
+    failures = {rows["api"][0]: rows.drop("api") for rows in failed.partition_by("api")}
+    return {
+        (name := rows["api"][0]): apdex(
+            rows.drop("api"),
+            thresholds_ms.get(name, otherwise_ms),
+            errors=failures.get(name, empty),
+        )
+        for rows in histogram.partition_by("api")
+    }
+
+
+def _failed(
+    analytics: Analytics,
+    time_range: TimeRange,
+    filters: Filters,
+    by: tuple[str, ...],
+    histogram: pl.DataFrame,
+) -> pl.DataFrame:
+    """The part of a histogram that failed on the server, in the same columns."""
+    if filters.outcome and "server_error" not in filters.outcome:
+        return histogram.clear()
+    only_failed = replace(filters, outcome=("server_error",))
+    return analytics.latency_histogram(time_range, only_failed, by=by)

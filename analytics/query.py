@@ -192,12 +192,13 @@ class Analytics:
         time_range: TimeRange,
         filters: Filters = ALL,
         *,
+        by: Sequence[str] = (),
         interval_s: int | None = None,
         part: Part = "total",
     ) -> pl.DataFrame:
-        """Counts per latency bucket: [time,] bucket, requests; for heat maps and thresholds."""
-        keys = [*(("time",) if interval_s is not None else ()), "bucket"]
-        counts = self._latency_counts(time_range, filters, (), interval_s, part)
+        """Counts per latency bucket: [time,] *by, bucket, requests; heat maps and thresholds."""
+        keys = [*(("time",) if interval_s is not None else ()), *by, "bucket"]
+        counts = self._latency_counts(time_range, filters, tuple(by), interval_s, part)
         return counts.group_by(keys).agg(pl.col("requests").sum()).sort(keys)
 
     def breakdown(

@@ -213,7 +213,7 @@ def history_table(changes: Sequence[HistoryEntry], view: View) -> Component:
         for c in changes
     ]
     heads = (
-        Head("Time (UTC)", width="120px"),
+        Head("Time", width="120px"),
         Head("State"),
         Head("Rule"),
         Head("Severity"),

@@ -11,8 +11,8 @@ from dash import html
 from analytics.apdex import Apdex
 from analytics.query import Overview
 from dashboards import format as fmt
-from dashboards.components import Component, number, page_link
-from dashboards.data import Data
+from dashboards.components import Component, Tone, number, page_link
+from dashboards.data import APDEX_THRESHOLD_MS, Data
 from dashboards.view import View
 
 DATA_SENT = "response_bytes"
@@ -23,8 +23,6 @@ _MEASURES = (
     "client_error_rate",
     "rate_limited_rate",
 )
-DEFAULT_THRESHOLD_MS = 500.0
-"""Of Apdex, for APIs the catalog does not know: the catalog's own default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class Glance:
 
 async def ask_glance(data: Data, view: View, api: str) -> Glance:
     known = data.catalog.api(api)
-    threshold = known.apdex_threshold_ms if known else DEFAULT_THRESHOLD_MS
+    threshold = known.apdex_threshold_ms if known else APDEX_THRESHOLD_MS
     apdex, values = await asyncio.gather(
         data.apdex(view, threshold),
         asyncio.gather(*(data.measure(view, name) for name in _MEASURES)),
@@ -79,3 +77,8 @@ def glance_list(overview: Overview, glance: Glance, view: View) -> Component:
 def apdex_text(score: float | None) -> str:
     """Two digits, as the specification rounds it."""
     return fmt.MISSING if score is None else f"{score:.2f}"
+
+
+def apdex_tone(score: float | None) -> Tone:
+    """The specification's own words: from 0.85 good, under 0.7 poor."""
+    return "" if score is None or score >= 0.85 else "warn" if score >= 0.7 else "bad"

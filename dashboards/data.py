@@ -22,13 +22,15 @@ from sqlalchemy import Engine, text
 
 from alerting.silences import Silence
 from alerting.store import ActiveAlert, AlertCounts, AlertStore, HistoryEntry
-from analytics.apdex import Apdex, apdex_of
+from analytics.apdex import Apdex, apdex_by_api, apdex_of
 from analytics.billing import Invoice, invoices
+from analytics.consumers import ConsumerChanges, consumer_changes
 from analytics.deployments import ServiceVersion, service_versions
 from analytics.query import Analytics, Completeness, Overview, Part, TimeRange
 from analytics.quota import QuotaUsage, quota_usage
 from analytics.slo import SloStatus, slo_statuses
 from analytics.traces import Traces
+from dashboards import format as fmt
 from dashboards import identity
 from dashboards.cache import CacheFor, SingleFlightCache
 from dashboards.errors import Forbidden
@@ -50,6 +52,9 @@ T = TypeVar("T")
 SETTLED_AFTER_S = 600
 """A range that ended this long ago changes rarely (late rows): its answers are kept a minute."""
 
+
+APDEX_THRESHOLD_MS = 500.0
+"""Of APIs the catalog does not know: its own default."""
 
 VERSIONS_RANGE_S_MAX = 86_400.0
 """Longest range whose spans are read for versions of services."""
@@ -134,6 +139,7 @@ class Data:
     def view(self, stored: object) -> View:
         """Read what the browser says the URL is. Hostile input gives the default view."""
         fields = stored if isinstance(stored, dict) else {}
+        fmt.use_zone(fields.get("zone"))
         return parse_view(
             fields.get("search"),
             now=self.clock(),
@@ -223,6 +229,29 @@ class Data:
             view,
             lambda: apdex_of(self.analytics, view.time_range, view.analytics_filters, threshold_ms),
             threshold_ms,
+        )
+
+    async def apdexes(self, view: View) -> dict[str | None, Apdex]:
+        """Apdex of every API by the threshold the catalog gives it."""
+        known = {api.name: api.apdex_threshold_ms for api in self.catalog.apis}
+        return await self.ask(
+            "apdexes",
+            view,
+            lambda: apdex_by_api(
+                self.analytics,
+                view.time_range,
+                view.analytics_filters,
+                known,
+                otherwise_ms=APDEX_THRESHOLD_MS,
+            ),
+        )
+
+    async def consumer_changes(self, view: View) -> ConsumerChanges:
+        """Who is new, came back or went away; by the names of a quarter, so kept for minutes."""
+        return await self.ask(
+            "consumer-changes",
+            view,
+            lambda: consumer_changes(self.analytics, view.time_range, view.analytics_filters),
         )
 
     async def breakdown(

@@ -6,10 +6,13 @@ None and NaN are '–': not measured, which is not zero. The exact value travels
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextvars import ContextVar
+from datetime import datetime
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, available_timezones
 
 MISSING = "–"
 THIN = "\u202f"
@@ -142,11 +145,51 @@ def span(seconds: float | None) -> str:
     return f"{int(seconds)}{THIN}s"
 
 
+_UTC = ZoneInfo("UTC")
+_ZONE: ContextVar[ZoneInfo | None] = ContextVar("zone", default=None)
+"""The reader's time zone while one update is answered, each in a context of its own; None = UTC."""
+
+
+def use_zone(name: object) -> ZoneInfo:
+    """Take the zone the browser asked for; hostile input, so anything unknown is UTC."""
+    known = isinstance(name, str) and name in _known_zones()
+    chosen = ZoneInfo(str(name)) if known else _UTC
+    _ZONE.set(chosen)
+    return chosen
+
+
+@functools.cache
+def _known_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def zone() -> ZoneInfo:
+    return _ZONE.get() or _UTC
+
+
+def zone_name() -> str:
+    """'UTC', 'Europe/Berlin': said beside moments that stand alone."""
+    return zone().key
+
+
+def local(when: datetime) -> datetime:
+    """A moment as the reader's wall shows it."""
+    return when.astimezone(zone())
+
+
 def clock(when: datetime | None) -> str:
-    """'21 Nov 10:42:05', UTC."""
-    if when is None:
-        return MISSING
-    return when.astimezone(UTC).strftime("%d %b %H:%M:%S").lstrip("0")
+    """'21 Nov 10:42:05', in the reader's zone."""
+    return MISSING if when is None else local(when).strftime("%d %b %H:%M:%S").lstrip("0")
+
+
+def clock_ms(when: datetime | None) -> str:
+    """'21 Nov 10:42:05.123', in the reader's zone."""
+    return MISSING if when is None else local(when).strftime("%d %b %H:%M:%S.%f")[:-3]
+
+
+def minute(when: datetime | None) -> str:
+    """'21 Nov 10:42 UTC': a moment that stands alone, with its zone."""
+    return MISSING if when is None else f"{local(when):%d %b %H:%M} {zone_name()}"
 
 
 def plain(text: str | None, length: int = 80) -> str:

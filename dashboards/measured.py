@@ -6,6 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
+from dashboards import format as fmt
 from dashboards.figures.base import TimeAxis
 from dashboards.view import View
 
@@ -31,7 +32,7 @@ def axis_of(view: View, data_until: datetime | None) -> TimeAxis:
         60, view.interval_s
     ):
         until = data_until
-    return TimeAxis(view.start, view.end, view.interval_s, view.mode, until)
+    return TimeAxis(view.start, view.end, view.interval_s, view.mode, until, fmt.zone())
 
 
 def column_on(axis: TimeAxis, frame: pl.DataFrame, column: str) -> list[float | None]:

@@ -58,7 +58,7 @@ def forecast_text(usage: QuotaUsage, now: datetime) -> str:
     left = (ahead.exhausted_at - now).total_seconds()
     if left < 3600:
         return "runs out within the hour"
-    return f"runs out {ahead.exhausted_at:%d %b %H:%M} UTC"
+    return f"runs out {fmt.minute(ahead.exhausted_at)}"
 
 
 def quota_table(usages: Sequence[QuotaUsage], view: View, now: datetime) -> Component:
@@ -115,7 +115,7 @@ def quota_cards(usages: Sequence[QuotaUsage], now: datetime) -> Component:
                         [
                             number(fmt.whole(u.used), u.used),
                             f" of {fmt.whole(u.limit)} · {fmt.whole(u.remaining)} left · "
-                            f"until {u.window.end:%d %b %H:%M} UTC",
+                            f"until {fmt.minute(u.window.end)}",
                         ],
                         className="gl-sub",
                     ),

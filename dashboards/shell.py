@@ -13,6 +13,7 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboards import format as fmt
 from dashboards import ids
+from dashboards.completeness_notes import completeness_notes
 from dashboards.components import attrs
 from dashboards.data import Data, refresh_name
 from dashboards.guard import guarded
@@ -155,7 +156,9 @@ def _range_menu() -> Component:
         html.Label(
             ["To", dcc.Input(id=ids.RANGE_TO, className="gl-input", type="text", placeholder="now")]
         ),
-        html.Div("Times are UTC. Dragging on a chart zooms.", className="gl-menu-help"),
+        html.Div("Dragging on a chart zooms.", className="gl-menu-help"),
+        # Filled by assets/gl_zone.js with every zone the browser knows.
+        html.Label(["Time zone", html.Select([], id="zone-choice", className="gl-select")]),
         html.Button(
             "Apply",
             className="gl-button primary",
@@ -289,7 +292,11 @@ def register(app: Dash, data: Data) -> None:
         newest = completeness.data_until
         age_s = None if newest is None else (data.clock() - newest).total_seconds()
         tone = "" if age_s is None else "good" if age_s < 60 else "warn"
-        text = "No data in range" if newest is None else f"Data until {fmt.clock(newest)} UTC"
+        text = (
+            "No data in range"
+            if newest is None
+            else f"Data until {fmt.clock(newest)} {fmt.zone_name()}"
+        )
         menu = [
             _item("All environments", **attrs({"data-gl-set": "env="})),
             *(
@@ -298,4 +305,5 @@ def register(app: Dash, data: Data) -> None:
             ),
         ]
         notes = [html.Div(note, className="gl-note", role="status") for note in view.notes]
+        notes += completeness_notes(completeness, view, data.clock())
         return [html.I(), html.Span(text)], f"gl-fresh {tone}", menu, notes

@@ -15,7 +15,7 @@ from dash import html
 
 from dashboards import format as fmt
 from dashboards.components import Component, Head, number, share_bar, table
-from dashboards.figures.base import Figure
+from dashboards.figures.base import Figure, TimeAxis
 from dashboards.figures.heatmap import row_ms
 from dashboards.theme import OTHERS, SERIES
 
@@ -38,7 +38,8 @@ HEAT = f"""
 SELECT
     time_bucket(to_seconds($step), time) AS time,
     latency_bucket(duration_ns / 1e6) AS bucket,
-    count(*) AS requests
+    count(*) AS requests,
+    count(*) FILTER (WHERE status = 'ERROR') AS errors
 FROM spans
 WHERE {ENTRY}
 GROUP BY ALL
@@ -107,7 +108,8 @@ class Box:
 
     def text(self) -> str:
         low, high = fmt.milliseconds(self.low_ns / 1e6), fmt.milliseconds(self.high_ns / 1e6)
-        return f"{low} – {high}, {self.start:%H:%M:%S} – {self.end:%H:%M:%S} UTC"
+        start, end = fmt.local(self.start), fmt.local(self.end)
+        return f"{low} – {high}, {start:%H:%M:%S} – {end:%H:%M:%S} {fmt.zone_name()}"
 
 
 def parse_box(text: str | None) -> Box | None:
@@ -123,7 +125,7 @@ def parse_box(text: str | None) -> Box | None:
     return Box(start, end, low, high)
 
 
-def draw_box(fig: Figure, box: Box | None, colour: str) -> None:
+def draw_box(fig: Figure, box: Box | None, axis: TimeAxis, colour: str) -> None:
     """Outline the box, and let dragging draw a new one in both directions."""
     fig.update_axis("yaxis", fixedrange=False)
     fig.layout["uirevision"] = str(box)
@@ -131,8 +133,8 @@ def draw_box(fig: Figure, box: Box | None, colour: str) -> None:
         fig.layout["shapes"] = [
             {
                 "type": "rect",
-                "x0": box.start,
-                "x1": box.end,
+                "x0": axis.shown(box.start),
+                "x1": axis.shown(box.end),
                 "y0": box.low,
                 "y1": box.high,
                 "line": {"color": colour, "width": 1.5, "dash": "dot"},

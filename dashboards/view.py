@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, quote, urlencode
 
 from analytics.errors import InvalidTimeRange
 from analytics.query import Filters, TimeRange, parse_time
+from dashboards.format import local, minute
 from dashboards.limits import (
     FILTER_CHARS_MAX,
     POINTS_PER_SERIES_TARGET,
@@ -116,7 +117,7 @@ class View:
         if relative and self.to_text == "now":
             amount, unit = int(relative[1]), _UNITS[relative[2]]
             return f"Last {amount} {unit}{'' if amount == 1 else 's'}"
-        return f"{self.start:%d %b %H:%M} – {self.end:%d %b %H:%M} UTC"
+        return f"{local(self.start):%d %b %H:%M} – {minute(self.end)}"
 
     def narrowed(self, **filters: str) -> View:
         """The same view for one value of a dimension: `view.narrowed(api='orders')`."""

@@ -90,7 +90,8 @@
   function applyRange() {
     const from = document.getElementById("range-from").value.trim();
     const to = document.getElementById("range-to").value.trim();
-    if (from) gl.navigate({ from: from.replace(" ", "T"), to: (to || "now").replace(" ", "T") });
+    const absolute = (text) => /^\d{4}-/.test(text) ? gl.toUtc(text) : text;
+    if (from) gl.navigate({ from: absolute(from), to: absolute(to || "now") });
   }
 
   document.addEventListener("keydown", (event) => {
@@ -147,7 +148,7 @@
     gatelens: {
       // URL, refresh and theme -> what every panel listens to.
       view: (search, pathname, tick, scheme) => ({
-        search: search || "", tick: tick || 0, mode: scheme || resolved(),
+        search: search || "", tick: tick || 0, mode: scheme || resolved(), zone: gl.zone(),
       }),
 
       // The timer: skip while the previous round still runs, or nobody looks.
@@ -171,7 +172,7 @@
         const known = options.ranges.find((r) => r[0] === from && to === "now");
         const relative = /^now-(\d+)([smhdw])$/.exec(from);
         const units = { s: "second", m: "minute", h: "hour", d: "day", w: "week" };
-        const pretty = (t) => t.startsWith("now") ? t : t.replace("T", " ").slice(0, 16);
+        const pretty = (t) => t.startsWith("now") ? t : gl.fromUtc(t).replace("T", " ").slice(0, 16);
         const refresh = params.get("refresh") || options.refresh;
         gl.refreshSeconds = options.refreshes[refresh] ?? options.refreshes[options.refresh];
         const keep = new URLSearchParams();
@@ -201,7 +202,7 @@
       // A box drawn on the heat-map of traces; its corners go into the URL.
       box: (moved) => {
         if (!moved || moved["xaxis.range[0]"] === undefined || moved["yaxis.range[0]"] === undefined) return none();
-        const iso = (t) => String(t).replace(" ", "T").slice(0, 19);
+        const iso = gl.toUtc;
         const rows = [moved["yaxis.range[0]"], moved["yaxis.range[1]"]].sort((a, b) => a - b).map((r) => r.toFixed(2));
         gl.navigate({ box: [iso(moved["xaxis.range[0]"]), iso(moved["xaxis.range[1]"]), ...rows].join(",") });
         return none();
@@ -219,6 +220,12 @@
         return button ? button.dataset.matchers : none();
       },
 
+      // `sort=error_rate` in the URL orders a grid by that column, largest first.
+      gridSort: (search) => {
+        const field = new URLSearchParams(search || "").get("sort");
+        return field ? [{ colId: field, sort: "desc" }] : none();
+      },
+
       // A search field shows what its parameter in the URL says.
       param: (search, id) => new URLSearchParams(search || "").get(id.split("-").pop()) || "",
 
@@ -227,7 +234,7 @@
         const moved = dash_clientside.callback_context.triggered[0];
         const range = moved && moved.value;
         if (!range || !range["xaxis.range[0]"]) return none();
-        const iso = (t) => String(t).replace(" ", "T").slice(0, 19);
+        const iso = gl.toUtc;
         gl.navigate({ from: iso(range["xaxis.range[0]"]), to: iso(range["xaxis.range[1]"]) });
         return none();
       },
@@ -277,6 +284,8 @@
     return el("button", { type: "button", className: "gl-cell-filter gl-api", title: "Filter by " + text, onClick: narrow }, dot, el("span", { className: "gl-ellipsis" }, text));
   };
 
+  cells.Links = (props) => el("span", { className: "gl-links" }, ...(props.value || []).filter((l) => inside(l[1]))
+    .map(([text, href]) => el("a", { key: text, href, onClick: go(href) }, text)));
   cells.Level = (props) => el("span", { className: "gl-api" },
     el("i", { className: "gl-dot", style: { background: props.data.colour } }), props.value);
   cells.PlainLink = (props) => inside(props.data.href) && props.value
@@ -287,7 +296,7 @@
     el("i", { className: "gl-dot", style: { background: props.data.colour } }),
     el("span", { className: "gl-name" + (props.data.error ? " bad-text" : ""), title: props.value }, props.value));
   cells.SpanBar = (props) => el("div", { className: "gl-wf-track" },
-    el("div", { style: { left: props.data.left + "%", width: props.data.width + "%", background: props.data.colour } }));
+    el("div", { className: props.data.critical ? "critical" : "", style: { left: props.data.left + "%", width: props.data.width + "%", background: props.data.colour } }));
 
   // Exact number in `data-value`, people's text inside: the row carries `<field>_text`.
   cells.Number = (props) => {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dashboards.format import Formatter, for_plotly
 from dashboards.theme import Mode, template, tokens
@@ -24,6 +25,14 @@ class TimeAxis:
     interval_s: int
     mode: Mode = "dark"
     measured_until: datetime | None = None
+    zone: ZoneInfo = ZoneInfo("UTC")
+    """Of the reader: Plotly knows no zones, so it is given wall times."""
+
+    def shown(self, time: datetime) -> datetime:
+        """What Plotly is given for a moment: the wall time of the zone."""
+        if self.zone.key == "UTC":
+            return time
+        return time.astimezone(self.zone).replace(tzinfo=None)
 
     def times(self) -> list[datetime]:
         """Starts of the intervals, aligned to the epoch, the first may begin before `start`."""
@@ -115,12 +124,15 @@ def value_axis(fig: Figure, top: float, formatter: Formatter) -> None:
 
 def time_axis(fig: Figure, axis: TimeAxis) -> None:
     """The whole asked range, data or not, so that charts under each other line up."""
+    if axis.zone.key != "UTC":
+        for trace in fig.data:
+            trace["x"] = [axis.shown(x) if isinstance(x, datetime) else x for x in trace["x"]]
     within_a_day = (axis.end - axis.start).total_seconds() <= 86_400
     hours = "%H:%M" if within_a_day else "%H:%M\n%d %b"
     fig.update_axis(
         "xaxis",
         type="date",
-        range=[axis.start, axis.end],
+        range=[axis.shown(axis.start), axis.shown(axis.end)],
         hoverformat="%d %b %H:%M:%S" if axis.interval_s < 60 else "%d %b %H:%M",
         nticks=7,
         tickformatstops=[

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dashboards.figures.base import Figure
+from dashboards.figures.base import Figure, TimeAxis
 from dashboards.format import for_plotly
-from dashboards.theme import Mode, tokens
+from dashboards.theme import tokens
 
 MARKS_MAX = 12
 """More would hide the chart; the newest are kept."""
@@ -22,19 +22,19 @@ class Mark:
     text: str
 
 
-def mark(fig: Figure, marks: Sequence[Mark], mode: Mode) -> None:
+def mark(fig: Figure, marks: Sequence[Mark], axis: TimeAxis) -> None:
     """Draw thin dashed lines with their names on top; nothing on a chart that shows a sentence."""
     if not marks or not fig.data:
         return
-    t = tokens(mode)
+    t = tokens(axis.mode)
     shown = sorted(marks, key=lambda m: m.time)[-MARKS_MAX:]
     fig.layout["shapes"] = [
         *fig.layout.get("shapes", []),
         *(
             {
                 "type": "line",
-                "x0": m.time,
-                "x1": m.time,
+                "x0": axis.shown(m.time),
+                "x1": axis.shown(m.time),
                 "y0": 0,
                 "y1": 1,
                 "yref": "paper",
@@ -47,7 +47,7 @@ def mark(fig: Figure, marks: Sequence[Mark], mode: Mode) -> None:
         *fig.layout.get("annotations", []),
         *(
             {
-                "x": m.time,
+                "x": axis.shown(m.time),
                 "y": 1,
                 "yref": "paper",
                 "yanchor": "bottom",

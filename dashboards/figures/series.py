@@ -199,7 +199,7 @@ def before(fig: Figure, values: Sequence[float | None], axis: TimeAxis, colour: 
     times = axis.times()
     fig.add(
         "scatter",
-        x=times[: len(values)],
+        x=[axis.shown(t) for t in times[: len(values)]],
         y=list(values)[: len(times)],
         name="before",
         mode="lines",

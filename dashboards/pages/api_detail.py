@@ -192,7 +192,7 @@ def register(app: Dash, data: Data) -> None:
         if view.compared:
             await draw_before(data, view, axis, shown, figure)
         marks = [Mark(v.first_seen, f"{v.service} {v.version}") for v in versions if v.deployed]
-        mark(figure, marks, view.mode)
+        mark(figure, marks, axis)
         return figure
 
     @app.callback(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from dash import Dash, Input, Output, html
+from dash import ClientsideFunction, Dash, Input, Output, html
 
+from analytics.apdex import Apdex
 from dashboards import format as fmt
 from dashboards import ids
+from dashboards.api_glance import apdex_text, apdex_tone
 from dashboards.components import grid, number_column, page_head, panel
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
@@ -42,7 +45,8 @@ COLUMNS: list[dict[str, object]] = [
     number_column("requests", "Requests", sort="desc"),
     number_column("growth", "Change", width=96),
     number_column("error_rate", "Errors", width=92),
-    number_column("p50_ms", "p50", width=96),
+    number_column("apdex", "Apdex", width=92),
+    number_column("p50_ms", "p50", width=92),
     number_column("p95_ms", "p95", width=96),
     number_column("p99_ms", "p99", width=96),
     number_column("consumers", "Consumers", width=112),
@@ -66,20 +70,30 @@ def layout(_data: Data) -> Component:
 
 
 def register(app: Dash, data: Data) -> None:
+    clientside: Any = app.clientside_callback
+    clientside(
+        # `sort` of the URL, which numbers elsewhere lead here with, orders the grid.
+        ClientsideFunction("gatelens", "gridSort"),
+        Output("apis-grid", "columnState"),
+        Input(ids.URL, "search"),
+        Input("apis-grid", "id"),
+    )
+
     @app.callback(
         Output("apis-grid", "rowData"), Output("apis-sub", "children"), Input(ids.VIEW, "data")
     )
     @guarded(outputs=2, show_in=1)
     async def rows(stored: object) -> tuple[Component, ...]:
         view = data.view(stored)
-        table, usage, consumers, completeness = await asyncio.gather(
+        table, usage, consumers, apdexes, completeness = await asyncio.gather(
             data.breakdown(view, "api", TABLE_ROWS_MAX),
             data.usage(view, "api", over_time=True),
             data.usage(view, "api", "consumer"),
+            data.apdexes(view),
             data.completeness(view),
         )
         axis = axis_of(view, completeness.data_until)
-        shown = api_rows(table, usage, consumers, axis, view, data)
+        shown = api_rows(table, usage, consumers, apdexes, axis, view, data)
         unknown = sum(1 for row in shown if row["mark"])
         sub = f"{view.label} · {len(shown)} APIs"
         return shown, sub + (f" · {unknown} uncatalogued" if unknown else "")
@@ -89,6 +103,7 @@ def api_rows(
     table: pl.DataFrame,
     usage: pl.DataFrame,
     consumers: pl.DataFrame,
+    apdexes: Mapping[str | None, Apdex],
     axis: TimeAxis,
     view: View,
     data: Data,
@@ -104,6 +119,7 @@ def api_rows(
         name = row["api"]
         known = data.catalog.api(name) if name else None
         seen = row["last_seen"]
+        score = apdexes[name].score if name in apdexes else None
         rows.append(
             {
                 "id": name or "(none)",
@@ -120,6 +136,9 @@ def api_rows(
                 "requests_text": fmt.count(row["requests"]),
                 "growth": _finite(row["growth"]),
                 "growth_text": fmt.change(row["growth"]),
+                "apdex": score,
+                "apdex_text": apdex_text(score),
+                "apdex_tone": apdex_tone(score),
                 "error_rate": row["error_rate"],
                 "error_rate_text": fmt.percent(row["error_rate"]),
                 "error_rate_tone": error_tone(row["error_rate"]),

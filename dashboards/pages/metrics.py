@@ -26,8 +26,8 @@ from dashboards.components import (
 from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
 from dashboards.figures import series
-from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
+from dashboards.measured import axis_of
 
 _LIST = """
 SELECT
@@ -137,7 +137,7 @@ def register(app: Dash, data: Data) -> None:
         known = await data.sql(view, _LIST, q=view.extra.get("q") or None)
         name = view.extra.get("metric") or (known["name"].to_list()[0] if known.height else "")
         points = await data.sql(view, _OVER_TIME, name=name, step=view.interval_s)
-        axis = TimeAxis(view.start, view.end, view.interval_s, view.mode)
+        axis = axis_of(view, None)
         names = series.largest(points, "service") if points.height else []
         lines = series.measured_lines(
             points,

@@ -27,8 +27,8 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.figures import series
-from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
+from dashboards.measured import axis_of
 from storage.lake import Lake
 from storage.schemas import TABLES
 from storage.state import job_runs
@@ -107,7 +107,7 @@ def register(app: Dash, data: Data) -> None:
             data.cache.get("job-runs", lambda: latest_runs(data.state)),
             data.cache.get("lake-sizes", lambda: table_sizes(data.session.lake), ttl_s=15.0),
         )
-        axis = TimeAxis(view.start, view.end, view.interval_s, view.mode)
+        axis = axis_of(view, None)
         lines = series.rates(
             ingest,
             axis,

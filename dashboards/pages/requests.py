@@ -20,7 +20,7 @@ from dashboards.theme import STATUS_CLASS, status_class
 from dashboards.view import View
 
 COLUMNS: list[dict[str, object]] = [
-    {"field": "time", "headerName": "Time (UTC)", "width": 165},
+    {"field": "time", "headerName": "Time", "width": 165},
     {"field": "status", "headerName": "Status", "cellRenderer": "Filter", "width": 96},
     {"field": "method", "headerName": "Method", "cellRenderer": "Filter", "width": 92},
     {"field": "api", "headerName": "API", "cellRenderer": "Filter", "width": 130},
@@ -107,7 +107,7 @@ def request_rows(rows: pl.DataFrame, view: View) -> list[dict[str, Any]]:
         out.append(
             {
                 "id": str(index),
-                "time": row["time"].strftime("%d %b %H:%M:%S.%f")[:-3],
+                "time": fmt.clock_ms(row["time"]),
                 **{
                     name: None if row[column] is None else fmt.plain(str(row[column]), 200)
                     for name, column in _FILTERS.items()

@@ -1,4 +1,5 @@
-"""One trace: every span in its place, virtualised, so that ten thousand scroll smoothly."""
+"""One trace: every span in its place, virtualised, so that ten thousand scroll smoothly; what
+decided how long it took; and what is different from another trace."""
 
 from __future__ import annotations
 
@@ -9,19 +10,32 @@ from urllib.parse import quote
 import polars as pl
 from dash import Dash, Input, Output, State, dcc, html
 
+from analytics.trace_compare import compare_traces
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import Component, crumbs, grid, page_head, page_link, panel
+from dashboards.components import (
+    Component,
+    crumbs,
+    grid,
+    number_column,
+    page_link,
+    panel,
+    screen,
+)
+from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
 from dashboards.guard import guarded
 from dashboards.limits import WATERFALL_SPANS_MAX
+from dashboards.trace_rows import comparison_table, summary, waterfall_rows
 from dashboards.view import View
-from dashboards.waterfall import Span, place
 
 NAME = "trace-id"
 
 AROUND = timedelta(days=1)
 """How far before and after the page's range the trace is looked for."""
+
+TYPICAL = "typical"
+"""`with=typical`: compared with a trace of the same root that took the median time."""
 
 _SPANS = """
 SELECT
@@ -43,6 +57,26 @@ ORDER BY start_time_unix_nano
 LIMIT $shown
 """
 
+_TYPICAL = """
+WITH root AS (
+    SELECT trace_id, duration_ns
+    FROM spans
+    WHERE time >= $start
+      AND time < $end
+      AND parent_span_id IS NULL
+      AND name = $name
+      AND service_name IS NOT DISTINCT FROM $service
+      AND trace_id != $trace_id
+      AND status != 'ERROR'
+    ORDER BY time DESC
+    LIMIT 2000
+)
+SELECT trace_id
+FROM root
+ORDER BY abs(duration_ns - (SELECT median(duration_ns) FROM root)), trace_id
+LIMIT 1
+"""
+
 COLUMNS: list[dict[str, object]] = [
     {
         "field": "name",
@@ -55,6 +89,7 @@ COLUMNS: list[dict[str, object]] = [
     },
     {"field": "service", "headerName": "Service", "width": 170, "sortable": False},
     {"field": "bar", "headerName": "", "cellRenderer": "SpanBar", "flex": 4, "sortable": False},
+    number_column("path", "Critical path", width=118, sortable=False),
     {
         "field": "duration",
         "headerName": "Duration",
@@ -66,28 +101,43 @@ COLUMNS: list[dict[str, object]] = [
 
 
 def layout(_data: Data, name: str) -> Component:
-    return html.Div(
-        [
-            dcc.Store(id=NAME, data=name),
-            html.Div(id="trace-crumbs"),
-            page_head(
-                ["Trace ", html.Span(fmt.plain(name, 40), className="gl-mono")],
-                html.Span(id="trace-sub"),
-                page_link(
-                    "Its logs", f"/logs?from=now-24h&trace={quote(name, safe='')}", "gl-button"
-                ),
+    return screen(
+        "trace",
+        ["Trace ", html.Span(fmt.plain(name, 40), className="gl-mono")],
+        panel(
+            "Waterfall",
+            grid("trace-grid", COLUMNS, fixed=560, row_height=28),
+            note="hover a span for its attributes; outlined = on the critical path",
+            className="flush",
+        ),
+        panel(
+            "Against another trace",
+            html.Div(
+                [
+                    html.Div(
+                        [
+                            field("trace", "with", "Trace id to compare with", grow=True),
+                            chip("A typical one of its kind", f"with={TYPICAL}"),
+                            chip("Clear", "with="),
+                        ],
+                        className="gl-toolbar pad",
+                    ),
+                    html.Div(id="trace-compared"),
+                ]
             ),
-            panel(
-                "Waterfall",
-                grid("trace-grid", COLUMNS, fixed=640, row_height=28),
-                note="hover a span for its attributes",
-                className="flush",
-            ),
-        ]
+            note="own time per operation, largest difference first",
+            className="flush",
+        ),
+        above=(dcc.Store(id=NAME, data=name), html.Div(id="trace-crumbs")),
+        actions=page_link(
+            "Its logs", f"/logs?from=now-24h&trace={quote(name, safe='')}", "gl-button"
+        ),
     )
 
 
 def register(app: Dash, data: Data) -> None:
+    register_fields(app, "trace", "with")
+
     @app.callback(
         Output("trace-grid", "rowData"),
         Output("trace-sub", "children"),
@@ -98,59 +148,50 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=3, show_in=1)
     async def show(stored: object, name: object) -> tuple[Any, ...]:
         view = data.view(stored)
-        trace_id = str(name)[:64].lower()
-        wide = view.widened(AROUND)
-        spans = await data.sql(wide, _SPANS, trace_id=trace_id, shown=WATERFALL_SPANS_MAX)
+        trace_id = cleaned(name)
+        spans = await spans_of(data, view, trace_id)
         trail = crumbs(("Traces", f"/traces{view.query()}"), (fmt.plain(trace_id, 40), ""))
-        return waterfall_rows(spans, data), summary(spans, view), trail
+        return waterfall_rows(spans, data), summary(spans, view, WATERFALL_SPANS_MAX), trail
 
-
-def summary(spans: pl.DataFrame, view: View) -> str:
-    if spans.is_empty():
-        return f"No span of this trace is stored within a day of: {view.label}."
-    ends: list[int] = (spans["start_time_unix_nano"] + spans["duration_ns"]).to_list()
-    took = fmt.milliseconds((max(ends) - min(spans["start_time_unix_nano"].to_list())) / 1e6)
-    services = spans["service_name"].n_unique()
-    failed = spans.filter(pl.col("status") == "ERROR").height
-    text = f"{spans.height} spans · {services} services · {took}"
-    if failed:
-        text += f" · {failed} failed"
-    if spans.height == WATERFALL_SPANS_MAX:
-        text += f" · the first {WATERFALL_SPANS_MAX} are shown"
-    return text
-
-
-def waterfall_rows(spans: pl.DataFrame, data: Data) -> list[dict[str, Any]]:
-    found = list(spans.iter_rows(named=True))
-    placed = place(
-        [
-            Span(
-                s["span_id"] or "",
-                s["parent_span_id"],
-                s["start_time_unix_nano"] or 0,
-                s["duration_ns"] or 0,
-            )
-            for s in found
-        ]
+    @app.callback(
+        Output("trace-compared", "children"), Input(ids.VIEW, "data"), State(NAME, "data")
     )
-    rows = []
-    for spot in placed:
-        span = found[spot.index]
-        detail = " · ".join(
-            part for part in (span["kind"], span["status_message"], span["attributes"]) if part
-        )
-        rows.append(
-            {
-                "id": str(spot.index),
-                "name": fmt.plain(span["name"], 120),
-                "service": fmt.plain(span["service_name"], 60),
-                "depth": spot.depth,
-                "left": spot.left,
-                "width": spot.width,
-                "colour": data.service_colours.colour(span["service_name"]),
-                "error": span["status"] == "ERROR",
-                "duration": fmt.milliseconds((span["duration_ns"] or 0) / 1e6),
-                "detail": fmt.plain(detail, 600),
-            }
-        )
-    return rows
+    @guarded(show_in=0)
+    async def compare(stored: object, name: object) -> Component:
+        view = data.view(stored)
+        other = cleaned(view.extra.get("with", ""))
+        if not other:
+            told = "Choose a trace: what takes longer here than there comes first."
+            return html.Div(told, className="gl-none")
+        here = await spans_of(data, view, cleaned(name))
+        if other == TYPICAL:
+            found = await typical(data, view, cleaned(name), here)
+            if found is None:
+                told = "No other trace of this kind without failures is in the range."
+                return html.Div(told, className="gl-none")
+            other = found
+        there = await spans_of(data, view, other)
+        link = page_link(fmt.plain(other, 40), f"/traces/{quote(other, safe='')}{view.query()}")
+        head = html.Div(["Compared with ", link], className="gl-sub gl-mono pad")
+        return [head, comparison_table(compare_traces(here, there), data)]
+
+
+def cleaned(name: object) -> str:
+    return str(name)[:64].strip().lower()
+
+
+async def spans_of(data: Data, view: View, trace_id: str) -> pl.DataFrame:
+    wide = view.widened(AROUND)
+    return await data.sql(wide, _SPANS, trace_id=trace_id, shown=WATERFALL_SPANS_MAX)
+
+
+async def typical(data: Data, view: View, trace_id: str, here: pl.DataFrame) -> str | None:
+    """A trace that began like this one, did not fail and took the median time of such."""
+    roots = here.filter(pl.col("parent_span_id").is_null())
+    if roots.is_empty():
+        return None
+    root = roots.row(0, named=True)
+    found = await data.sql(
+        view, _TYPICAL, name=root["name"], service=root["service_name"], trace_id=trace_id
+    )
+    return None if found.is_empty() else str(found["trace_id"].to_list()[0])

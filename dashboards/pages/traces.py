@@ -1,4 +1,4 @@
-"""Traces: search by service, name, duration or error; each row opens its waterfall."""
+"""Traces: search by any attribute, duration or error; each row opens its waterfall."""
 
 from __future__ import annotations
 
@@ -13,23 +13,36 @@ from dashboards import format as fmt
 from dashboards import ids
 from dashboards.components import (
     Component,
+    chosen_of,
     graph,
     grid,
     number_column,
     page_head,
     panel,
     skeleton_rows,
+    tabs,
 )
 from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
-from dashboards.figures.base import TimeAxis
-from dashboards.figures.heatmap import latency_heatmap
+from dashboards.figures.red import RED, red_chart
 from dashboards.guard import guarded
+from dashboards.measured import axis_of
+from dashboards.search_terms import conditions, parse_search
 from dashboards.theme import tokens
 from dashboards.trace_heat import DIFFERENT, HEAT, different_table, draw_box, parse_box
 from dashboards.view import View
 
 SHOWN = 100
+
+_TERMS = {
+    "name": "name",
+    "service": "service_name",
+    "version": "service_version",
+    "kind": "kind",
+    "status": "status",
+    "duration_ms": "duration_ns / 1e6",
+}
+"""Keys of a search that are columns; any other is an attribute of the span or its resource."""
 
 _SEARCH = """
 WITH hits AS (
@@ -42,12 +55,15 @@ WITH hits AS (
       AND ($service IS NULL OR service_name = $service)
       AND ($min_ns IS NULL OR duration_ns >= $min_ns)
       AND (NOT $errors OR status = 'ERROR')
+      {terms}
       AND (
           $q IS NULL
           OR contains(lower(name), lower($q))
           OR contains(lower(coalesce(url_path, '')), lower($q))
+          OR contains(lower(coalesce(status_message, '')), lower($q))
           OR trace_id = lower($q)
           OR list_contains(map_values(attributes), $q)
+          OR list_contains(map_values(resource_attributes), $q)
       )
 )
 SELECT
@@ -70,7 +86,7 @@ LIMIT $shown
 
 
 COLUMNS: list[dict[str, object]] = [
-    {"field": "time", "headerName": "Time (UTC)", "width": 150},
+    {"field": "time", "headerName": "Time", "width": 150},
     {"field": "root", "headerName": "Root", "cellRenderer": "NameLink", "flex": 3},
     {"field": "service", "headerName": "Service", "width": 180},
     {
@@ -93,7 +109,12 @@ def layout(_data: Data) -> Component:
             page_head("Traces", html.Span(id="traces-sub")),
             html.Div(
                 [
-                    field("traces", "q", "Span name, path, attribute value or trace id", grow=True),
+                    field(
+                        "traces",
+                        "q",
+                        "Text, trace id, or attributes: carrier=north http.status_code>=500",
+                        grow=True,
+                    ),
                     field("traces", "service", "Service"),
                     field("traces", "ms", "At least, ms"),
                     chip("Errors only", "errors=1"),
@@ -104,10 +125,10 @@ def layout(_data: Data) -> Component:
             html.Div(
                 [
                     panel(
-                        "Latency",
-                        graph("traces-heat", height=250, label="Latency heat-map"),
-                        note="of what begins a trace; draw a box to compare it with the rest",
-                        action=chip("Clear box", "box="),
+                        "What begins a trace",
+                        graph("traces-heat", height=250, label="Rate, errors and duration"),
+                        note="draw a box on the heat-map to compare it with the rest",
+                        action=html.Div(id="traces-red", className="gl-chips"),
                         className="w7",
                     ),
                     panel(
@@ -142,19 +163,25 @@ def register(app: Dash, data: Data) -> None:
     @app.callback(
         Output("traces-heat", "figure"),
         Output("traces-different", "children"),
+        Output("traces-red", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=2, show_in=1)
+    @guarded(outputs=3, show_in=1)
     async def heat(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         box = parse_box(view.extra.get("box"))
         asked = {k: v for k, v in parameters(view).items() if k in ("service", "environment")}
         cells = await data.sql(view, HEAT, step=view.interval_s, **asked)
-        axis = TimeAxis(view.start, view.end, view.interval_s, view.mode)
-        figure = latency_heatmap(cells, axis, empty="No trace began in this time range.")
-        draw_box(figure, box, tokens(view.mode).text)
+        axis = axis_of(view, None)
+        shown = chosen_of(RED, view.extra.get("red"))
+        figure = red_chart(cells, axis, shown, empty="No trace began in this time range.")
+        figure.layout["uirevision"] = shown
+        if shown == "heat":
+            draw_box(figure, box, axis, tokens(view.mode).text)
+        choice = [chip("Clear box", "box=")] if box else []
+        choice.append(tabs("red", RED, shown))
         if box is None:
-            return figure, different_table(cells, None)
+            return figure, different_table(cells, None), choice
         rows = await data.sql(
             view,
             DIFFERENT,
@@ -164,7 +191,8 @@ def register(app: Dash, data: Data) -> None:
             high_ns=box.high_ns,
             **asked,
         )
-        return figure, [html.Div(box.text(), className="gl-sub pad"), different_table(rows, box)]
+        told = html.Div(box.text(), className="gl-sub pad")
+        return figure, [told, different_table(rows, box)], choice
 
     @app.callback(
         Output("traces-grid", "rowData"), Output("traces-sub", "children"), Input(ids.VIEW, "data")
@@ -172,7 +200,11 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=2, show_in=1)
     async def search(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
-        rows = await data.sql(view, _SEARCH, **parameters(view))
+        asked = parse_search(view.extra.get("q"))
+        terms, bound = conditions(asked, _TERMS, ("attributes", "resource_attributes"))
+        wanted = {**parameters(view), **bound, "q": asked.text, "shown": SHOWN}
+        # Of what was typed only names of our own columns are in the statement; the rest is bound.
+        rows = await data.sql(view, _SEARCH.replace("{terms}", terms), **wanted)
         cut = f"the newest {SHOWN} traces" if rows.height == SHOWN else f"{rows.height} traces"
         return trace_rows(rows, view, data), f"{view.label} · {cut}"
 
@@ -183,12 +215,10 @@ def parameters(view: View) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
         least = float(view.extra.get("ms", ""))
     return {
-        "q": view.extra.get("q") or None,
         "service": view.extra.get("service") or None,
         "min_ns": None if least is None or not 0 <= least < 1e12 else int(least * 1e6),
         "errors": view.extra.get("errors") == "1",
         "environment": next(iter(view.filters.get("env", ())), None),
-        "shown": SHOWN,
     }
 
 

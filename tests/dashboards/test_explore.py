@@ -98,7 +98,7 @@ def test_a_chart_leads_to_its_raw_requests_and_to_a_rule_that_loads(
 ) -> None:
     from alerting.rules import parse_rules
 
-    troubles = opened(page, server, f"/apis/orders?{HOUR}")
+    troubles = opened(page, server, f"/apis/orders?{HOUR}&show=latency")
     page.get_by_label("Actions of Latency", exact=True).click()
     page.locator(".gl-pop[open]").get_by_role("button", name="Create alert").click()
     (rule,) = parse_rules(page.get_by_label("Rule").input_value())
