@@ -29,6 +29,7 @@ from collector.http_app import HttpApp
 from collector.http_protocol import guarded_protocol
 from collector.intake import Admitted, Intake
 from collector.naming import Naming
+from collector.naming.fronts import Fronts
 from collector.operations import operations_app
 from collector.privacy import use_secret
 from collector.privacy_rules import PrivacyRules, rules_of
@@ -71,7 +72,7 @@ class Collector:
         self._warm = False
         self._stopping = False
         with contextlib.ExitStack() as undo:
-            self._naming = _load_naming(catalog_path)
+            self._naming = _load_naming(catalog_path, storage.data_dir)
             self._privacy = _load_privacy(settings, self._naming)
             self._tokens = TokenBook(settings.tokens_file)
             self._certificate = CertificateFiles(settings) if settings.tls_certificate else None
@@ -244,6 +245,7 @@ class Collector:
         telemetry.wal_sync_s.set(figures.sync_s)
         telemetry.wal_failed.set(bool(self._wal.failed))
         telemetry.digests.set(len(self.intake.dedupe))
+        telemetry.spans_left.set(self._naming.fronts.spans_left)
         return telemetry.render()
 
 
@@ -255,9 +257,9 @@ def _self_traces(settings: CollectorSettings, own_ports: tuple[int, ...]) -> Sel
     return SelfTraces(settings, own_ports=own_ports)
 
 
-def _load_naming(catalog_path: Path | None) -> Naming:
+def _load_naming(catalog_path: Path | None, data_dir: Path) -> Naming:
     try:
-        return Naming(load_catalog(catalog_path))
+        return Naming(load_catalog(catalog_path), Fronts(data_dir))
     except (OSError, StorageError) as err:
         raise CollectorStartError(f"The catalog cannot be used: {err}") from err
 

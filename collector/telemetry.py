@@ -142,6 +142,10 @@ class Telemetry:
         self.wal_syncs = self._gauge("wal_syncs", "Syncs of the write-ahead log since start.")
         self.wal_sync_s = self._gauge("wal_sync_seconds", "Time spent syncing since start.")
         self.wal_failed = self._gauge("wal_failed", "1 = the log has stopped; restart needed.")
+        self.spans_left = self._gauge(
+            "spans_left_to_gateways",
+            "Server spans not counted since start: a gateway tells of the same calls.",
+        )
         self.digests = self._gauge("dedupe_digests", "Requests remembered as seen.")
 
     def _gauge(self, name: str, text: str) -> Gauge:

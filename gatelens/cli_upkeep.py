@@ -27,10 +27,11 @@ def doctor(
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Say what the write-ahead log holds and check every table; exit code 1 when something is
-    damaged. Changes nothing, and may run beside a collector."""
+    """Say what the write-ahead log holds, check every table, tell what may be counted twice; exit
+    code 1 when something is damaged. Changes nothing, and may run beside a collector."""
     from collector.service import WAL_FOLDER
     from collector.wal_inspect import inspect_wal
+    from gatelens.doctor_counting import counting_lines
     from storage.check import check_lake
 
     settings = read_settings(data, config)
@@ -43,6 +44,8 @@ def doctor(
     for problem in check_lake(settings.storage_settings, read_rows=read_rows):
         damaged = True
         errors.print(f"damaged: {problem.path}: {problem.reason}", markup=False)
+    for line in counting_lines(settings.storage_settings) if not damaged else ():
+        console.print(line, markup=False)
     console.print("damage was found" if damaged else "log and lake: every file is whole")
     if damaged:
         raise typer.Exit(1)

@@ -82,8 +82,9 @@ class Api(_Entry):
     """OpenAPI file, relative to the catalog."""
     product: str | None = None
     apdex_threshold_ms: float = Field(default=500.0, gt=0)
-    behind_gateway: bool = False
-    """Its services' own server spans are not requests: the gateway's are."""
+    behind_gateway: bool | None = None
+    """Whether a gateway reports its calls: true, its services' own server spans are not requests;
+    false, they are. Not said: learned from the spans."""
     expected_errors: tuple[ExpectedError, ...] = ()
     """Answers that do not count as errors, in the past either."""
     tags: Mapping[str, str] = Field(default_factory=dict)
@@ -103,7 +104,7 @@ class Gateway(_Entry):
     known to be recorded. none: an outer gateway reports them."""
     in_front_of: Names = ()
     """Services (service.name, `*` = all) whose own server spans are not requests: this gateway
-    reports their calls."""
+    reports their calls. Of services it does not name this is learned from the spans."""
     direction: Literal["any", "inbound", "outbound"] = "any"
     """Of a mesh whose both proxies log a call: the side that counts."""
 

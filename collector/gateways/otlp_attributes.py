@@ -19,6 +19,7 @@ from collector.gateways.mapped import bare_host
 from collector.gateways.rows import whole
 from collector.gateways.scan_values import parse_sums
 from collector.gateways.urls import origin_form, url_host, without_query
+from collector.naming.gateway_names import kind_of_scope, kind_of_service
 from collector.naming.naming import GATEWAY_API_ID
 from collector.naming.unique import map_unique
 
@@ -82,11 +83,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Attribute names by role, the most telling first; columns of `spans` are asked before them."""
 
-_KINDS = (
-    "kong", "apisix", "tyk", "envoy", "istio", "nginx", "traefik", "haproxy", "caddy", "apigee",
-    "apipark", "apinto", "spring",
-)  # fmt: skip
-
 _GRPC_STATUS = (200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401)
 """HTTP status of gRPC codes 0 to 16 (google.rpc.Code)."""
 
@@ -118,8 +114,8 @@ def _per_value(function: Callable[[pa.Array], pa.Array], values: pa.Array) -> pa
 def gateway_kinds(batch: pa.RecordBatch, found: AttributeColumns) -> pa.Array:
     """Kind of gateway that sent each row; NULL = a service's own."""
     by_name = coalesce(
-        map_unique(batch.column("service_name"), _kind_of_name),
-        map_unique(batch.column("scope_name"), _kind_of_scope),
+        map_unique(batch.column("service_name"), kind_of_service),
+        map_unique(batch.column("scope_name"), kind_of_scope),
     )
     kinds = found.text(*KEYS["gateway"])
     for kind in ("kong", "apisix", "tyk", "envoy"):
@@ -132,20 +128,6 @@ def _where(mask: npt.NDArray[np.bool_], value: str) -> pa.Array:
     if not mask.any():
         return pa.nulls(len(mask), pa.string())
     return pc.if_else(pa.array(mask), value, pa.scalar(None, pa.string()))
-
-
-def _kind_of_name(service: str) -> str | None:
-    """`kong`, `my-kong-eu`, `unknown_service:nginx`, `spring-cloud-gateway`; else a service."""
-    words = service.lower().replace("_", "-").replace(":", "-").replace(".", "-").split("-")
-    for kind in _KINDS:
-        if kind in words:
-            return kind if kind != "spring" or "gateway" in words else None
-    return None
-
-
-def _kind_of_scope(scope: str) -> str | None:
-    name = scope.lower()
-    return next((k for k in ("traefik", "nginx", "kong", "tyk", "apisix") if k in name), None)
 
 
 def call_columns(

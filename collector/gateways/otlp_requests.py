@@ -47,12 +47,16 @@ def requests_from_spans(spans: pa.RecordBatch, naming: Naming) -> pa.RecordBatch
     """
     server = true(pc.equal(spans.column("kind"), "SERVER"))
     if not server.any():
+        naming.fronts.notice(spans)
         return None
-    found = find_attributes(spans, np.flatnonzero(server))
+    rows, whole = np.flatnonzero(server), spans
+    found = find_attributes(spans, rows)
     spans = spans.select(_NEEDED).filter(pa.array(server))
     kinds = gateway_kinds(spans, found)
     calls = _calls(spans, found)
-    calls &= naming.counting.spans_that_count(spans.column("service_name"), kinds)
+    services = spans.column("service_name")
+    calls &= naming.counting.spans_that_count(services, kinds)
+    calls = naming.fronts.told_once(whole, rows, kinds, calls, naming.counting.left_open(services))
     if not calls.any():
         return None
     if not calls.all():

@@ -2,7 +2,8 @@
 
     metrics                        never
     a service's own server span    unless its API is `behind_gateway`, or a gateway of the catalog
-                                   is `in_front_of` the service
+                                   is `in_front_of` the service, or neither is said and the
+                                   service was learned to be behind one (`fronts.py`)
     a gateway's server span        unless the catalog counts that gateway by its access log
     an access-log record           unless it names a recorded span (below), or the catalog counts
                                    that gateway by its spans
@@ -75,6 +76,12 @@ class CountRules:
             ),
             pa.string(),
         )
+        self._facing = pa.array(
+            sorted(
+                {s for api in catalog.apis if api.behind_gateway is False for s in api.services}
+            ),
+            pa.string(),
+        )
 
     def choice(self, service: str | None, kind: str | None) -> Choice:
         """Of a gateway; its service.name, where there is one, is asked before its kind."""
@@ -92,6 +99,11 @@ class CountRules:
             chosen = self._mask(services, kinds, lambda choice: choice.spans)
             counts &= ~gateway | chosen
         return np.asarray(counts)
+
+    def left_open(self, services: pa.Array) -> Mask:
+        """Of services' spans: whether the catalog does not say if a gateway is in front."""
+        said = pc.is_in(services, value_set=pa.concat_arrays([self._behind, self._facing]))
+        return ~np.asarray(said.to_numpy(zero_copy_only=False)) & (not self._all_behind)
 
     def access_records_that_count(
         self, requests: pa.RecordBatch, services: pa.Array, recorded: Mask

@@ -22,3 +22,12 @@ APIS_MAX = 200
 
 MEMO_MAX = 100_000
 """Entries of a lookup kept between batches; when full it is emptied and fills anew."""
+
+RECENT_SPANS_MAX = 100_000
+"""Spans of gateways, and of services behind one, remembered per tenant to find pairs."""
+
+FRONTS_MAX = 1_000
+"""Services per tenant known to be behind a gateway, and gateways known; more are not learned."""
+
+TENANTS_MAX = 256
+"""Tenants of which is remembered what is behind a gateway; of more, the catalog must say it."""

@@ -34,6 +34,7 @@ from collector.naming.catalog_routes import CatalogRoutes
 from collector.naming.clients import client_kind
 from collector.naming.counting import CountRules
 from collector.naming.countries import fill_countries
+from collector.naming.fronts import Fronts
 from collector.naming.limits import APIS_MAX, MEMO_MAX
 from collector.naming.outcome import outcomes
 from collector.naming.routes import OVERFLOW, UNMATCHED, RouteTree
@@ -54,7 +55,8 @@ OTHER_METHOD = "_OTHER"
 class Naming:
     """Names by one catalog. A changed catalog is a new Naming."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, fronts: Fronts | None = None) -> None:
+        """`fronts`: what is known of services behind gateways; None = nothing yet."""
         self._catalog = catalog
         self._lock = threading.Lock()
         prefixes = [p for api in catalog.apis for p in api.path_prefixes]
@@ -69,6 +71,8 @@ class Naming:
         self._methods = Memo(_method)
         self.counting = CountRules(catalog)
         """Which of several records of a call is its row."""
+        self.fronts = fronts or Fronts()
+        """The same, of spans of which no rule says it."""
 
     def is_consumer(self, name: str) -> bool:
         """Whether the catalog lists a consumer under the name."""

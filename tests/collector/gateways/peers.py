@@ -72,10 +72,13 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-class _Upstream(http.server.BaseHTTPRequestHandler):
+class Upstream(http.server.BaseHTTPRequestHandler):
+    """The service behind the gateway."""
+
     protocol_version = "HTTP/1.1"
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
+        """Any call."""
         size = int(self.headers.get("content-length", 0))
         self.rfile.read(size)
         body = b"hello\n"
@@ -86,16 +89,16 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_GET = do_POST = do_DELETE = do_HEAD = _answer
+    do_GET = do_POST = do_DELETE = do_HEAD = lambda self: self.answer()
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
 
 
 @contextlib.contextmanager
-def upstream() -> Iterator[int]:
+def upstream(handler: type[Upstream] = Upstream) -> Iterator[int]:
     """A server that answers everything with 200 and 6 bytes, `/broken…` with 503."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

