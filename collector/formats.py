@@ -8,9 +8,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from collector.gateways.registry import GATEWAY_FORMATS
 from collector.otlp import OTLP_LOGS, OTLP_METRICS, OTLP_TRACES
 from collector.payload import Format, Payload
+from collector.receivers.envoy_als import ENVOY_ALS, ENVOY_ALS_MESSAGE
+from collector.receivers.loki import LOKI, LOKI_PUSH
 from collector.receivers.registry import RECEIVER_FORMATS
 
 _ALL: tuple[Format, ...] = (
@@ -22,6 +31,18 @@ _ALL: tuple[Format, ...] = (
 )
 
 FORMATS: Mapping[str, Format] = MappingProxyType({f.name: f for f in _ALL})
+
+
+MESSAGES: Mapping[str, type[Message]] = MappingProxyType(
+    {
+        OTLP_TRACES.name: ExportTraceServiceRequest,
+        OTLP_LOGS.name: ExportLogsServiceRequest,
+        OTLP_METRICS.name: ExportMetricsServiceRequest,
+        ENVOY_ALS.name: ENVOY_ALS_MESSAGE,
+        LOKI.name: LOKI_PUSH,
+    }
+)
+"""Protobuf messages of formats whose text may hold secrets."""
 
 
 class Found(Protocol):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import pyarrow as pa
 import structlog
 
 from collector.admission import ByteBudget, Reservation
@@ -33,6 +34,7 @@ from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
 from collector.wal import Append, Wal
 from collector.wal_record import NO_DIGEST, WalRecord
+from collector.wal_scrub import Scrubber
 from storage.disk import free_bytes_ok
 from storage.settings import StorageSettings
 
@@ -103,9 +105,14 @@ class Intake:
         self._share_lock = threading.Lock()
         self._wal: Wal[Admitted] | None = None
         self._backlog: Backlog | None = None
+        self._scrubber: Scrubber | None = None
         self._stopping = False
 
-    def attach(self, wal: Wal[Admitted], backlog: Backlog) -> None:
+    def attach(
+        self, wal: Wal[Admitted], backlog: Backlog, scrubber: Scrubber | None = None
+    ) -> None:
+        """`scrubber`: takes secrets out of what the log gets; None = as it was sent."""
+        self._scrubber = scrubber
         self._wal = wal
         self._backlog = backlog
 
@@ -171,9 +178,26 @@ class Intake:
             self._tell(admitted, self._settle(admitted, stored=False))
             return
         admitted.record = replace(admitted.record, records=found.records)
+        if self._scrubber is not None:
+            body = self._scrub(self._scrubber, admitted, body)
+            payload = admitted.record.payload(body)
         admitted.payload = payload
         assert self._wal is not None, "reserve() comes first"
         self._wal.append(admitted)
+
+    def _scrub(self, scrubber: Scrubber, admitted: Admitted, body: bytes) -> bytes:
+        """The body without secrets, also as the record's own. Compressed again only if it was."""
+        record = admitted.record
+        clean = scrubber.scrub(record.format, record.content, record.tenant, body)
+        if clean is not body:
+            zipped = record.encoding != "identity"
+            admitted.record = replace(
+                record,
+                wire_body=pa.compress(clean, codec="zstd", asbytes=True) if zipped else clean,
+                encoding="zstd" if zipped else "identity",
+                body_bytes=len(clean),
+            )
+        return clean
 
     def _is_resend(self, digest: bytes, admitted: Admitted, now_ns: int) -> bool:
         """True when an equal request is stored or under way; the ticket is taken care of then."""

@@ -57,7 +57,20 @@ def hash_credential(credential: str) -> str:
     return known
 
 
+def seal_credential(credential: str) -> str:
+    """The hash, marked as one: `hash_credential` of it is the hash. Only who has the secret of this
+    installation can make such a mark, so that nobody can pass for somebody else by a hash."""
+    return _mark() + hash_credential(credential)
+
+
+def _mark() -> str:
+    return f"gl-{hmac.new(_secret, b'sealed', hashlib.sha256).hexdigest()[:16]}-"
+
+
 def _hash(credential: str) -> str:
+    mark = _mark() if credential.startswith("gl-") else ""
+    if mark and credential.startswith(mark):
+        return credential.removeprefix(mark)
     digest = hmac.new(_secret, credential.encode("utf-8", "replace"), hashlib.sha256)
     return digest.hexdigest()[:HASH_CHARS]
 

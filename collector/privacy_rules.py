@@ -142,6 +142,10 @@ class PrivacyRules:
         self._default = _Rules(default or Policy(), listed)
         self._tenants = {name: _Rules(policy, listed) for name, policy in (tenants or {}).items()}
 
+    def parameters(self, tenant: str) -> tuple[str, ...]:
+        """Query parameters whose values are not kept."""
+        return self._tenants.get(tenant, self._default).parameters
+
     def apply(self, table: str, rows: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of a table as they may be kept; of several tenants grouped by tenant."""
         if not self._tenants or rows.num_rows == 0:
@@ -166,6 +170,11 @@ class _Rules:
         self._listed = listed
         self._address = Memo(_ADDRESS[policy.client_addresses])
         self._user = Memo(_USER[policy.user_names])
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of query parameters to redact."""
+        return self._policy.query_parameters
 
     @cached_property
     def _parameter(self) -> str:

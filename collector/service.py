@@ -23,7 +23,7 @@ from collector.auth import TokenBook
 from collector.backlog import Backlog
 from collector.batcher import Batcher, recorded_versions
 from collector.errors import CollectorError, CollectorStartError
-from collector.formats import FORMATS
+from collector.formats import FORMATS, MESSAGES
 from collector.grpc_server import GrpcServer
 from collector.http_app import HttpApp
 from collector.http_protocol import guarded_protocol
@@ -39,6 +39,7 @@ from collector.telemetry import Telemetry
 from collector.tls import CertificateFiles
 from collector.wal import Wal
 from collector.wal_cursor import WalCursor
+from collector.wal_scrub import Scrubber
 from collector.warm import warm_up
 from storage.catalog import load_catalog
 from storage.errors import StorageError
@@ -128,7 +129,8 @@ class Collector:
             privacy=self._privacy,
         )
         self.intake.dedupe.remember(recovery.digests, time.time())
-        self.intake.attach(self._wal, self._backlog)
+        scrubber = Scrubber(self._privacy.parameters, MESSAGES) if settings.wal_scrub else None
+        self.intake.attach(self._wal, self._backlog, scrubber)
         self.telemetry.wal_lost.set(recovery.lost_records)
         self.telemetry.wal_torn_bytes.set(recovery.torn_bytes)
         if recovery.records:

@@ -66,6 +66,10 @@ class CollectorSettings:
     fsync_interval_ms: int = 200
     """Time between syncs in mode interval."""
 
+    wal_scrub: bool = False
+    """Whether secrets are taken out of bodies before they are written to the write-ahead log, as
+    they always are before rows are. Costs time where a body names secrets, see docs/privacy.md."""
+
     wal_bytes_max: int = 4 * 1024 * 1024 * 1024
     """Size cap of the write-ahead log. Beyond: 503 until the lake has caught up."""
 

@@ -110,6 +110,7 @@ _MESSAGES = build_messages(
     },
 )
 _MESSAGE = _MESSAGES["Message"]
+ENVOY_ALS_MESSAGE = _MESSAGE
 
 _METHODS = (
     None, "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",

@@ -47,6 +47,8 @@ _MESSAGES = build_messages(
     },
 )
 
+LOKI_PUSH = _MESSAGES["PushRequest"]
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -116,7 +118,7 @@ def _record(entry: _Entry, labels: Mapping[str, str], received_ns: int) -> bytes
 
 def _from_protobuf(body: bytes) -> Iterator[_Stream]:
     try:
-        push = _MESSAGES["PushRequest"].FromString(body)
+        push = LOKI_PUSH.FromString(body)
     except DecodeError as err:
         raise MalformedBody("not a logproto.PushRequest") from err
     for stream in push.streams:

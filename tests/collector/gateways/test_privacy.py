@@ -152,12 +152,12 @@ ADDRESS = "203.0.113.77"
 SETTINGS = {"client_addresses": "truncate", "user_names": "hash"}
 
 
-def canary_bodies() -> list[tuple[str, bytes, str]]:
+def canary_bodies(user: str = CANARY) -> list[tuple[str, bytes, str]]:
     """(path, body, content type) of what senders get wrong, with CANARY and ADDRESS in it."""
     keys = {
         "http.request.method": "GET", "url.full": f"https://h/a?token={CANARY}&x=1",
         "url.query": f"api_key={CANARY}", "http.request.header.authorization": f"Bearer {CANARY}",
-        "http.request.header.cookie": CANARY, "client.address": ADDRESS, "enduser.id": CANARY,
+        "http.request.header.cookie": CANARY, "client.address": ADDRESS, "enduser.id": user,
     }  # fmt: skip
     traces, logs = ExportTraceServiceRequest(), ExportLogsServiceRequest()
     span = traces.resource_spans.add().scope_spans.add().spans.add(
@@ -170,13 +170,13 @@ def canary_bodies() -> list[tuple[str, bytes, str]]:
         for target in (span, record):
             target.attributes.add(key=key).value.string_value = value
     clf = (
-        f'{ADDRESS} - {CANARY} [21/Nov/2026:10:00:00 +0000] "GET /a?token={CANARY} HTTP/1.1" 200 5 '
+        f'{ADDRESS} - {user} [21/Nov/2026:10:00:00 +0000] "GET /a?token={CANARY} HTTP/1.1" 200 5 '
         '"-" "curl/8"\n'
-        f'{ADDRESS} - {CANARY} [nonsense] "GET /a?token={CANARY} HTTP/1.1" cookie: {CANARY}\n'
+        f'{ADDRESS} - {user} [nonsense] "GET /a?token={CANARY} HTTP/1.1" cookie: {CANARY}\n'
     )
     kong = {
-        "started_at": 1_795_261_431_000, "client_ip": ADDRESS, "consumer": {"username": CANARY},
-        "authenticated_entity": {"id": CANARY}, "response": {"status": 200},
+        "started_at": 1_795_261_431_000, "client_ip": ADDRESS, "consumer": {"username": user},
+        "authenticated_entity": {"id": user}, "response": {"status": 200},
         "request": {"method": "GET", "uri": f"/a?apikey={CANARY}",
                     "headers": {"authorization": CANARY, "cookie": CANARY, "apikey": CANARY}},
     }  # fmt: skip

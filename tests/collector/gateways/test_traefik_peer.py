@@ -23,6 +23,7 @@ from collector.importer import import_files
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
+from tests.collector.core.doors import eventually
 from tests.collector.core.process import CollectorProcess, post
 from tests.collector.gateways.peers import (
     ASKED,
@@ -35,7 +36,7 @@ from tests.collector.gateways.peers import (
     upstream,
 )
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(400)]
 
 CONFIG = """\
 entryPoints: {{web: {{address: "127.0.0.1:{port}"}}}}
@@ -129,6 +130,8 @@ def test_logs_spans_and_metrics_of_the_same_calls_count_once(
             thread.start()
         for thread in threads:
             thread.join()
+        if access_log == "otlp":  # what it has not sent when it is told to stop, it may drop
+            eventually(lambda: len(rows(data_dir, "SELECT 1 FROM logs")) >= len(sent), 60)
     if access_log == "json":
         body = (tmp_path / "access.log").read_bytes()
         status, _, answer = post(collector.port, body, "/ingest/traefik", Content_Type="text/plain")

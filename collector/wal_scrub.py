@@ -1,0 +1,198 @@
+"""Secrets taken out of a body before it is appended to the write-ahead log (setting `wal_scrub`).
+
+Off, the log holds bodies as they were sent until they are in the lake. On, what `privacy_rules.py`
+would take out of rows is taken out of the body first: the log, a replay and the lake then hold
+nothing else. Looked for:
+
+    JSON            values under the names of credentials (`authorization`, `x-api-key`, `api_key`,
+                    cookies, passwords, …), alone, in lists, as OTLP attributes, in JSON inside of
+                    JSON; `raw_request` and `raw_response`
+    any text        `name: value` and `name=value` of such headers, query parameters of the tenant's
+                    policy, `user:password@` in URLs
+    protobuf        all of the above in its strings and in attributes and maps of such names
+
+Credentials that formats know callers by are sealed, the others become REDACTED: a sealed one is
+what `hash_credential` makes of it, marked so that the decoder takes it for what it is. So rows are
+the same with `wal_scrub` and without.
+
+A body in which no name of a secret occurs is not touched, and costs one search. Every pattern is
+linear in the body: no repetition can be cut in two ways.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import orjson
+from google.protobuf.message import Message
+
+from collector.payload import Content
+from collector.privacy import seal_credential
+
+REDACTED = "REDACTED"
+
+_NAMES = (
+    r"(?:proxy-|x-)?authorization|(?:set-)?cookie|(?:x-|http_x_)?api[-_]?key|x-auth-token"
+    r"|x-access-token|x-amz-security-token|[a-z-]{0,40}subscription-key|(?:access|id|refresh)_token"
+    r"|passw(?:or)?d|client_secret|secret"
+)
+_PREFIX = r"(?:http\.(?:request|response)\.header\.|http_|request_|downstream_|origin_|tyk\.api\.)?"
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_NAME = re.compile(rf"{_PREFIX}(?:{_NAMES})\Z", re.I)
+
+_HINT = re.compile(
+    rb"(?i)authorization|cookie|api[-_]?key|subscription-key|_token|-token|passw|secret|raw_re|://[^/\s]{1,200}@"
+)
+_JSON = re.compile(
+    rf'("{_PREFIX}(?:{_NAMES})"\s*:\s*)({_STRING}|\[\s*(?:{_STRING}[\s,]*)*\])'.encode(), re.I
+)
+_ATTRIBUTE = re.compile(
+    rf'("key"\s*:\s*"{_PREFIX}(?:{_NAMES})"\s*,\s*"value"\s*:\s*)'
+    rf'(\{{(?:[^{{}}"]|{_STRING}|\{{(?:[^{{}}"]|{_STRING}|\{{(?:[^{{}}"]|{_STRING})*\}})*\}})*\}})'.encode(),
+    re.I,
+)
+_ATTRIBUTE_TEXT = re.compile(rf'("stringValue"\s*:\s*){_STRING}'.encode())
+_NESTED = re.compile(rf'(\\"{_PREFIX}(?:{_NAMES})\\"\s*:\s*\\")((?:[^"\\]|\\[^"])*)'.encode(), re.I)
+_RAW = re.compile(rf'("raw_re(?:quest|sponse)"\s*:\s*){_STRING}'.encode())
+_COOKIE = re.compile(rb"(cookie\s{0,8}[:=]\s{0,8})(?!gl-)[^\"\r\n\\,]{1,8192}", re.I)
+_HEADER = re.compile(
+    rb"((?:authorization|api[-_]?key|[-_]token)\s{0,8}(?:[:=]|%3A)\s{0,8})"
+    rb"(?:(?:basic|bearer)(?:\s|\+|%20){1,8})?(?!gl-)[^\"\\,&;\s\]]{1,8192}",
+    re.I,
+)
+_USER = re.compile(rb"(://)[^/\s@\"]{1,200}(?=@)")
+_STAYS = frozenset(("", "-", "null", REDACTED, "00000000"))
+"""Values that say there is none."""
+
+
+class Scrubber:
+    """Takes secrets out of bodies. `parameters`: query parameters of a tenant's policy.
+    `messages`: format -> class of its protobuf message. Thread-safe."""
+
+    def __init__(
+        self,
+        parameters: Callable[[str], tuple[str, ...]],
+        messages: Mapping[str, type[Message]],
+    ) -> None:
+        self._parameters = parameters
+        self._messages = messages
+
+    def scrub(self, format: str, content: Content, tenant: str, body: bytes) -> bytes:
+        """The body without secrets; the same object if there are none. `body` was validated."""
+        query = _query(self._parameters(tenant))
+        if not (_HINT.search(body) or (query is not None and query.search(body))):
+            return body
+        if content != "protobuf":
+            found = _text(_json(body), query)
+            return body if found == body else found
+        kind = self._messages.get(format)
+        if kind is None:
+            return body
+        message = kind.FromString(body)
+        message.DiscardUnknownFields()  # nobody reads them; they may hold anything
+        _walk(message, query)
+        return bytes(message.SerializeToString())
+
+
+@cache
+def _query(names: tuple[str, ...]) -> re.Pattern[bytes] | None:
+    if not names:
+        return None
+    either = "|".join(re.escape(name) for name in names)
+    return re.compile(rf"((?:^|[?&;\"])(?:{either})=)(?!REDACTED)[^&;\s\"'#\\]+".encode(), re.I)
+
+
+def _json(body: bytes) -> bytes:
+    body = _RAW.sub(rb'\1""', body)
+    body = _JSON.sub(lambda m: m[1] + _sealed_json(m[2]), body)
+    body = _ATTRIBUTE.sub(lambda m: m[1] + _ATTRIBUTE_TEXT.sub(rb'\1"REDACTED"', m[2]), body)
+    return _NESTED.sub(rb"\1REDACTED", body)
+
+
+def _sealed_json(value: bytes) -> bytes:
+    try:
+        said = orjson.loads(value)
+    except ValueError:
+        return b'"REDACTED"'
+    return orjson.dumps([_seal(v) for v in said] if isinstance(said, list) else _seal(said))
+
+
+def _seal(value: str) -> str:
+    return value if value in _STAYS else seal_credential(value)
+
+
+def _text(text: bytes, query: re.Pattern[bytes] | None) -> bytes:
+    text = _COOKIE.sub(rb"\1REDACTED", text)
+    text = _HEADER.sub(rb"\1REDACTED", text)
+    text = _USER.sub(rb"\1REDACTED", text)
+    return text if query is None else query.sub(rb"\1REDACTED", text)
+
+
+def _walk(message: Any, query: re.Pattern[bytes] | None) -> bool:
+    """Take secrets out of a message; whether there were any."""
+    changed = False
+    named = getattr(message, "key", None)
+    if isinstance(named, str) and _NAME.match(named) and message.HasField("value"):
+        return _blank(message.value)
+    for field, value in message.ListFields():
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            changed |= _walk_map(value, query)
+        elif field.type == field.TYPE_MESSAGE:
+            for inner in value if field.is_repeated else (value,):
+                changed |= _walk(inner, query)
+        elif field.type == field.TYPE_STRING:
+            changed |= _walk_strings(message, field, value, query)
+    return changed
+
+
+def _walk_map(values: Any, query: re.Pattern[bytes] | None) -> bool:
+    changed = False
+    for key in list(values):
+        value = values[key]
+        if not isinstance(value, str):
+            continue
+        new = _seal(value) if _NAME.match(key) else _clean(value, query)
+        if new != value:
+            values[key] = new
+            changed = True
+    return changed
+
+
+def _walk_strings(message: Any, field: Any, value: Any, query: re.Pattern[bytes] | None) -> bool:
+    if field.is_repeated:
+        new = [_clean(text, query) for text in value]
+        if new == list(value):
+            return False
+        value[:] = new
+        return True
+    text = _clean(value, query)
+    if text == value:
+        return False
+    setattr(message, field.name, text)
+    return True
+
+
+def _blank(value: Any) -> bool:
+    """Every string inside of an attribute's value becomes REDACTED."""
+    changed = False
+    for field, inner in value.ListFields():
+        if field.type == field.TYPE_STRING and inner != REDACTED:
+            setattr(value, field.name, REDACTED)
+            changed = True
+        elif field.type == field.TYPE_BYTES:
+            setattr(value, field.name, b"")
+            changed = True
+        elif field.type == field.TYPE_MESSAGE:
+            for one in inner if field.is_repeated else (inner,):
+                changed |= _blank(one)
+    return changed
+
+
+def _clean(text: str, query: re.Pattern[bytes] | None) -> str:
+    raw = text.encode()
+    if not (_HINT.search(raw) or (query is not None and query.search(raw))):
+        return text
+    return _text(_json(raw), query).decode("utf-8", "replace")
