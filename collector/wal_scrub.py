@@ -22,11 +22,14 @@ linear in the body: no repetition can be cut in two ways.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 from google.protobuf.message import Message
 
 from collector.payload import Content
@@ -43,9 +46,13 @@ _PREFIX = r"(?:http\.(?:request|response)\.header\.|http_|request_|downstream_|o
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _NAME = re.compile(rf"{_PREFIX}(?:{_NAMES})\Z", re.I)
 
-_HINT = re.compile(
-    rb"(?i)authorization|cookie|api[-_]?key|subscription-key|_token|-token|passw|secret|raw_re|://[^/\s]{1,200}@"
+_HINTS = (
+    r"authorization|cookie|api[-_]?key|subscription-key|[-_]token|passw|secret|raw_re"
+    r"|://[^/\s@]{1,200}@"
 )
+"""What a body with a secret has in it. RE2, which pyarrow has, looks 25 times faster than `re`."""
+
+_HINT = re.compile(_HINTS.encode(), re.I)
 _JSON = re.compile(
     rf'("{_PREFIX}(?:{_NAMES})"\s*:\s*)({_STRING}|\[\s*(?:{_STRING}[\s,]*)*\])'.encode(), re.I
 )
@@ -82,9 +89,10 @@ class Scrubber:
 
     def scrub(self, format: str, content: Content, tenant: str, body: bytes) -> bytes:
         """The body without secrets; the same object if there are none. `body` was validated."""
-        query = _query(self._parameters(tenant))
-        if not (_HINT.search(body) or (query is not None and query.search(body))):
+        names = self._parameters(tenant)
+        if not _telling([body], _hints(names)):
             return body
+        query = _query(names)
         if content != "protobuf":
             found = _text(_json(body), query)
             return body if found == body else found
@@ -93,8 +101,14 @@ class Scrubber:
             return body
         message = kind.FromString(body)
         message.DiscardUnknownFields()  # nobody reads them; they may hold anything
-        _walk(message, query)
+        _walk(message, query, _hints(names))
         return bytes(message.SerializeToString())
+
+
+@cache
+def _hints(names: tuple[str, ...]) -> str:
+    either = "|".join(re.escape(name) for name in names)
+    return f"(?i){_HINTS}" + (f"|(?:^|[^a-z0-9_-])(?:{either})=" if names else "")
 
 
 @cache
@@ -131,64 +145,54 @@ def _text(text: bytes, query: re.Pattern[bytes] | None) -> bytes:
     return text if query is None else query.sub(rb"\1REDACTED", text)
 
 
-def _walk(message: Any, query: re.Pattern[bytes] | None) -> bool:
-    """Take secrets out of a message; whether there were any."""
-    changed = False
+def _telling(parts: Sequence[bytes], hints: str) -> list[int]:
+    """Which of the parts may have a secret in them."""
+    told = pc.match_substring_regex(pa.array(parts, pa.binary()), hints)
+    return [int(at) for at in np.flatnonzero(told.to_numpy(zero_copy_only=False))]
+
+
+def _walk(message: Any, query: re.Pattern[bytes] | None, hints: str) -> None:
+    """Take secrets out of a message."""
     named = getattr(message, "key", None)
     if isinstance(named, str) and _NAME.match(named) and message.HasField("value"):
-        return _blank(message.value)
+        _blank(message.value)
+        return
     for field, value in message.ListFields():
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            changed |= _walk_map(value, query)
+            _walk_map(value, query)
         elif field.type == field.TYPE_MESSAGE:
-            for inner in value if field.is_repeated else (value,):
-                changed |= _walk(inner, query)
+            for inner in _suspects(value, hints) if field.is_repeated else (value,):
+                _walk(inner, query, hints)
+        elif field.type == field.TYPE_STRING and field.is_repeated:
+            value[:] = [_clean(text, query) for text in value]
         elif field.type == field.TYPE_STRING:
-            changed |= _walk_strings(message, field, value, query)
-    return changed
+            setattr(message, field.name, _clean(value, query))
 
 
-def _walk_map(values: Any, query: re.Pattern[bytes] | None) -> bool:
-    changed = False
+def _suspects(messages: Any, hints: str) -> list[Any]:
+    """Those worth a walk: most spans have no secret, and writing one out again is cheap. A short
+    list (attributes) is walked as a whole: asking costs as much."""
+    if len(messages) < 32:
+        return list(messages)
+    return [messages[at] for at in _telling([m.SerializeToString() for m in messages], hints)]
+
+
+def _walk_map(values: Any, query: re.Pattern[bytes] | None) -> None:
     for key in list(values):
-        value = values[key]
-        if not isinstance(value, str):
-            continue
-        new = _seal(value) if _NAME.match(key) else _clean(value, query)
-        if new != value:
-            values[key] = new
-            changed = True
-    return changed
+        if isinstance(values[key], str):
+            values[key] = _seal(values[key]) if _NAME.match(key) else _clean(values[key], query)
 
 
-def _walk_strings(message: Any, field: Any, value: Any, query: re.Pattern[bytes] | None) -> bool:
-    if field.is_repeated:
-        new = [_clean(text, query) for text in value]
-        if new == list(value):
-            return False
-        value[:] = new
-        return True
-    text = _clean(value, query)
-    if text == value:
-        return False
-    setattr(message, field.name, text)
-    return True
-
-
-def _blank(value: Any) -> bool:
-    """Every string inside of an attribute's value becomes REDACTED."""
-    changed = False
+def _blank(value: Any) -> None:
+    """Every string inside of an attribute's value becomes REDACTED, whatever it is named."""
     for field, inner in value.ListFields():
-        if field.type == field.TYPE_STRING and inner != REDACTED:
+        if field.type == field.TYPE_STRING and field.name != "key":
             setattr(value, field.name, REDACTED)
-            changed = True
         elif field.type == field.TYPE_BYTES:
             setattr(value, field.name, b"")
-            changed = True
         elif field.type == field.TYPE_MESSAGE:
             for one in inner if field.is_repeated else (inner,):
-                changed |= _blank(one)
-    return changed
+                _blank(one)
 
 
 def _clean(text: str, query: re.Pattern[bytes] | None) -> str:
