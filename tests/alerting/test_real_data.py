@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from alerting.backtest import backtest
 from alerting.build import build_alerting
 from alerting.channels import deliver_to
+from alerting.rules import parse_rules
 from alerting.settings import AlertingSettings
+from alerting.source import AnalyticsSource
 from alerting.store import AlertStore
 from analytics.query import Analytics
 from storage.catalog import Catalog, Consumer, Plan, Product
@@ -53,11 +56,12 @@ class Place:
         self.lake = Lake(storage)
         self.state = quick_state(storage)
         self.session = ReadSession(self.lake)
+        # the edges of a range that is days old are widened: these tests are not of that
+        self.analytics = Analytics(self.session, clock=lambda: datetime.fromtimestamp(START, UTC))
         self.engine = build_alerting(
             AlertingSettings(**settings),
             self.state,
-            # the edges of a range that is days old are widened: these tests are not of that
-            Analytics(self.session, clock=lambda: datetime.fromtimestamp(START, UTC)),
+            self.analytics,
             catalog or Catalog(),
             delivery=deliver_to(sink.channel()),
             lake=self.lake,
@@ -161,3 +165,42 @@ def test_sql_rule_that_would_write_is_refused_and_reported(tmp_path, sink):
     place.store(rows(START - 100, 100))
     assert list(place.engine.evaluate_once(START).failed) == ["slow-consumers"]
     place.close()
+
+
+BOTH_KINDS = """
+rules:
+  - {name: errors, measure: error_rate, group_by: [api], window: 1m, min_requests: 20,
+     condition: "> 5%", for: 1m}
+  - {name: rise, kind: change, measure: requests, group_by: [api], window: 5m, compare: 10m,
+     condition: "> 50%", min_requests: 5}
+"""
+
+
+def test_backtest_of_all_windows_at_once_is_that_of_single_looks(tmp_path, sink):
+    """Whole windows in one question, against the same rules asked look by look."""
+    place = Place(tmp_path, sink)
+    for minute in range(60):
+        sick = 20 <= minute < 26 or minute == 40
+        busy = 3 if minute in (30, 31, 32, 33, 34) else 1
+        at = START - 3600 + minute * 60
+        place.store(rows(at, 60, per_s=busy, error_share=0.2 if sick else 0.0))
+        place.store(rows(at, 60, per_s=1, api="labels"))
+    source = AnalyticsSource(place.analytics, Catalog(), tenant="default", lookback_s=60)
+    for rule, window in zip(parse_rules(BOTH_KINDS), (60, 300), strict=True):
+        (fast,) = backtest([rule], source, start=START - 3600, end=START)
+        (slow,) = backtest([rule], OneByOne(source), start=START - 3600, end=START, step_s=window)
+        assert fast.looked_every_s == window
+        assert fast == slow
+        assert [dict(page.labels)["api"] for page in fast.pages] == ["orders"]
+        assert {dict(labels)["api"] for labels in fast.curves} == {"orders", "labels"}
+    place.close()
+
+
+class OneByOne:
+    """A source that cannot give many windows at once."""
+
+    def __init__(self, source):
+        self._source = source
+
+    def measure(self, *question):
+        return self._source.measure(*question)
