@@ -22,6 +22,16 @@ from storage.lake import Lake
 from storage.session import ReadSession
 
 
+def rule_book(settings: AlertingSettings, state: sa.Engine, catalog: Catalog) -> RuleBook:
+    """All rules of an installation: those of files, stored ones, built-in ones with the objectives
+    of the catalog. Raises ConfigInvalid with every mistake of the files."""
+    own = load_rules(settings.rules_path, builtin=False, tenant=settings.tenant)
+    builtin: tuple[Rule, ...] = ()
+    if settings.builtin_rules:
+        builtin = (*builtin_rules(settings.tenant), *slo_rules(catalog, tenant=settings.tenant))
+    return RuleBook(RuleStore(state, tenant=settings.tenant), own, builtin)
+
+
 def build_alerting(
     settings: AlertingSettings,
     state: sa.Engine,
@@ -39,11 +49,7 @@ def build_alerting(
     make no sense.
     """
     settings.validate()
-    own = load_rules(settings.rules_path, builtin=False, tenant=settings.tenant)
-    builtin: tuple[Rule, ...] = ()
-    if settings.builtin_rules:
-        builtin = (*builtin_rules(settings.tenant), *slo_rules(catalog, tenant=settings.tenant))
-    book = RuleBook(RuleStore(state, tenant=settings.tenant), own, builtin)
+    book = rule_book(settings, state, catalog)
     source = AnalyticsSource(
         analytics,
         catalog,

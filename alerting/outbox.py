@@ -115,13 +115,6 @@ class Outbox:
                 sent, in_a_row = sent + 1, 0
         return Delivered(sent, retried, dead)
 
-    def retry_dead(self, row_id: int, now: float) -> bool:
-        """Put a dead letter back in line. False when there is none of that id."""
-        with self._state.begin() as connection:
-            update = sa.update(outbox).where(outbox.c.id == row_id, outbox.c.dead_at.is_not(None))
-            values = {"dead_at": None, "attempts": 0, "next_attempt_at": now}
-            return connection.execute(update.values(values)).rowcount > 0
-
     def prune(self, before: float) -> int:
         """Forget notifications that were delivered before that time; how many."""
         with self._state.begin() as connection:

@@ -262,15 +262,19 @@ class Rule:
 
 
 def say_span(span: timedelta) -> str:
-    """'2 h 10 min', '3 d 4 h', '40 s'."""
+    """'2 h 10 min', '3 d', '40 s'."""
     seconds = int(span.total_seconds())
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3_600:
         return f"{seconds // 60} min"
     if seconds < 86_400:
-        return f"{seconds // 3_600} h {seconds % 3_600 // 60} min"
-    return f"{seconds // 86_400} d {seconds % 86_400 // 3_600} h"
+        return _two(seconds // 3_600, "h", seconds % 3_600 // 60, "min")
+    return _two(seconds // 86_400, "d", seconds % 86_400 // 3_600, "h")
+
+
+def _two(large: int, unit: str, small: int, smaller: str) -> str:
+    return f"{large} {unit} {small} {smaller}" if small else f"{large} {unit}"
 
 
 def say_value(value: float | None, unit: str) -> str:

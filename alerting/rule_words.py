@@ -75,4 +75,4 @@ def _condition(condition: Condition, unit: str) -> str:
 
 
 def _span(seconds: float) -> str:
-    return say_span(timedelta(seconds=seconds)).replace(" 0 min", "").replace(" 0 h", "")
+    return say_span(timedelta(seconds=seconds))

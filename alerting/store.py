@@ -257,6 +257,15 @@ class AlertStore:
             rows = connection.execute(query.order_by(outbox.c.id.desc()).limit(limit)).mappings()
             return [OutboxEntry(**cast(dict[str, Any], dict(row))) for row in rows]
 
+    def retry(self, notification_id: int) -> bool:
+        """Put a notification that was given up back in line. False when none of that id was."""
+        dead = sa.update(outbox).where(
+            outbox.c.id == notification_id, outbox.c.dead_at.is_not(None)
+        )
+        values = {"dead_at": None, "attempts": 0, "next_attempt_at": self._clock()}
+        with self._state.begin() as connection:
+            return connection.execute(dead.values(values)).rowcount > 0
+
     def acknowledge(self, fingerprint: str, *, by: str) -> bool:
         """Someone looks after a firing alert: it is not repeated. False when it does not fire."""
         update = sa.update(alert_instances).where(

@@ -18,6 +18,7 @@ from alerting.errors import ConfigInvalid, Problem, RuleConflict
 from alerting.limits import RULES_MAX
 from alerting.rule import Rule
 from alerting.rules import parse_rules
+from storage.audit import AuditEntry, append_audit
 from storage.state import alert_rules
 
 STORED = "stored rule"
@@ -85,11 +86,16 @@ class RuleStore:
             raise ConfigInvalid([Problem(STORED, 0, *problem)])
         return rules[0]
 
-    def create(self, source: str, *, author: str) -> StoredRule:
-        """Raises ConfigInvalid for its mistakes, RuleConflict when the name is taken."""
-        return self._write(self.check(source).name, source, author, seen=None)
+    def create(self, source: str, *, author: str, audit: AuditEntry | None = None) -> StoredRule:
+        """Raises ConfigInvalid for its mistakes, RuleConflict when the name is taken.
 
-    def update(self, name: str, source: str, *, author: str, seen: int) -> StoredRule:
+        audit: written in the same transaction, here and below; None = nobody asks for a record.
+        """
+        return self._write(self.check(source).name, source, author, seen=None, audit=audit)
+
+    def update(
+        self, name: str, source: str, *, author: str, seen: int, audit: AuditEntry | None = None
+    ) -> StoredRule:
         """seen: the version the editor started from. Raises ConfigInvalid, or RuleConflict when it
         is not the newest any more. The name stays: it is the identity of the rule's alerts."""
         rule = self.check(source)
@@ -97,11 +103,13 @@ class RuleStore:
             raise RuleConflict(
                 f"The rule is called {name!r}, not {rule.name!r}.", "Create a new one instead."
             )
-        return self._write(name, source, author, seen=seen)
+        return self._write(name, source, author, seen=seen, audit=audit)
 
-    def delete(self, name: str, *, author: str, seen: int) -> StoredRule:
+    def delete(
+        self, name: str, *, author: str, seen: int, audit: AuditEntry | None = None
+    ) -> StoredRule:
         """Its open alerts are resolved in the next round. Raises RuleConflict."""
-        return self._write(name, None, author, seen=seen)
+        return self._write(name, None, author, seen=seen, audit=audit)
 
     def stamp(self) -> tuple[int, float]:
         """Changes whenever anything changed: number of versions, time of the last."""
@@ -110,7 +118,14 @@ class RuleStore:
             count, last = connection.execute(query).one()
         return int(count), float(last or 0.0)
 
-    def _write(self, name: str, source: str | None, author: str, seen: int | None) -> StoredRule:
+    def _write(
+        self,
+        name: str,
+        source: str | None,
+        author: str,
+        seen: int | None,
+        audit: AuditEntry | None,
+    ) -> StoredRule:
         if not author.strip():
             raise RuleConflict("A change of a rule needs an author.")
         with self._state.connect() as connection:
@@ -140,6 +155,8 @@ class RuleStore:
         try:
             with self._state.begin() as connection:
                 connection.execute(sa.insert(alert_rules).values(row))
+                if audit is not None:
+                    append_audit(connection, audit)
         except sa.exc.IntegrityError as err:  # the primary key decides between two at once
             raise RuleConflict(
                 f"Somebody changed {name!r} at the same moment.", "Look at it and change it again."
@@ -157,6 +174,7 @@ class RuleBook:
         self._files = tuple(files)
         self._builtin = tuple(builtin)
         self._stamp: tuple[int, float] | None = None
+        self._rules: tuple[Rule, ...] = ()
         self.broken: Mapping[str, str] = {}
         """Stored rules that cannot be read (they were written by another version), with why."""
 
@@ -178,7 +196,13 @@ class RuleBook:
             if rules.setdefault(rule.name, rule) is not rule and rule in stored:
                 log.warning("stored_rule_hidden", rule=rule.name, by=rules[rule.name].file)
         self._stamp, self.broken = stamp, broken
-        return tuple(rules.values())
+        self._rules = tuple(rules.values())
+        return self._rules
+
+    def current(self) -> tuple[Rule, ...]:
+        """The rules as they are now."""
+        self.changed()
+        return self._rules
 
 
 def _newest(connection: sa.Connection) -> list[StoredRule]:

@@ -20,6 +20,7 @@ from dashboards.data import Data
 from dashboards.doorkeeper import Doorkeeper, permission_of
 from dashboards.guard import guarded
 from dashboards.pages import (
+    alert_more,
     alerts,
     api_detail,
     apis,
@@ -54,6 +55,7 @@ PAGES: dict[str, ModuleType] = {
 """First part of the path -> page with `layout(data)` and `register(app, data)`."""
 
 DETAILS: dict[str, ModuleType] = {
+    "alerts": alert_more,
     "apis": api_detail,
     "consumers": consumer_detail,
     "traces": trace_detail,

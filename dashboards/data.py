@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow as pa
 from sqlalchemy import Engine, text
 
+from alerting.settings import AlertingSettings
 from alerting.silences import Silence
 from alerting.store import ActiveAlert, AlertCounts, AlertStore, HistoryEntry
 from analytics.apdex import Apdex, apdex_by_api, apdex_of
@@ -32,6 +33,7 @@ from analytics.slo import SloStatus, slo_statuses
 from analytics.traces import Traces
 from dashboards import format as fmt
 from dashboards import identity
+from dashboards.alert_desk import AlertDesk
 from dashboards.cache import CacheFor, SingleFlightCache
 from dashboards.errors import Forbidden
 from dashboards.reader import Reader, Readers, counted_alerts, seen_alerts, seen_changes
@@ -75,9 +77,11 @@ class Data:
         settings: DashboardSettings,
         storage: StorageSettings,
         catalog_path: Path | None = None,
+        alerting: AlertingSettings = AlertingSettings(),  # noqa: B008 - frozen
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """Raises ConfigInvalid when the files that `alerting` names have mistakes."""
         self.settings = settings
         self.storage = storage
         self.clock = clock
@@ -86,7 +90,14 @@ class Data:
         self.state: Engine = open_state(storage)
         self._lake_session = ReadSession(Lake(storage))
         self._readers = Readers(self._lake_session, self.whole_catalog, clock)
-        self._all_alerts = AlertStore(self.state)
+        self._desk = AlertDesk(
+            alerting,
+            self.state,
+            self.whole_catalog,
+            storage,
+            clock=lambda: self.clock().timestamp(),
+        )
+        self._all_alerts = self._desk.alerts
         self.colours = ColourBook(api.name for api in self.whole_catalog.apis)
         self.consumer_colours = ColourBook()
         self.service_colours = ColourBook(
@@ -135,6 +146,12 @@ class Data:
         if not (who.at_home and who.scope is None):
             raise Forbidden("alerts")
         return self._all_alerts
+
+    @property
+    def desk(self) -> AlertDesk:
+        """Rules and delivery, for those who see all of the home tenant. Raises Forbidden."""
+        assert self.alerts is self._desk.alerts  # asking for them is the check
+        return self._desk
 
     def view(self, stored: object) -> View:
         """Read what the browser says the URL is. Hostile input gives the default view."""

@@ -32,6 +32,8 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from alerting.errors import AlertingError
+from alerting.settings import AlertingSettings
 from dashboards import identity
 from dashboards.api import create_api
 from dashboards.app import create_app, known_path
@@ -281,7 +283,10 @@ def bind(settings: DashboardSettings) -> socket.socket:
 
 
 def run(
-    settings: DashboardSettings, storage: StorageSettings, catalog_path: Path | None = None
+    settings: DashboardSettings,
+    storage: StorageSettings,
+    catalog_path: Path | None = None,
+    alerting: AlertingSettings = AlertingSettings(),  # noqa: B008 - frozen
 ) -> None:
     """Serve until SIGTERM or SIGINT, then end within SHUTDOWN_GRACE_S and a little.
 
@@ -289,8 +294,8 @@ def run(
     """
     listener = bind(settings)
     try:
-        data = Data(settings, storage, catalog_path)
-    except (OSError, StorageError) as err:
+        data = Data(settings, storage, catalog_path, alerting)
+    except (OSError, StorageError, AlertingError) as err:
         listener.close()
         raise DashboardStartError(f"The dashboards cannot open their data: {err}") from err
     server = uvicorn.Server(uvicorn_config(create_server(data)))

@@ -43,7 +43,7 @@ def run_dashboards(settings: Settings) -> None:
     """Screens for people and the query API."""
     from dashboards.server import run
 
-    run(settings.dashboard, settings.storage_settings, settings.catalog)
+    run(settings.dashboard, settings.storage_settings, settings.catalog, settings.alerting)
 
 
 def run_jobs(settings: Settings) -> None:

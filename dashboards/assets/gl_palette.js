@@ -1,4 +1,4 @@
-// Command palette (Ctrl-K), list of shortcuts (?), the dialog of "create alert". All in the browser.
+// Command palette (Ctrl-K), list of shortcuts (?), "create alert". All in the browser.
 (function () {
   "use strict";
   const gl = window.gatelens, make = gl.make;
@@ -39,7 +39,7 @@
       { text: "Refresh now", kind: "Do", run: () => { gl.refreshNow = true; } },
       { text: "Copy link to this screen", kind: "Do", run: () => gl.copy(location.href) },
       { text: "Show raw requests", kind: "Do", run: () => gl.go(keep("/requests")) },
-      { text: "Create an alert from this screen", kind: "Do", run: () => gl.alertDialog("error_rate") },
+      { text: "Create an alert from this screen", kind: "Do", run: () => gl.createAlert("error_rate") },
       { text: "HTTP API", kind: "Do", run: () => { location.href = "/api/docs"; } },
     ];
   }
@@ -140,50 +140,22 @@
     return ends.includes(null) ? null : ends;
   };
 
-  // --- create alert ------------------------------------------------------------------------------
-  const RULES = {
-    error_rate: ["> 5%", "fails {value} of its requests (limit {threshold})"],
-    p95_ms: ["> 500ms", "one request in twenty takes longer than {value}"],
-    requests_per_s: ["< 0.1", "gets {value} requests a second"],
-  };
-  gl.ruleText = function (measure) {
-    const params = new URLSearchParams(location.search), filters = {};
+  // --- create alert: the editor, with what this screen is filtered by ------------------------------
+  gl.createAlert = function (measure) {
+    const params = new URLSearchParams(location.search);
     const [first, name] = location.pathname.split("/").slice(1);
-    if (name && (first === "apis" || first === "consumers")) filters[first.slice(0, -1)] = [decodeURIComponent(name)];
-    for (const [key, dimension] of Object.entries(gl.options.dimensions)) {
-      const values = params.getAll(key).filter(Boolean);
-      if (values.length) filters[dimension] = values;
-    }
-    const [condition, told] = RULES[measure] || RULES.error_rate;
-    const subject = (filters.route || filters.consumer || filters.api || ["every-api"])[0];
-    const slug = `${subject}-${measure}`.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
-    const group = filters.consumer && !filters.api ? "consumer" : "api";
-    return [
-      "rules:", `  - name: ${slug}`, `    measure: ${measure}`,
-      ...(Object.keys(filters).length ? [`    filters: ${JSON.stringify(filters)}`] : []),
-      `    group_by: [${group}]`, "    window: 5m", "    min_requests: 20", `    condition: "${condition}"`, "    for: 1m",
-      "    severity: warning", "    annotations:", `      summary: ${JSON.stringify(`{${group}} ${told}`)}`, "",
-    ].join("\n");
+    if (name && (first === "apis" || first === "consumers")) params.set(first.slice(0, -1), decodeURIComponent(name));
+    params.set("measure", measure);
+    gl.go("/alerts/rules/new?" + params);
   };
   gl.copy = (text) => navigator.clipboard && navigator.clipboard.writeText(text).catch(() => {});
-  gl.alertDialog = function (measure) {
-    const area = make("textarea", { className: "gl-input", rows: 15, value: gl.ruleText(measure), spellcheck: false });
-    area.setAttribute("aria-label", "Rule");
-    const copy = make("button", { type: "button", className: "gl-button primary" }, "Copy");
-    copy.addEventListener("click", () => { area.select(); gl.copy(area.value); copy.textContent = "Copied"; });
-    const close = make("button", { type: "button", className: "gl-button" }, "Close");
-    const node = dialog("alert", "Create alert", make("h2", {}, "Create alert"),
-      make("p", {}, "Add this rule to the file alerting.rules_path names; `gatelens rules check` finds mistakes, `gatelens rules backtest` tells how often it would have paged."),
-      area, make("div", { className: "gl-toolbar end" }, copy, close));
-    close.addEventListener("click", () => node.close());
-  };
 
   document.addEventListener("click", (event) => {
     const hit = (name) => event.target.closest && event.target.closest(`[${name}]`);
     const open = hit("data-gl-open");
     if (open) gl[open.dataset.glOpen]();
     const rule = hit("data-gl-alert");
-    if (rule) gl.alertDialog(rule.dataset.glAlert);
+    if (rule) gl.createAlert(rule.dataset.glAlert);
     const raw = hit("data-gl-raw");
     if (raw) {
       const [first, name] = location.pathname.split("/").slice(1), params = new URLSearchParams(location.search);

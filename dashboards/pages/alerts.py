@@ -10,11 +10,11 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, 
 from alerting.errors import AlertingError
 from alerting.store import ActiveAlert, AlertCounts
 from dashboards import ids
+from dashboards.alert_nav import alert_head
 from dashboards.alert_panels import alert_tiles, history_table, silences_table
 from dashboards.components import (
     Component,
     Stat,
-    page_head,
     panel,
     skeleton_rows,
     skeleton_stats,
@@ -40,7 +40,7 @@ def layout(_data: Data) -> Component:
     return html.Div(
         [
             dcc.Store(id="alerts-changed", data=0),
-            page_head("Alerts", "What fires, who looks after it, and what it costs the objectives"),
+            alert_head("", "What fires, who looks after it, and what it costs the objectives"),
             html.Div(skeleton_stats(5), id="alerts-stats"),
             html.Div(id="alerts-tiles"),
             html.Div(

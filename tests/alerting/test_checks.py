@@ -73,7 +73,7 @@ def test_burn_rate_needs_both_windows():
     fast = {(3600, 0): (0.02, 9000), (300, 0): (0.02, 700), (30 * 86400, 0): (0.0005, 10**6)}
     reading = one(rule(BURN), at_windows(fast))
     assert (reading.breached, reading.value) == (True, pytest.approx(20.0))
-    assert reading.evidence == ("At this rate the month's budget is gone in 18 h 0 min; 50 % left.")
+    assert reading.evidence == "At this rate the month's budget is gone in 18 h; 50 % left."
     over = {**fast, (300, 0): (0.001, 700)}
     assert one(rule(BURN), at_windows(over)).breached is False
     assert one(rule(BURN), at_windows({(3600, 0): (0.02, 9000)})).breached is None

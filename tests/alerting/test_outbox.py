@@ -93,11 +93,11 @@ def test_refused_notification_becomes_a_dead_letter_and_the_others_hear_of_it(tm
         outbox.deliver_channel("other", world.now)
         names = [n["alerts"][0]["labels"]["alertname"] for n in other.notices]
         assert names == ["errors", "GatelensNotificationUndelivered"]
-        store = AlertStore(world.state)
+        store = AlertStore(world.state, clock=lambda: world.now)
         dead = store.notifications(dead_only=True)
         assert [d.channel for d in dead] == ["sink"]
         assert store.counts().dead_letters == 1
-        assert outbox.retry_dead(dead[0].id, world.now)
+        assert store.retry(dead[0].id)
         assert outbox.deliver_channel("sink", world.now).sent == 1
 
 

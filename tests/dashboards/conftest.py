@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 import uvicorn
 
+from alerting.settings import AlertingSettings
 from dashboards import identity
 from dashboards.data import Data
 from dashboards.server import create_server, uvicorn_config
@@ -63,8 +64,12 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 class serving:
     """The real ASGI application on a free port, in a thread of this process."""
 
-    def __init__(self, storage: StorageSettings) -> None:
-        self._data = Data(DashboardSettings(port=0), storage)
+    def __init__(
+        self,
+        storage: StorageSettings,
+        alerting: AlertingSettings = AlertingSettings(),  # noqa: B008 - frozen
+    ) -> None:
+        self._data = Data(DashboardSettings(port=0), storage, alerting=alerting)
         self._server = uvicorn.Server(uvicorn_config(create_server(self._data)))
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))

@@ -1,0 +1,418 @@
+"""One alert rule: made from a form or as text, tried on the past before it is saved.
+
+The text is the rule; the form only writes it. A rule of a file is shown and tried, not changed: the
+file has the last word. A new rule starts from the link that leads here: `?measure=p95_ms&api=a`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qs
+
+from dash import ALL, Dash, Input, Output, State, dcc, html, no_update
+
+from alerting.errors import AlertingError, ConfigInvalid
+from alerting.rule import SEVERITIES, Rule
+from alerting.rule_draft import CONDITIONS, STARTERS, Draft, draft_source
+from alerting.rule_words import say_rule
+from analytics.errors import QueryRefused
+from analytics.query import DIMENSIONS, MEASURES
+from dashboards import format as fmt
+from dashboards import identity, ids
+from dashboards.alert_desk import ShownRule, say_mistakes
+from dashboards.alert_nav import tabs
+from dashboards.alert_panels import history_table
+from dashboards.components import (
+    Component,
+    badge,
+    crumbs,
+    graph,
+    page_head,
+    panel,
+    severity_tone,
+    skeleton_rows,
+)
+from dashboards.data import Data
+from dashboards.figures.tried_rule import tried_rule
+from dashboards.guard import guarded
+from dashboards.rule_result import pages_table, result_stats, unit_formatter
+from dashboards.view import FILTERS
+from storage.errors import SqlError, StorageError
+
+TEXT = "rule-text"
+SEEN = "rule-seen"
+"""Store: name and version of the stored rule that is shown; version None = none yet."""
+
+SPANS = {"24": "24 hours", "168": "7 days", "720": "30 days"}
+"""Hours a rule may be tried on -> what that is called."""
+
+HISTORY_SHOWN = 20
+
+
+def layout(data: Data, name: str) -> Component:
+    new = name == "new"
+    shown = None if new else data.desk.rule(name)
+    if not new and shown is None:
+        return html.Div(
+            [page_head("No such rule"), html.P(f"No rule is called {fmt.plain(name, 80)!r}.")]
+        )
+    may = identity.allowed("alerts.manage") and not (shown and shown.of_file)
+    stored = shown.stored if shown else None
+    seen = {"name": "" if new else name, "version": stored.version if stored else None}
+    return html.Div(
+        [
+            dcc.Store(id=SEEN, data=seen),
+            crumbs(("Alerts", "/alerts"), ("Rules", "/alerts/rules"), (_title(shown), "")),
+            page_head(_title(shown), _sub(shown)),
+            tabs("rules"),
+            html.Div(
+                [
+                    html.Div(
+                        [
+                            _form() if new else html.Div(id="rule-fields", hidden=True),
+                            _text_panel(shown, may),
+                        ],
+                        className="w5 gl-column",
+                    ),
+                    html.Div(_tried_panels(shown), className="w7 gl-column"),
+                ],
+                className="gl-grid",
+            ),
+        ]
+    )
+
+
+def _title(shown: ShownRule | None) -> str:
+    return fmt.plain(shown.rule.name, 80) if shown else "New rule"
+
+
+def _sub(shown: ShownRule | None) -> Component:
+    if shown is None:
+        return "Say what must not be, try it on the past, save it"
+    marks = [badge(shown.rule.severity, severity_tone(shown.rule.severity)), " "]
+    return html.Span([*marks, say_rule(shown.rule), " · ", shown.origin])
+
+
+def _form() -> Component:
+    def field(key: str, label: str, **more: Any) -> Component:
+        text = dcc.Input(
+            id={"type": "rule-field", "key": key},
+            type="text",
+            className="gl-input",
+            maxLength=400,
+            autoComplete="off",
+            debounce=0.4,
+            **more,
+        )
+        return html.Label([label, text])
+
+    def choice(key: str, label: str, options: dict[str, str], value: Any, **more: Any) -> Component:
+        picker = dcc.Dropdown(
+            id={"type": "rule-field", "key": key},
+            options=[{"value": k, "label": v} for k, v in options.items()],
+            value=value,
+            clearable=False,
+            className="gl-dropdown",
+            **more,
+        )
+        return html.Label([label, picker])
+
+    measures = {
+        name: f"{name.replace('_', ' ')} · {m.description.split('.')[0].lower()}"
+        for name, m in MEASURES.items()
+    }
+    groups = {name: name.replace("_", " ") for name in DIMENSIONS}
+    kinds = {"threshold": "A measure beyond a limit", **{k: v[0] for k, v in STARTERS.items()}}
+    return panel(
+        "What must not be",
+        html.Div(
+            [
+                choice("kind", "Kind", kinds, "threshold"),
+                html.Div(
+                    [
+                        choice("measure", "Measure", measures, "error_rate"),
+                        field("condition", "Condition", placeholder="> 5%"),
+                        field("window", "Over the last", value="5m"),
+                        field("for_", "Lasting for", value="1m"),
+                        choice("group_by", "One alert per", groups, ["api"], multi=True),
+                        field("min_requests", "At least so many requests", value="20"),
+                        field("filters", "Only where", placeholder="api=orders, plan=gold"),
+                        choice("severity", "Severity", {s: s for s in SEVERITIES}, "warning"),
+                        field("name", "Name", placeholder="made from the rest"),
+                        field("owner", "Owner", placeholder="team"),
+                        field("summary", "What people read", placeholder="{api} fails {value}"),
+                        field("runbook_url", "Runbook", placeholder="https://"),
+                    ],
+                    id="rule-fields",
+                    className="gl-form plain",
+                ),
+            ],
+            className="gl-form-outer",
+        ),
+    )
+
+
+def _text_panel(shown: ShownRule | None, may: bool) -> Component:
+    source = shown.source if shown else draft_source(Draft())
+    stored = shown.stored if shown else None
+    foot: list[Component] = []
+    if may and source is not None:
+        label = "Save" if stored or shown is None else "Save as a rule of this installation"
+        foot.append(_button(label, "rule-save", "primary"))
+        if stored:
+            foot.append(_button("Delete", "rule-delete"))
+    elif shown and shown.of_file:
+        foot.append(html.Span("A file has the last word: change it there.", className="gl-sub"))
+    foot.append(html.Span(id="rule-said", className="gl-sub", role="status"))
+    text = dcc.Textarea(
+        id=TEXT,
+        value=source or "",
+        className="gl-input",
+        rows=16,
+        maxLength=20_000,
+        spellCheck=False,
+        readOnly=not may,
+        style={} if source is not None else {"display": "none"},
+    )
+    none = "Made from an objective of the catalog; change it there."
+    return panel(
+        "The rule",
+        html.Div(
+            [
+                text,
+                html.Div(none, className="gl-none") if source is None else None,
+                html.Div(id="rule-mistakes", className="gl-mistakes", role="status"),
+                html.Div(foot, className="gl-form-foot"),
+            ],
+            className="gl-form-outer",
+        ),
+        note="what is saved; the same as in a rules file",
+    )
+
+
+def _button(text: str, id: str, kind: str = "") -> Component:
+    return html.Button(text, id=id, type="button", className=f"gl-button {kind}".strip())
+
+
+def _tried_panels(shown: ShownRule | None) -> list[Component]:
+    span = dcc.RadioItems(
+        id="rule-span", options=SPANS, value="24", inline=True, className="gl-radio"
+    )
+    tried = panel(
+        "Tried on the past",
+        html.Div(
+            [
+                html.Div(
+                    [_button("Try it", "rule-try"), span,
+                     html.Span(id="rule-tried-said", className="gl-sub", role="status")],
+                    className="gl-toolbar",
+                ),
+                html.Div(id="rule-tried-stats"),
+                graph("rule-tried-chart", height=300, label="The rule's series and its limit"),
+                html.Div(id="rule-tried-pages"),
+            ],
+            className="gl-form-outer",
+        ),
+        note="the real checks over the stored data",
+    )  # fmt: skip
+    if shown is None:
+        return [tried]
+    past = panel("History", html.Div(skeleton_rows(4), id="rule-history"), className="flush")
+    return [tried, past]
+
+
+def register(app: Dash, data: Data) -> None:
+    @app.callback(
+        Output({"type": "rule-field", "key": ALL}, "value"),
+        Input(ids.URL, "search"),
+        State({"type": "rule-field", "key": ALL}, "id"),
+        State({"type": "rule-field", "key": ALL}, "value"),
+    )
+    @guarded()
+    async def prefill(search: object, names: list[dict[str, str]], values: list[Any]) -> Any:
+        asked = asked_fields(search if isinstance(search, str) else "")
+        return [asked.get(n["key"], v) for n, v in zip(names, values, strict=True)]
+
+    @app.callback(
+        Output(TEXT, "value"),
+        Output("rule-fields", "hidden"),
+        Input({"type": "rule-field", "key": ALL}, "value"),
+        State({"type": "rule-field", "key": ALL}, "id"),
+        prevent_initial_call=True,
+    )
+    @guarded(outputs=2)
+    async def write(values: list[Any], names: list[dict[str, str]]) -> Any:
+        if not names:  # the form is not on the page
+            return no_update, no_update
+        fields = {n["key"]: v for n, v in zip(names, values, strict=True)}
+        kind = str(fields.pop("kind", "threshold"))
+        if kind in STARTERS:
+            return STARTERS[kind][1], True
+        return draft_source(draft_of(fields)), False
+
+    @app.callback(Output("rule-mistakes", "children"), Input(TEXT, "value"))
+    @guarded(show_in=0)
+    async def check(text: object) -> Component:
+        if not isinstance(text, str):
+            return None
+        try:
+            rule = data.desk.store.check(text)
+        except ConfigInvalid as err:
+            return html.Ul([html.Li(fmt.plain(said, 300)) for said in say_mistakes(err)])
+        return html.Div(f"Watches: {fmt.plain(say_rule(rule), 300)}", className="gl-sub")
+
+    @app.callback(
+        Output("rule-tried-said", "children"),
+        Output("rule-tried-stats", "children"),
+        Output("rule-tried-chart", "figure"),
+        Output("rule-tried-pages", "children"),
+        Input("rule-try", "n_clicks"),
+        Input("rule-span", "value"),
+        State(TEXT, "value"),
+        State(ids.VIEW, "data"),
+        running=[(Output("rule-try", "disabled"), True, False)],
+    )
+    @guarded(outputs=4, show_in=0)
+    async def attempt(_clicks: object, span: object, text: object, stored: object) -> Any:
+        hours = float(span) if isinstance(span, str) and span in SPANS else 24.0
+        source = str(text or "")
+        view = data.view(stored)
+        try:
+            rule = data.desk.store.check(source)
+            tried = await asyncio.to_thread(
+                data.desk.try_rule,
+                source,
+                data.analytics,
+                data.session,
+                hours=hours,
+                zone="UTC",
+            )
+        except ConfigInvalid:
+            return "The rule has mistakes; they stand below its text.", *[no_update] * 3
+        except (AlertingError, QueryRefused, SqlError, StorageError) as err:
+            return fmt.plain(str(err), 300), *[no_update] * 3
+        formatter = unit_formatter(rule)
+        chart = tried_rule(
+            tried,
+            limit=limit_of(rule),
+            formatter=formatter,
+            colour=data.colours.colour,
+            mode=view.mode,
+        )
+        said = f"looked {fmt.whole(tried.looks)} times, every {fmt.span(tried.looked_every_s)}"
+        return said, result_stats(tried, hours, view.mode), chart, pages_table(tried, formatter)
+
+    @app.callback(
+        Output("rule-said", "children"),
+        Output(SEEN, "data"),
+        Input("rule-save", "n_clicks"),
+        State(TEXT, "value"),
+        State(SEEN, "data"),
+        prevent_initial_call=True,
+    )
+    @guarded(outputs=2, show_in=0)
+    async def save(clicks: object, text: object, seen: object) -> Any:
+        if not clicks:
+            return no_update, no_update
+        who = identity.require("alerts.manage")
+        before = seen if isinstance(seen, dict) else {}
+        name, version = str(before.get("name") or ""), before.get("version")
+        try:
+            done = await asyncio.to_thread(
+                data.desk.save,
+                str(text or ""),
+                seen=version if isinstance(version, int) else None,
+                name=name,
+                author=who.name,
+                audit=identity.audit_entry("rule.save", name),
+            )
+        except ConfigInvalid:
+            return "Not saved: it has mistakes.", no_update
+        except AlertingError as err:
+            return fmt.plain(str(err), 300), no_update
+        link = dcc.Link("Open it", href=f"/alerts/rules/{fmt.url_part(done.name)}")
+        said = html.Span([f"Saved as version {done.version}; judged within seconds. ", link])
+        data.cache.forget("rules")
+        return said, {"name": done.name, "version": done.version}
+
+    @app.callback(
+        Output("rule-said", "children", allow_duplicate=True),
+        Input("rule-delete", "n_clicks"),
+        State(SEEN, "data"),
+        prevent_initial_call=True,
+    )
+    @guarded(show_in=0)
+    async def delete(clicks: object, seen: object) -> Any:
+        if not clicks or not isinstance(seen, dict) or not isinstance(seen.get("version"), int):
+            return no_update
+        who = identity.require("alerts.manage")
+        name = str(seen.get("name"))
+        try:
+            await asyncio.to_thread(
+                data.desk.store.delete,
+                name,
+                author=who.name,
+                seen=seen["version"],
+                audit=identity.audit_entry("rule.delete", name),
+            )
+        except AlertingError as err:
+            return fmt.plain(str(err), 300)
+        data.cache.forget("rules")
+        return html.Span(
+            ["Deleted; what it opened is resolved. ", dcc.Link("All rules", href="/alerts/rules")]
+        )
+
+    @app.callback(Output("rule-history", "children"), Input(ids.VIEW, "data"), State(SEEN, "data"))
+    @guarded(show_in=0)
+    async def history(stored: object, seen: object) -> Component:
+        name = str(seen.get("name") or "") if isinstance(seen, dict) else ""
+        changes = await asyncio.to_thread(data.desk.alerts.history, HISTORY_SHOWN, rule=name)
+        return history_table(changes, data.view(stored))
+
+
+def asked_fields(search: str) -> dict[str, Any]:
+    """What a link asks a new rule to be: `?measure=p95_ms&api=orders&kind=change`.
+
+    Filters are the same words as everywhere; what is unknown is left out.
+    """
+    params = parse_qs(search.removeprefix("?")[:4_000])
+    asked: dict[str, Any] = {}
+    if (measure := params.get("measure", [""])[0]) in MEASURES:
+        asked["measure"] = measure
+        asked["condition"] = CONDITIONS.get(MEASURES[measure].unit, "")
+    if (kind := params.get("kind", [""])[0]) in STARTERS:
+        asked["kind"] = kind
+    filters = [
+        f"{dimension}={value[:100]}"
+        for word, dimension in FILTERS.items()
+        for value in params.get(word, [])[:10]
+    ]
+    if filters:
+        asked["filters"] = ", ".join(filters)
+        if any(part.startswith("consumer=") for part in filters):
+            asked["group_by"] = ["consumer"]
+    return asked
+
+
+def draft_of(fields: dict[str, Any]) -> Draft:
+    """The form as a draft; anything odd becomes text that the check refuses."""
+    filters: dict[str, list[str]] = {}
+    for part in str(fields.get("filters") or "").split(","):
+        name, _, value = part.strip().partition("=")
+        if name.strip():
+            filters.setdefault(name.strip(), []).append(value.strip())
+    groups = fields.get("group_by") or []
+    words = ("measure", "name", "condition", "window", "for_", "min_requests", "severity",
+             "summary", "owner", "runbook_url")  # fmt: skip
+    return Draft(
+        **{word: str(fields.get(word) or "") for word in words},
+        group_by=[str(g) for g in groups] if isinstance(groups, list) else [],
+        filters=filters,
+    )
+
+
+def limit_of(rule: Rule) -> float | None:
+    """Where the chart's line goes; None where a rule has none."""
+    condition = getattr(rule.check, "condition", None)
+    return None if condition is None else float(condition.threshold)

@@ -1,0 +1,80 @@
+"""What a rule would have done, in numbers and as a list of pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from alerting.backtest import Backtest
+from alerting.rule import Change, Rule, say_value
+from alerting.wording import say_change
+from dashboards import format as fmt
+from dashboards.components import Component, Head, Stat, badge, number, stat_row, table
+from dashboards.figures.tried_rule import series_name
+from dashboards.theme import Mode
+
+PAGES_SHOWN = 50
+
+MANY_A_WEEK = 14
+"""Pages a week beyond which people stop reading them (two a day)."""
+
+
+def unit_formatter(rule: Rule) -> fmt.Formatter:
+    """Values as the rule's notices say them."""
+    if isinstance(rule.check, Change):
+        return lambda value: say_change(value)
+    return lambda value: say_value(value, rule.unit)
+
+
+def result_stats(tried: Backtest, hours: float, mode: Mode) -> Component:
+    pages = len(tried.pages)
+    a_week = pages * 168 / hours
+    longest = max((page.seconds(tried.end) for page in tried.pages), default=0.0)
+    return stat_row(
+        [
+            Stat(
+                "tried-pages",
+                "Would have paged",
+                pages,
+                fmt.whole(pages),
+                hint=f"{a_week:.1f} a week" if pages else "not once",
+                tone="warn" if a_week > MANY_A_WEEK else "",
+            ),
+            Stat(
+                "tried-nights",
+                "In the night",
+                tried.nights,
+                fmt.whole(tried.nights),
+                hint="22:00 to 06:00",
+                tone="warn" if tried.nights else "",
+            ),
+            Stat(
+                "tried-firing",
+                "Firing",
+                tried.firing_s,
+                fmt.span(tried.firing_s) if pages else fmt.MISSING,
+                hint=f"longest {fmt.span(longest)}" if pages else "never",
+            ),
+        ],
+        mode,
+    )
+
+
+def pages_table(tried: Backtest, formatter: fmt.Formatter) -> Component:
+    rows = [
+        [
+            fmt.clock(datetime.fromtimestamp(page.fired_at, UTC)),
+            fmt.plain(series_name(page.labels), 60),
+            number(fmt.span(page.seconds(tried.end)), page.seconds(tried.end)),
+            number(formatter(page.peak), page.peak),
+            badge("night", "warn") if page.at_night else "",
+        ]
+        for page in reversed(tried.pages[-PAGES_SHOWN:])
+    ]
+    heads = (
+        Head("Fired (UTC)"),
+        Head("Who"),
+        Head("Lasted", True),
+        Head("Worst", True),
+        Head(""),
+    )
+    return table(heads, rows, empty="It would have been quiet.")
