@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sample_data.access_logs import access_log_table
 from sample_data.call import calls_of
 from sample_data.columns import hex_text, map_column, pick
 from sample_data.company import build_company
@@ -124,3 +127,24 @@ def test_pick_gives_null_for_a_negative_index() -> None:
 def test_map_column_leaves_null_values_out() -> None:
     maps = map_column(("x", "y"), (pa.array(["1", None]), pa.array([None, None], pa.string())))
     assert maps.to_pylist() == [[("x", "1")], []]
+
+
+def test_access_logs_know_milliseconds_a_request_id_and_few_traces() -> None:
+    requests = _requests()
+    traced = np.arange(len(requests)) % 5 == 0
+    rows = access_log_table(COMPANY, requests, traced)
+    assert rows.schema.equals(REQUESTS.arrow_schema)
+    rows.validate(full=True)
+    for row, was_traced in zip(rows.to_pylist(), traced, strict=True):
+        assert row["time"].microsecond % 1000 == 0 and row["span_id"] is None
+        if row["gateway"] == "nginx":
+            assert row["request_id"] is None and row["trace_id"] is None
+            continue
+        assert (row["trace_id"] is not None) == was_traced
+        assert row["duration_ms"] == row["gateway_ms"] + (row["upstream_ms"] or 0.0)
+        if row["gateway"] == "envoy":
+            assert uuid.UUID(row["request_id"]).version == 4
+        else:
+            assert len(bytes.fromhex(row["request_id"])) == 16
+    ids = rows["request_id"].drop_null()
+    assert len(ids.unique()) == len(ids) > 0
