@@ -2,74 +2,158 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sample_data.access_logs import access_log_table
 from sample_data.company import build_company
 from sample_data.log_rows import logs_table
 from sample_data.rows import requests_table
 from sample_data.scenario import HOUR_US, SECOND_US, history_scenario
 from sample_data.span_rows import spans_table
-from sample_data.traffic import iterate
+from sample_data.traffic import generate
 from storage.lake import Lake
 from storage.maintenance import compact
 from storage.session import ReadSession
+from storage.settings import StorageSettings
 
 END = datetime(2026, 11, 8, tzinfo=UTC)
 BATCH_ROWS = 20_000
 TABLES = ("requests", "spans", "logs")
 
 Show = Callable[[str, str], None]
+Mix = Literal["logs", "spans"]
+"""What the rows of `requests` came from: an access log of every call, of which one in `traced` has
+a trace id, or gateway spans with three ids of every call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to make: about `requests` calls in the `days` before `end`; every `traced`-th also has
+    its spans and log records."""
+
+    data: Path
+    requests: int
+    days: int
+    traced: int
+    mix: Mix = "logs"
+    end: datetime = END
+
+    @property
+    def plain(self) -> Path:
+        """A folder per table of Parquet files (zstd), one per hour, in order of time."""
+        return self.data / "plain"
 
 
 @dataclass(slots=True)
 class Written:
-    """What was made. `plain`: a folder per table of Parquet files (zstd), in order of time."""
+    """What was made, per table."""
 
-    plain: Path
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TABLES, 0.0))
+    """In `LakeTable.append`, over all workers."""
     commits: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
 
+    def add(self, other: Written) -> None:
+        for table in TABLES:
+            self.rows[table] += other.rows[table]
+            self.seconds[table] += other.seconds[table]
+            self.commits[table] += other.commits[table]
 
-def write(lake: Lake, plain: Path, *, requests: int, days: int, traced: int) -> Written:
-    """About `requests` calls over `days`; every `traced`-th also has its spans and logs."""
-    company = build_company()
-    end_us = int(END.timestamp()) * SECOND_US
-    start_us = end_us - days * 24 * HOUR_US
-    scenario = history_scenario(start_us, end_us, rate_per_s=requests / (days * 86_400))
-    done = Written(plain)
-    for begin, calls in iterate(company, scenario, start_us, end_us, HOUR_US):
-        some = calls.take(calls.ids[:, 0] % traced == 0)
-        for table, rows in (
-            ("requests", requests_table(company, calls)),
-            ("spans", spans_table(company, some)),
-            ("logs", logs_table(company, some)),
-        ):
-            _append(lake, table, rows, begin, done)
+
+def write(order: Order, *, workers: int = 1, progress: Show = lambda *_: None) -> Written:
+    """Make the rows, hour by hour, through the real writer. Hours that are there already from a run
+    before are made again but not written again, and count as written."""
+    for table in TABLES:
+        _lake(order.data).table(table).create()
+    done = Written()
+    for part in _each_hour(_append_hour, order, workers, progress):
+        done.add(part)
     return done
 
 
-def _append(lake: Lake, table: str, rows: pa.Table, begin: int, done: Written) -> None:
-    folder = done.plain / table
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, folder / f"{begin}.parquet", compression="zstd")
-    target = lake.table(table)
+def write_plain(order: Order, *, workers: int = 1, progress: Show = lambda *_: None) -> None:
+    """The same rows, made anew, as Parquet files (zstd) in `order.plain`: one folder per table, one
+    file per hour, in order of time. Files that are there are left."""
+    for table in TABLES:
+        (order.plain / table).mkdir(parents=True, exist_ok=True)
+    for _ in _each_hour(_write_plain_hour, order, workers, progress):
+        pass
+
+
+def _each_hour(
+    work: Callable[[tuple[Order, int]], Written], order: Order, workers: int, progress: Show
+) -> Iterator[Written]:
+    end_us = int(order.end.timestamp()) * SECOND_US
+    hours = [(order, end_us - back * HOUR_US) for back in range(order.days * 24, 0, -1)]
     started = time.perf_counter()
-    for offset in range(0, rows.num_rows, BATCH_ROWS):
-        part = rows.slice(offset, BATCH_ROWS)
-        target.append(part, app_id=f"bench-{begin}", app_version=offset)
-        done.commits[table] += 1
-    done.seconds[table] += time.perf_counter() - started
-    done.rows[table] += rows.num_rows
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        for number, part in enumerate(pool.imap_unordered(work, hours), 1):
+            yield part
+            if number % 12 == 0:
+                took = time.perf_counter() - started
+                progress(f"hour {number} of {len(hours)}", f"{took:,.0f} s")
+
+
+def rows_of_hour(order: Order, begin_us: int) -> dict[str, pa.Table]:
+    """The rows of an hour in order of time, as a collector would get them."""
+    company = build_company()
+    end_us = int(order.end.timestamp()) * SECOND_US
+    start_us = end_us - order.days * 24 * HOUR_US
+    rate = order.requests / (order.days * 86_400)
+    scenario = history_scenario(start_us, end_us, rate_per_s=rate)
+    calls = generate(company, scenario, begin_us, begin_us + HOUR_US)
+    traced = calls.ids[:, 0] % order.traced == 0
+    some = calls.take(traced)
+    if order.mix == "logs":
+        requests = access_log_table(company, calls, traced)
+    else:
+        requests = requests_table(company, calls)
+    return {
+        "requests": requests,
+        "spans": spans_table(company, some).sort_by("time"),
+        "logs": logs_table(company, some).sort_by("time"),
+    }
+
+
+def _append_hour(job: tuple[Order, int]) -> Written:
+    order, begin = job
+    done = Written()
+    for table, rows in rows_of_hour(order, begin).items():
+        target = _lake(order.data).table(table)
+        for number, offset in enumerate(range(0, rows.num_rows, BATCH_ROWS)):
+            part = rows.slice(offset, BATCH_ROWS)
+            started = time.perf_counter()
+            target.append(part, app_id=f"bench-{begin}", app_version=number)
+            done.seconds[table] += time.perf_counter() - started
+            done.commits[table] += 1
+        done.rows[table] += rows.num_rows
+    return done
+
+
+def _write_plain_hour(job: tuple[Order, int]) -> Written:
+    order, begin = job
+    files = {table: order.plain / table / f"{begin}.parquet" for table in TABLES}
+    if not all(path.exists() for path in files.values()):
+        for table, rows in rows_of_hour(order, begin).items():
+            pq.write_table(rows, files[table], compression="zstd")
+    return Written()
+
+
+@lru_cache(maxsize=1)
+def _lake(data: Path) -> Lake:
+    return Lake(StorageSettings(data_dir=data))
 
 
 def write_bodies(lake: Lake, rows: int) -> int:

@@ -46,7 +46,7 @@ from storage.errors import SqlError, SqlRefused
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
-from storage.sql_worker import SqlLimits, SqlResult, run_sql
+from storage.sql_worker import Progress, SqlLimits, SqlResult, run_sql
 from storage.state import open_state
 
 T = TypeVar("T")
@@ -355,11 +355,14 @@ class Data:
         params: Mapping[str, object] | Sequence[object] = (),
         limits: SqlLimits,
         cancelled: threading.Event | None = None,
+        progress: Progress | None = None,
     ) -> SqlResult:
         """An analyst's statement over the asker's rows. It is in the audit log before it runs, and
         how it ended before its answer is given. Raises SqlError, Forbidden."""
         who = identity.require("sql")
-        return await asyncio.to_thread(self._run_sql, who, text, params, limits, cancelled)
+        return await asyncio.to_thread(
+            self._run_sql, who, text, params, limits, cancelled, progress
+        )
 
     def _run_sql(
         self,
@@ -368,6 +371,7 @@ class Data:
         params: Mapping[str, object] | Sequence[object],
         limits: SqlLimits,
         cancelled: threading.Event | None,
+        progress: Progress | None,
     ) -> SqlResult:
         run = secrets.token_hex(6)
         identity.audit(self.state, "sql.run", run, sql=text)
@@ -380,6 +384,7 @@ class Data:
                 params=params,
                 limits=limits,
                 cancelled=cancelled,
+                progress=progress,
             )
         except SqlError as err:
             outcome: Outcome = "refused" if isinstance(err, SqlRefused) else "failed"

@@ -1,4 +1,6 @@
-"""`POST /api/v1/sql`: one read-only statement in, JSON, CSV or Arrow out.
+"""`POST /api/v1/sql`: one read-only statement in, JSON, CSV, Arrow or Parquet out.
+
+A statement that was given an id can be watched (GET) and stopped (DELETE) while it runs.
 
 The statement is untrusted: an allow-list and a killable worker process (storage/sql_worker.py)
 stand between it and the lake. `gatelens sql` goes through the same guard.
@@ -16,12 +18,15 @@ from typing import Annotated, Any, Literal
 
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from dashboards import identity
 from dashboards.data import Data
+from dashboards.sql_queries import ID_PATTERN, IdTaken, RunningQueries
 from storage.errors import (
     SqlBusy,
     SqlCancelled,
@@ -32,9 +37,10 @@ from storage.errors import (
 )
 from storage.sql_worker import SqlLimits, SqlResult
 
-Format = Literal["json", "csv", "arrow"]
+Format = Literal["json", "csv", "arrow", "parquet"]
 
 ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
 
 STATUS: dict[type[SqlError], int] = {
     SqlRefused: 400,
@@ -56,15 +62,22 @@ class SqlQuestion(BaseModel):
         default_factory=list, description="Values of `?` (list) or `$name` (object)."
     )
     rows_max: int | None = Field(default=None, ge=1, description="Rows wanted at most.")
+    id: str | None = Field(
+        default=None,
+        pattern=ID_PATTERN,
+        description="Name of the running statement, to watch and stop it: a random UUID.",
+    )
 
 
 def chosen_format(asked: str | None, accept: str | None) -> Format:
     """`?format=` wins over the Accept header; JSON where neither says anything known."""
-    if asked in ("json", "csv", "arrow"):
+    if asked in ("json", "csv", "arrow", "parquet"):
         return asked  # type: ignore[return-value]
     wanted = (accept or "").lower()
     if ARROW in wanted:
         return "arrow"
+    if PARQUET in wanted:
+        return "parquet"
     return "csv" if "text/csv" in wanted else "json"
 
 
@@ -76,6 +89,8 @@ def render(result: SqlResult, wanted: Format) -> Response:
     }
     if wanted == "arrow":
         return Response(arrow_bytes(result.table), media_type=ARROW, headers=headers)
+    if wanted == "parquet":
+        return Response(parquet_bytes(result.table), media_type=PARQUET, headers=headers)
     if wanted == "csv":
         return Response(csv_text(result.table), media_type="text/csv", headers=headers)
     body = {
@@ -93,6 +108,12 @@ def arrow_bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue().to_pybytes())
 
 
@@ -117,22 +138,29 @@ def _harmless(value: object) -> object:
 def create_router(data: Data) -> APIRouter:
     router = APIRouter()
     settings = data.settings
+    running = RunningQueries()
 
     @router.post(
         "/api/v1/sql",
         summary="Ask the lake anything, read-only",
-        responses={400: {"description": "Not allowed, or it does not run"}, 408: {}, 503: {}},
+        responses={
+            400: {"description": "Not allowed, or it does not run"},
+            408: {},
+            409: {},
+            503: {},
+        },
     )
     async def sql(
         question: SqlQuestion,
         request: Request,
-        format: Annotated[str | None, Query(description="json, csv or arrow")] = None,
+        format: Annotated[str | None, Query(description="json, csv, arrow or parquet")] = None,
         accept: Annotated[str | None, Header()] = None,
     ) -> Response:
         """One SELECT over the tables of the lake (`gatelens sql --schema` lists them).
 
-        Answers JSON, CSV or an Arrow stream, by `?format=` or the Accept header. Stops when the
-        asker leaves."""
+        Answers JSON, CSV, an Arrow stream or Parquet, by `?format=` or the Accept header. Stops
+        when the asker leaves. With an `id`, GET and DELETE of `/api/v1/sql/{id}` watch and stop it
+        while it runs."""
         if not settings.sql_enabled:
             return JSONResponse({"error": "SQL is switched off here."}, status_code=403)
         limits = SqlLimits(
@@ -141,14 +169,47 @@ def create_router(data: Data) -> APIRouter:
         )
         async with left(request) as cancelled:
             try:
-                result = await data.run_sql(
-                    question.sql, params=question.params, limits=limits, cancelled=cancelled
-                )
+                with running.entered(_own(question.id), cancelled) as query:
+                    result = await data.run_sql(
+                        question.sql,
+                        params=question.params,
+                        limits=limits,
+                        cancelled=cancelled,
+                        progress=query.note,
+                    )
                 return render(result, chosen_format(format, accept))
+            except IdTaken:
+                sentence = "A statement with this id is running; take a random UUID."
+                return JSONResponse({"error": sentence}, status_code=409)
             except SqlError as err:
                 return refusal(err)
 
+    @router.get("/api/v1/sql/{query_id}", summary="How far a running statement is")
+    async def progress(query_id: str) -> Response:
+        """`state` is waiting or running, `progress` the share that is done (0 to 1, as far as the
+        engine can tell), `elapsed_ms` counts from when it was asked. 404 once it has ended."""
+        query = running.find(_own(query_id))
+        return _ended() if query is None else JSONResponse(query.as_json())
+
+    @router.delete("/api/v1/sql/{query_id}", summary="Stop a running statement")
+    async def cancel(query_id: str) -> Response:
+        """Its POST is answered 499 soon after. 404 when it has ended."""
+        query = running.find(_own(query_id))
+        if query is None:
+            return _ended()
+        query.cancelled.set()
+        return JSONResponse(query.as_json(), status_code=202)
+
     return router
+
+
+def _own(query_id: str | None) -> tuple[str, str] | None:
+    """An id as its asker's: nobody else's GET or DELETE finds the statement."""
+    return None if query_id is None else (identity.current().id, query_id)
+
+
+def _ended() -> JSONResponse:
+    return JSONResponse({"error": "No such statement is running."}, status_code=404)
 
 
 def refusal(err: SqlError) -> JSONResponse:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -23,6 +26,10 @@ def sql(
     schema: Annotated[
         bool, typer.Option("--schema", help="List tables, columns, units and meanings instead.")
     ] = False,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", help="NAME=VALUE for `$NAME`; a number, true, null or text."),
+    ] = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
@@ -36,14 +43,46 @@ def sql(
     if query == "-":
         query = typer.get_text_stream("stdin").read()
     settings = read_settings(data, config)
+    params = dict(_parameter(p) for p in param or ())
     try:
-        result = run_sql(settings.storage_settings, query)
+        with _progress_shown() as progress:
+            result = run_sql(settings.storage_settings, query, params=params, progress=progress)
     except SqlError as err:
         errors.print(f"gatelens: {err}", markup=False)
         raise typer.Exit(1) from err
     write_result(result.table, output_format)
     if result.truncated:
         errors.print(f"gatelens: only the first {result.table.num_rows:,} rows are shown.")
+
+
+def _parameter(text: str) -> tuple[str, object]:
+    """`name=value`: what reads as a JSON number, boolean or null is one, the rest is text."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.isidentifier():
+        raise typer.BadParameter(f"{text[:80]!r} is not NAME=VALUE", param_hint="--param")
+    try:
+        known = json.loads(value)
+    except ValueError:
+        return name, value
+    return name, value if isinstance(known, (str, list, dict)) else known
+
+
+@contextmanager
+def _progress_shown() -> Iterator[Callable[[float], None]]:
+    """A bar on the terminal's error side, gone when the rows come; Ctrl+C stops the query."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn
+
+    bar = Progress(
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def _print_schema() -> None:

@@ -12,8 +12,10 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -61,8 +63,11 @@ def _answer(request: Request, incoming: BinaryIO, outgoing: BinaryIO) -> None:
             raise SystemExit(0)
         return found
 
+    def tell(progress: float) -> None:
+        write_answer(outgoing, Answer(progress=progress))
+
     try:
-        table, truncated = execute(request, ask)
+        table, truncated = execute(request, ask, tell)
     except SqlError as err:
         answer = Answer(error=type(err).__name__, message=str(err))
         answer.line, answer.column = err.line, err.column
@@ -78,9 +83,11 @@ def _answer(request: Request, incoming: BinaryIO, outgoing: BinaryIO) -> None:
 OUT_OF_MEMORY = "The query needs more memory than it may have."
 
 
-def execute(request: Request, ask: Callable[[Wanted], Files]) -> tuple[pa.Table, bool]:
+def execute(
+    request: Request, ask: Callable[[Wanted], Files], tell: Callable[[float], None]
+) -> tuple[pa.Table, bool]:
     """Run a request; (rows, whether rows were left out). `ask` hands out the files for tables and
-    times. Raises SqlError."""
+    times; `tell` gets the share done, 0 to 1, now and then while it runs. Raises SqlError."""
     con = duckdb.connect(
         config={
             "threads": 2,
@@ -96,7 +103,8 @@ def execute(request: Request, ask: Callable[[Wanted], Files]) -> tuple[pa.Table,
         files = ask(_wanted(con, request, tree))
         root = files.root
         _prepare(con, files, request.scope)
-        return _run(con, request)
+        with progress_told(con, tell):
+            return _run(con, request)
     except duckdb.Error as err:
         raise _explain(err, request.sql, root) from err
     finally:
@@ -133,6 +141,8 @@ def _prepare(con: duckdb.DuckDBPyConnection, files: Files, scope: RowScope | Non
     con.execute("SET autoload_known_extensions = false")
     con.execute("SET autoinstall_known_extensions = false")
     con.execute("SET python_enable_replacements = false")
+    con.execute("SET enable_progress_bar = true")  # DuckDB counts only then
+    con.execute("SET enable_progress_bar_print = false")
     for name, chosen in files.tables.items():
         body = scoped_sql(name, view_sql(con, name, root / name, chosen), scope)
         con.execute(f"CREATE VIEW {quoted(name)} AS {body}")
@@ -153,6 +163,32 @@ def _run(con: duckdb.DuckDBPyConnection, request: Request) -> tuple[pa.Table, bo
         rows += batch.num_rows
         size += batch.nbytes
     return pa.Table.from_batches(batches, schema=reader.schema), False
+
+
+PROGRESS_SECONDS = 0.25
+"""How often progress is told."""
+
+
+@contextmanager
+def progress_told(con: duckdb.DuckDBPyConnection, tell: Callable[[float], None]) -> Iterator[None]:
+    """Tell how far the query of `con` is while the block runs; never after it."""
+    done = threading.Event()
+
+    def watch() -> None:
+        told = 0.0
+        while not done.wait(PROGRESS_SECONDS):
+            share = con.query_progress() / 100  # -1 = DuckDB cannot say
+            if share > told:
+                told = min(share, 1.0)
+                tell(told)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _explain(err: duckdb.Error, sql: str, root: str) -> SqlError:

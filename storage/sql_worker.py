@@ -44,11 +44,16 @@ from storage.settings import StorageSettings
 from storage.sql_guard import check_text
 from storage.wire import Answer, AnswerReader, Files, Request, encode_files, encode_request
 
-_START_SECONDS_MAX = 30.0
+_START_SECONDS_MAX = 60.0
 """A worker that is not ready by then is broken. Starting takes about half a second."""
 
 _POLL_SECONDS = 0.05
 """How soon a cancelled query is noticed."""
+
+
+Progress = Callable[[float], None]
+"""Gets the share of a query that is done, 0 to 1: 0 when it starts to run, then now and then. It is
+called on the thread that asked; what it raises ends the query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class _Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._answers = AnswerReader()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stdout, selectors.EVENT_READ)
         try:
@@ -99,6 +105,7 @@ class _Worker:
         find: Callable[[Mapping[str, Sequence[int | None]]], Files],
         deadline: float,
         cancelled: threading.Event | None,
+        progress: Progress | None,
     ) -> tuple[Answer, pa.Table | None]:
         """`find` gets what `Answer.wanted` says and gives the files."""
         self._send(encode_request(request))
@@ -106,7 +113,12 @@ class _Worker:
         if answer.wanted is None:
             return answer, table
         self._send(encode_files(find(answer.wanted)))
-        return self._receive(deadline, cancelled)
+        while True:
+            answer, table = self._receive(deadline, cancelled)
+            if answer.progress is None:
+                return answer, table
+            if progress is not None:
+                progress(answer.progress)
 
     def _send(self, data: bytes) -> None:
         try:
@@ -118,8 +130,7 @@ class _Worker:
     def _receive(
         self, deadline: float, cancelled: threading.Event | None
     ) -> tuple[Answer, pa.Table | None]:
-        reader = AnswerReader()
-        while True:
+        while (found := self._answers.take()) is None:
             if cancelled is not None and cancelled.is_set():
                 raise SqlCancelled("The query was cancelled.")
             left = deadline - time.monotonic()
@@ -136,9 +147,8 @@ class _Worker:
                     "The query needed more memory than it may have and was stopped.",
                     hint="Narrow the time range or select less.",
                 )
-            found = reader.feed(data)
-            if found is not None:
-                return found
+            self._answers.feed(data)
+        return found
 
     def kill(self) -> None:
         self._process.kill()
@@ -186,6 +196,7 @@ class SqlPool:
         params: Mapping[str, object] | Sequence[object] = (),
         limits: SqlLimits | None = None,
         cancelled: threading.Event | None = None,
+        progress: Progress | None = None,
     ) -> SqlResult:
         """Run an untrusted query over a tenant's rows in scope. Blocks; call it from a thread.
 
@@ -205,7 +216,7 @@ class SqlPool:
         )
         self._enter()
         try:
-            return self._run(request, bounds, cancelled)
+            return self._run(request, bounds, cancelled, progress)
         finally:
             self._slots.release()
 
@@ -236,13 +247,23 @@ class SqlPool:
                 self._waiting -= 1
 
     def _run(
-        self, request: Request, bounds: SqlLimits, cancelled: threading.Event | None
+        self,
+        request: Request,
+        bounds: SqlLimits,
+        cancelled: threading.Event | None,
+        progress: Progress | None,
     ) -> SqlResult:
         worker = self._take(request.memory_bytes)
         try:
             deadline = time.monotonic() + bounds.seconds_max
+            if progress is not None:
+                progress(0.0)
             answer, table = worker.run(
-                request, lambda wanted: self._find(request.tenant, wanted), deadline, cancelled
+                request,
+                lambda wanted: self._find(request.tenant, wanted),
+                deadline,
+                cancelled,
+                progress,
             )
         except BaseException:
             worker.kill()
@@ -322,6 +343,7 @@ def run_sql(
     params: Mapping[str, object] | Sequence[object] = (),
     limits: SqlLimits | None = None,
     cancelled: threading.Event | None = None,
+    progress: Progress | None = None,
 ) -> SqlResult:
     """`SqlPool.run` on a pool that this process shares per lake."""
     with _shared_lock:
@@ -330,5 +352,11 @@ def run_sql(
             atexit.register(_shared[settings].close)
         pool = _shared[settings]
     return pool.run(
-        sql, tenant=tenant, scope=scope, params=params, limits=limits, cancelled=cancelled
+        sql,
+        tenant=tenant,
+        scope=scope,
+        params=params,
+        limits=limits,
+        cancelled=cancelled,
+        progress=progress,
     )

@@ -5,6 +5,8 @@ request: u32 length | JSON
 answer:  u32 length | JSON | u64 length | Arrow IPC stream (length 0 = none)
 ```
 
+While a query runs, any number of answers that only tell its progress come first.
+
 A query is two exchanges: the worker reads the request and answers which tables and times it wants;
 the server sends the files that can hold them (the worker itself knows of no other) and gets rows.
 """
@@ -51,6 +53,8 @@ class Answer:
     """Table -> [start, end) in microseconds since 1970, None = unbounded: asks for `Files`."""
     truncated: bool = False
     elapsed_ms: float = 0.0
+    progress: float | None = None
+    """Share of the work that is done, 0 to 1: the query still runs and more answers follow."""
 
 
 @dataclass(slots=True)
@@ -122,28 +126,31 @@ def write_answer(target: BinaryIO, answer: Answer, table: pa.Table | None = None
 
 
 class AnswerReader:
-    """Puts an answer together from whatever pieces arrive. Sans I/O."""
+    """Puts answers together from whatever pieces arrive. Sans I/O."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
-    def feed(self, data: bytes) -> tuple[Answer, pa.Table | None] | None:
-        """The answer once it is whole, else None."""
+    def feed(self, data: bytes) -> None:
         self._data += data
+
+    def take(self) -> tuple[Answer, pa.Table | None] | None:
+        """The next answer once it is whole, else None."""
         if len(self._data) < _U32.size:
             return None
         head_end = _U32.size + _U32.unpack_from(self._data)[0]
         if len(self._data) < head_end + _U64.size:
             return None
         body_start = head_end + _U64.size
-        length = _U64.unpack_from(self._data, head_end)[0]
-        if len(self._data) < body_start + length:
+        end = body_start + _U64.unpack_from(self._data, head_end)[0]
+        if len(self._data) < end:
             return None
         answer = Answer(**orjson.loads(bytes(self._data[_U32.size : head_end])))
         table = None
-        if length:
-            body = pa.py_buffer(bytes(self._data[body_start : body_start + length]))
+        if end > body_start:
+            body = pa.py_buffer(bytes(self._data[body_start:end]))
             table = pa.ipc.open_stream(body).read_all()
+        del self._data[:end]
         return answer, table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
@@ -9,10 +10,13 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import duckdb
+import pyarrow as pa
 import pytest
 
+from storage import sql_process
 from storage.errors import (
     SqlBusy,
     SqlCancelled,
@@ -26,6 +30,7 @@ from storage.limits import SQL_CHARS_MAX
 from storage.settings import StorageSettings
 from storage.sql_guard import check_text, check_tree
 from storage.sql_worker import SqlLimits, SqlPool
+from storage.wire import Answer, AnswerReader, write_answer
 from tests.storage.conftest import HOUR, requests
 
 FORBIDDEN = [
@@ -369,6 +374,55 @@ def test_a_cancelled_query_stops_soon(pool: SqlPool) -> None:
     with pytest.raises(SqlCancelled):
         pool.run(ENDLESS, cancelled=cancelled)
     assert time.monotonic() - started < 20
+
+
+class Engine:
+    """Progress as DuckDB reports it, one value an asking."""
+
+    def __init__(self, *percents: float) -> None:
+        self.percents = list(percents)
+        self.asked_all = threading.Event()
+
+    def query_progress(self) -> float:
+        if len(self.percents) == 1:
+            self.asked_all.set()
+            return self.percents[0]
+        return self.percents.pop(0)
+
+
+def test_progress_is_told_where_it_grows_and_never_after_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sql_process, "PROGRESS_SECONDS", 0.001)
+    told: list[float] = []
+    engine = Engine(-1.0, 0.0, 12.5, 12.5, 50.0, 40.0, 100.1, -1.0)
+    with sql_process.progress_told(cast(Any, engine), told.append):
+        assert engine.asked_all.wait(30)
+    assert told == [0.125, 0.5, 1.0]
+
+
+def test_a_query_says_that_it_runs_before_it_is_done(pool: SqlPool) -> None:
+    told: list[float] = []
+    pool.run("SELECT count(*) FROM requests", progress=told.append)
+    assert told[0] == 0.0
+    assert all(0 <= share <= 1 for share in told)
+
+
+def test_answers_that_come_glued_together_or_in_bits_are_told_apart() -> None:
+    stream = io.BytesIO()
+    table = pa.table({"n": [1, 2]})
+    write_answer(stream, Answer(progress=0.25))
+    write_answer(stream, Answer(progress=0.5))
+    write_answer(stream, Answer(elapsed_ms=7.0), table)
+    data = stream.getvalue()
+    for size in (1, 7, len(data)):
+        reader, found = AnswerReader(), []
+        for at in range(0, len(data), size):
+            reader.feed(data[at : at + size])
+            while (answer := reader.take()) is not None:
+                found.append(answer)
+        assert [a.progress for a, _ in found] == [0.25, 0.5, None]
+        assert found[2][1] == table and reader.take() is None
 
 
 def test_beyond_the_queue_a_query_is_told_to_come_back(settings: StorageSettings) -> None:
