@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import io
 import socket
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dashboards.errors import DashboardStartError
@@ -171,6 +175,40 @@ def test_sql_binds_parameters_and_says_when_rows_were_cut(http: httpx.Client) ->
     cut = http.post("/api/v1/sql", json={"sql": "SELECT time FROM requests", "rows_max": 5})
     assert cut.headers["x-truncated"] == "true"
     assert len(cut.json()["rows"]) == 5
+
+
+ENDLESS = "SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000000) b(i)"
+
+
+def test_a_running_statement_can_be_watched_and_stopped_by_its_id(http: httpx.Client) -> None:
+    query_id = str(uuid.uuid4())
+    place = f"/api/v1/sql/{query_id}"
+    assert http.get(place).status_code == 404
+    with ThreadPoolExecutor(1) as background:
+        asked = background.submit(http.post, "/api/v1/sql", json={"sql": ENDLESS, "id": query_id})
+        until = time.monotonic() + 30
+        while (seen := http.get(place)).status_code == 404 or seen.json()["state"] == "waiting":
+            assert time.monotonic() < until
+        assert seen.json().keys() == {"state", "progress", "elapsed_ms"}
+        assert 0 <= seen.json()["progress"] <= 1
+        again = http.post("/api/v1/sql", json={"sql": "SELECT 1", "id": query_id})
+        assert again.status_code == 409
+        assert http.delete(place).status_code == 202
+        assert asked.result().status_code == 499
+    assert http.delete(place).status_code == 404
+
+
+def test_the_id_of_a_statement_is_long_and_plain(http: httpx.Client) -> None:
+    for bad in ("short", "x" * 65, "../../../etc/passwd-----", 7):
+        answer = http.post("/api/v1/sql", json={"sql": "SELECT 1", "id": bad})
+        assert answer.status_code == 400, bad
+
+
+def test_sql_answers_in_parquet(http: httpx.Client) -> None:
+    answer = http.post("/api/v1/sql?format=parquet", json={"sql": "SELECT 7 AS n, 'x' AS t"})
+    assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+    table = pq.read_table(io.BytesIO(answer.content))
+    assert table.to_pylist() == [{"n": 7, "t": "x"}]
 
 
 @pytest.mark.parametrize(

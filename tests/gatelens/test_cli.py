@@ -59,6 +59,16 @@ def test_sql_answers_in_json_with_numbers_as_numbers(data: Path) -> None:
     ]
 
 
+def test_sql_binds_parameters_of_their_kind(data: Path) -> None:
+    query = "SELECT count(*) AS n FROM requests WHERE api = $api AND status_code >= $status"
+    asked = ("sql", query, "--format", "json", "--data", str(data))
+    done = gatelens(*asked, "--param", "api=orders", "-p", "status=500")
+    assert (done.exit_code, json.loads(done.stdout)) == (0, [{"n": 1}])
+    hostile = gatelens(*asked, "-p", "api=x' OR 1=1 --", "-p", "status=0")
+    assert json.loads(hostile.stdout) == [{"n": 0}]
+    assert gatelens(*asked, "-p", "api").exit_code == 2
+
+
 def test_a_refused_query_is_exit_code_1_and_a_sentence(data: Path) -> None:
     done = gatelens("sql", "DELETE FROM requests", "--data", str(data))
     assert done.exit_code == 1
