@@ -23,6 +23,7 @@ from collector.import_source import Source
 from collector.naming import Naming
 from collector.payload import Decoded, Format, Payload
 from collector.privacy_rules import PrivacyRules
+from storage.disk import require_free_bytes
 from storage.lake import Lake
 from storage.schemas import TABLES
 
@@ -105,8 +106,10 @@ class FileImport:
         """Commit the next chunk. False = nothing (more) to commit.
 
         `whole_tail`: whether a last line without newline counts: True = yes, None = only if it is
-        readable, False = never (the file is being written to).
+        readable, False = never (the file is being written to). Raises DiskLow before anything is
+        read when the disk's reserve would be touched; the same step may be tried again.
         """
+        require_free_bytes(self._target.lake.settings, needed_bytes=self._target.chunk_bytes)
         if self._app_id is None and not self._identify(whole_tail):
             return False
         chunk, at_end = self._next_chunk()

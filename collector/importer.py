@@ -32,6 +32,7 @@ from collector.privacy import use_secret
 from collector.privacy_rules import rules_of
 from collector.settings import CollectorSettings
 from storage.catalog import load_catalog
+from storage.errors import DiskLow
 from storage.lake import Lake
 from storage.settings import StorageSettings
 from storage.state import open_state
@@ -159,6 +160,10 @@ def import_files(
                     break
         except ImportFailed as err:
             report.failures.append(str(err))
+        except DiskLow as err:
+            # The files that follow would not fit, either. What was read is stored.
+            report.failures.append(f"{path}: {err} Then import again: it goes on from here.")
+            break
         finally:
             source.close()
             report.add(path, imported)
@@ -196,7 +201,8 @@ def follow_files(
 
     Rotation by renaming: the old file is read to its end, then the new one under the name. Rotation
     by truncation: what is shorter than before is a new file. A file that is missing is waited for.
-    Only whole lines are taken. Raises ImportFailed as `import_files` does.
+    Only whole lines are taken. While the disk is low nothing is read; then it goes on by itself.
+    Raises ImportFailed as `import_files` does.
     """
     target = _target(
         format, storage, catalog_path, tenant, environment, since, options or {}, now_ns, privacy
@@ -206,11 +212,18 @@ def follow_files(
         raise ImportFailed("standard input cannot be followed; leave out --follow")
     report = ImportReport()
     followed: dict[str, FileImport] = {}
+    disk_low = False
     try:
         while True:
             last_round = stop.is_set()
             for number, path in enumerate(names, 1):
-                moved = _follow(path, target, format == AUTO, followed, report)
+                try:
+                    moved = _follow(path, target, format == AUTO, followed, report)
+                    disk_low = False
+                except DiskLow as err:
+                    if not disk_low:
+                        log.warning("import_waits_for_disk", path=path, reason=str(err))
+                    disk_low, moved = True, False
                 if moved and progress is not None and path in followed:
                     progress(_progress(path, number, len(names), followed[path], report))
             if last_round:

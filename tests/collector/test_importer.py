@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from backports import zstd
@@ -264,6 +265,42 @@ def test_stopping_ends_after_a_chunk_and_the_next_run_goes_on(house: House) -> N
     assert 0 < house.load(path, chunk_bytes=8000, stop=stop).stored < 500
     house.load(path)
     assert house.numbers() == list(range(500))
+
+
+class Disk:
+    """Free bytes as the system would tell, one value an asking; the last one stays."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *free: int) -> None:
+        self.free = list(free)
+        monkeypatch.setattr("storage.disk.shutil.disk_usage", self._usage)
+
+    def _usage(self, _place: object) -> SimpleNamespace:
+        return SimpleNamespace(free=self.free.pop(0) if len(self.free) > 1 else self.free[0])
+
+
+def test_an_import_stops_before_the_disk_is_full_and_goes_on_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = house.write("a.log", lines(0, 500)), house.write("b.log", lines(500, 510))
+    with monkeypatch.context() as low:
+        Disk(low, 10**12, 10**12, 10**6)
+        report = house.load(first, second, chunk_bytes=8000)
+    assert 0 < report.stored < 500
+    (sentence,) = report.failures
+    assert "a.log" in sentence and "in reserve" in sentence and "import again" in sentence
+    house.load(first, second)
+    assert house.numbers() == list(range(510))
+
+
+def test_following_waits_while_the_disk_is_low(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = house.write("a.log", lines(0, 3))
+    disk = Disk(monkeypatch, 0)
+    seen: list[list[int]] = []
+    follow(house, path, lambda: seen.append(house.numbers()), lambda: disk.free.append(10**12))
+    assert seen == [[]]
+    assert house.numbers() == [0, 1, 2]
 
 
 class Script(threading.Event):
