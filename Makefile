@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8
 DATA ?= ./gatelens-data
 
 .DEFAULT_GOAL := help
-.PHONY: help bench-collector setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-analytics bench-first-chart bench-import bench-otlp bench-storage clean
+.PHONY: help bench-collector setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-alerts bench-analytics bench-first-chart bench-import bench-otlp bench-storage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ lock: $(BIN)/uv ## make the lock files anew from pyproject.toml
 
 bench-collector: $(VENV)/.dev ## load the collector and count CPU-seconds per million records
 	@$(BIN)/python -m benchmarks.bench_collector
+
+bench-alerts: $(VENV)/.dev ## time from a breach to the notice, and a round of 1,000 rules
+	@$(BIN)/python -m benchmarks.bench_alerts
 
 bench-analytics: $(VENV)/.dev ## time rollups and questions
 	@$(BIN)/python -m benchmarks.bench_analytics
