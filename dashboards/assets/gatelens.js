@@ -220,6 +220,9 @@
         return button ? button.dataset.matchers : none();
       },
 
+      // `silence=alertname=x` in the URL fills the form: a rule may be silenced before it fires.
+      silenceAsked: (search) => new URLSearchParams(search || "").get("silence") || none(),
+
       // `sort=error_rate` in the URL orders a grid by that column, largest first.
       gridSort: (search) => {
         const field = new URLSearchParams(search || "").get("sort");

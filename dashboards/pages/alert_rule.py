@@ -64,7 +64,7 @@ def layout(data: Data, name: str) -> Component:
         [
             dcc.Store(id=SEEN, data=seen),
             crumbs(("Alerts", "/alerts"), ("Rules", "/alerts/rules"), (_title(shown), "")),
-            page_head(_title(shown), _sub(shown)),
+            page_head(_title(shown), _sub(shown), _silence_link(shown)),
             tabs("rules"),
             html.Div(
                 [
@@ -92,6 +92,13 @@ def _sub(shown: ShownRule | None) -> Component:
         return "Say what must not be, try it on the past, save it"
     marks = [badge(shown.rule.severity, severity_tone(shown.rule.severity)), " "]
     return html.Span([*marks, say_rule(shown.rule), " · ", shown.origin])
+
+
+def _silence_link(shown: ShownRule | None) -> Component:
+    if shown is None or not identity.allowed("alerts.manage"):
+        return None
+    href = f"/alerts?silence=alertname%3D{fmt.url_part(shown.rule.name)}"
+    return dcc.Link("Silence…", href=href, className="gl-button")
 
 
 def _form() -> Component:

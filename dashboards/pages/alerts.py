@@ -126,6 +126,12 @@ def register(app: Dash, data: Data) -> None:
         Input({"type": "alert-silence", "key": ALL}, "n_clicks"),
         prevent_initial_call=True,
     )
+    clientside(
+        ClientsideFunction("gatelens", "silenceAsked"),
+        Output("silence-matchers", "value", allow_duplicate=True),
+        Input(ids.URL, "search"),
+        prevent_initial_call="initial_duplicate",
+    )
 
     @app.callback(
         Output("alerts-stats", "children"),
