@@ -14,6 +14,7 @@ import secrets
 from pathlib import Path
 
 from collector.naming.unique import Memo
+from storage.files import fsync_folder, make_folder
 
 SECRET_FILE = "credential.key"
 """Name of the secret in the data folder; readable by its owner only."""
@@ -32,7 +33,7 @@ def use_secret(data_dir: Path) -> None:
     global _secret
     path = data_dir / SECRET_FILE
     if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(data_dir)
         fresh = path.with_name(f"{SECRET_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -46,6 +47,8 @@ def use_secret(data_dir: Path) -> None:
             pass
         finally:
             fresh.unlink()
+        # Credentials hashed under a secret that a power cut takes away would be strangers.
+        fsync_folder(data_dir)
     _secret = path.read_bytes()
     _memo.forget()
 

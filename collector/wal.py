@@ -45,6 +45,7 @@ from collector.wal_segment import (
     sync_folder,
     write_packed_digests,
 )
+from storage.files import make_folder
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +105,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         path = folder / LOCK_FILE
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as err:
             raise CollectorStartError(
@@ -402,13 +403,20 @@ class Wal(Generic[A]):
             done = [s for s in self._state.segments[:-1] if s.last <= sequence]
         for segment in done:
             write_packed_digests(segment)
+        if done:
+            # A power cut may keep a deletion and forget an earlier renaming: the sidecars' names
+            # come first, or a request sent again after it would be stored twice.
+            sync_folder(self.folder)
+        for segment in done:
             fault_points.hit("wal.trim")
             segment.path.unlink(missing_ok=True)
+            # One at a time, oldest first: else a power cut may bring back an older one than it
+            # takes away, and the gap between them would look like lost requests.
+            sync_folder(self.folder)
         if done:
             with self._cond:
                 self._state.segments = [s for s in self._state.segments if s not in done]
                 self._state.total_bytes -= sum(s.bytes for s in done)
-            sync_folder(self.folder)
             self._forget_digests(forget_before_ns)
         return sum(s.bytes for s in done)
 

@@ -47,6 +47,10 @@ def create_table(table: TableLog, spec: TableSpec) -> None:
     """Write the first commit, or add the columns the log does not have yet. Safe to race."""
     if not table.exists():
         _first_commit(table, spec)
+    if table.store.is_local:
+        # Also where the table was there: whoever made it may have been killed before this.
+        fsync_folder(table.location)
+        fsync_folder(table.location.parent)
     missing = missing_columns(table.refresh(), spec)
     if missing:
         add_columns(table, spec)
@@ -100,6 +104,3 @@ def _first_commit(table: TableLog, spec: TableSpec) -> None:
     with table.store.drafted(table.prefix, body) as publish:
         publish(name)
     table.store.confirm(name)
-    if table.store.is_local:
-        fsync_folder(table.location)
-        fsync_folder(table.location.parent)

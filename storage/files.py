@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -26,6 +27,17 @@ fsync_folder = fsync_file
 """A folder is synced like a file: makes new names in it survive a power cut."""
 
 
+def make_folder(folder: Path) -> None:
+    """Create it where it is missing, with those above it; its name survives a power cut. Always
+    syncs the folder above: it may be new from a run that was cut short."""
+    missing = [place for place in folder.parents if not place.is_dir()]
+    folder.mkdir(parents=True, exist_ok=True)
+    fsync_folder(folder.parent)
+    for made in missing:
+        with suppress(PermissionError):  # a folder may be written to and still not be opened
+            fsync_folder(made.parent)
+
+
 def link_once(temporary: Path, target: Path) -> bool:
     """Give a written file its final name; False when the name is already taken."""
     try:
@@ -37,7 +49,7 @@ def link_once(temporary: Path, target: Path) -> bool:
 
 def replace_durably(path: Path, data: bytes) -> None:
     """Write or replace a file whole; readers see the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         write_durably(temporary, data)

@@ -49,6 +49,10 @@ alone, over every hour there is, and each false one reads a column of 128,000 id
 
 ID_FILTER_FPP = 0.01
 """The same for other ids, about 10 bits: seldom asked for."""
+_synced: set[Path] = set()
+"""Partition folders whose names this process has made durable."""
+
+_SYNCED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,9 @@ def write_stored(
         raise
     for made in (folder, *new_folders):
         fsync_folder(made)
+    if len(_synced) >= _SYNCED_MAX:
+        _synced.clear()
+    _synced.add(folder)
     return replace(like, path=f"{place}/{path.name}", size=path.stat().st_size)
 
 
@@ -234,9 +241,11 @@ def _leaves(spec: TableSpec) -> list[str]:
 
 
 def _make_folders(location: Path, folder: Path) -> list[Path]:
-    """Create the folder; returns the parents whose entries are new and must be synced."""
-    if folder.is_dir():
+    """Create the folder; returns the parents whose entries must be synced. That a folder is there
+    says nothing: whoever made it may have failed, or been killed, before it was synced."""
+    if folder in _synced and folder.is_dir():
         return []
+    _synced.discard(folder)
     parents = [p for p in folder.parents if p == location or location in p.parents]
     os.makedirs(folder, exist_ok=True)
     return parents

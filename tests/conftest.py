@@ -1,7 +1,23 @@
-"""Fixtures every room may use: one headless Chromium for all tests of a process."""
+"""Fixtures every room may use: one headless Chromium for all tests of a process, seeds."""
 
 from __future__ import annotations
 
+import os
+import random
+import sys
+
+import pytest
+
 from tests.browser import browser, browser_context, page
 
-__all__ = ["browser", "browser_context", "page"]
+
+@pytest.fixture
+def seed() -> int:
+    """For what a test leaves to chance. Printed with a failure; GATELENS_TEST_SEED sets it."""
+    told = os.environ.get("GATELENS_TEST_SEED")
+    value = int(told) if told else random.SystemRandom().randrange(2**32)
+    sys.stdout.write(f"GATELENS_TEST_SEED={value} runs this again with the same chances.\n")
+    return value
+
+
+__all__ = ["browser", "browser_context", "page", "seed"]

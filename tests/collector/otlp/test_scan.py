@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collector.otlp.body import REASONS
+from tests.collector.otlp import reference
 from tests.collector.otlp.compare import FORMATS, assert_same, payload
-from tests.collector.otlp.fuzz import bodies, corpus
+from tests.collector.otlp.compare_many import Difference, compare_many
+from tests.collector.otlp.fuzz import CORPUS, Fuzzer, corpus, run
 from tests.collector.otlp.messages import Generator, WireGenerator, sized, varint
 
 FEW = settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     database=None,
@@ -22,24 +27,26 @@ any_format = pytest.mark.parametrize("format_name", sorted(FORMATS))
 
 @any_format
 def test_generated_requests_are_read_alike(format_name: str) -> None:
-    for seed in range(20):
-        assert assert_same(format_name, Generator(seed).request(format_name))
+    compared = compare_many(format_name, [Generator(s).request(format_name) for s in range(20)])
+    assert compared.refused == 0
+    assert compared.records > 20
 
 
 @any_format
 def test_loosely_written_wire_format_is_read_or_refused_alike(format_name: str) -> None:
-    read = sum(assert_same(format_name, WireGenerator(s).request(format_name)) for s in range(250))
-    assert 25 < read < 250, "the generator should make both kinds"
+    compared = compare_many(
+        format_name, [WireGenerator(s).request(format_name) for s in range(250)]
+    )
+    assert 25 < compared.read < 250, "the generator should make both kinds"
 
 
 @any_format
 def test_wounded_requests_are_read_or_refused_alike(format_name: str) -> None:
-    generator = Generator(1)
-    read = 0
-    for _ in range(25):
-        body = generator.request(format_name, 0.2)
-        read += sum(assert_same(format_name, generator.mutated(body)) for _ in range(10))
-    assert 20 < read < 250
+    fuzzer = Fuzzer(format_name, 1, [b for name, b in corpus() if name == format_name])
+    told = run([fuzzer], seconds=60, bodies_max=2000)
+    assert told["read alike"] > 500 < told["refused alike"]
+    assert told["records compared"] > 300
+    assert len([why for why in REASONS[1:-1] if told[why]]) >= 6, "all kinds of wounds"
 
 
 def _small(format_name: str) -> bytes:
@@ -54,15 +61,20 @@ def _small(format_name: str) -> bytes:
 @any_format
 def test_a_request_cut_at_any_byte_is_read_or_refused_alike(format_name: str) -> None:
     body = _small(format_name)
-    assert sum(assert_same(format_name, body[:size]) for size in range(len(body) + 1)) >= 2
+    assert compare_many(format_name, [body[:size] for size in range(len(body) + 1)]).read >= 2
 
 
 @any_format
 def test_a_request_with_any_bit_flipped_is_read_or_refused_alike(format_name: str) -> None:
     body = _small(format_name)
-    for at in range(len(body)):
-        for bit in (at % 8, (at + 5) % 8):
-            assert_same(format_name, body[:at] + bytes([body[at] ^ 1 << bit]) + body[at + 1 :])
+    compare_many(
+        format_name,
+        [
+            body[:at] + bytes([body[at] ^ 1 << bit]) + body[at + 1 :]
+            for at in range(len(body))
+            for bit in range(8)
+        ],
+    )
 
 
 @any_format
@@ -73,9 +85,28 @@ def test_trailing_bytes_are_read_or_refused_alike(format_name: str, trailer: byt
     assert_same(format_name, _small(format_name) + trailer)
 
 
-def test_bodies_of_the_corpus_are_read_or_refused_alike() -> None:
-    for format_name, body in corpus():
-        assert_same(format_name, body)
+@any_format
+def test_bodies_of_the_corpus_are_read_or_refused_alike(format_name: str) -> None:
+    compared = compare_many(format_name, [body for name, body in corpus() if name == format_name])
+    assert compared.records > 100
+    for path in CORPUS.glob(f"{format_name}.*.bin"):
+        assert_same(format_name, path.read_bytes())
+
+
+def test_the_comparison_of_many_finds_the_one_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = [Generator(s).request("otlp_traces") for s in range(30)]
+    wanted = reference.decode
+
+    def wrong(name: str, body: bytes, *rest: Any) -> Any:
+        rows = wanted(name, body, *rest)
+        if body == bodies[17]:
+            rows[0][0]["name"] = "something else"
+        return rows
+
+    monkeypatch.setattr(reference, "decode", wrong)
+    with pytest.raises(Difference) as caught:
+        compare_many("otlp_traces", bodies)
+    assert caught.value.body == bodies[17]
 
 
 @FEW
@@ -200,7 +231,11 @@ def test_packed_and_unpacked_lists_are_the_same() -> None:
 
 
 @pytest.mark.slow
-def test_many_bodies_are_read_or_refused_alike() -> None:
-    source = bodies(seed=7)
-    for _ in range(200_000):
-        assert_same(*next(source))
+@pytest.mark.timeout(1200)
+def test_half_a_million_bodies_are_read_or_refused_alike() -> None:
+    fuzzers = [
+        Fuzzer(format_name, 7, [b for name, b in corpus() if name == format_name])
+        for format_name in FORMATS
+    ]
+    told = run(fuzzers, seconds=1000, bodies_max=500_000)
+    assert told["bodies"] >= 500_000
