@@ -14,12 +14,13 @@ One-shot decompressors are not used: some of them believe the size a frame decla
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from zlib_ng import zlib_ng
 
 from collector.errors import BodyTooLarge, MalformedBody, UnsupportedEncoding
-from collector.limits import GZIP_MEMBERS_MAX, ZSTD_WINDOW_LOG_MAX
+from collector.limits import DECOMPRESS_STEP_BYTES, GZIP_MEMBERS_MAX, ZSTD_WINDOW_LOG_MAX
 from collector.receivers.snappy import unpack_snappy
 
 if sys.version_info >= (3, 14):
@@ -73,8 +74,16 @@ def parse_encoding(value: str) -> str:
     raise UnsupportedEncoding(value)
 
 
-def decompress(body: bytes, encoding: str, *, bytes_max: int, ratio_max: int = 0) -> bytes:
-    """The body as its format wants it. `encoding` is a result of `parse_encoding`.
+def decompress(
+    body: bytes,
+    encoding: str,
+    *,
+    bytes_max: int,
+    ratio_max: int = 0,
+    grow: Callable[[int], None] | None = None,
+) -> bytes:
+    """The body as its format wants it. `encoding` is a result of `parse_encoding`. `grow` is told
+    the size so far before more is made of a large body; what it raises ends the work.
 
     Raises BodyTooLarge once the output passes `bytes_max` (or `ratio_max` times the input, for
     more than RATIO_FREE_BYTES; 0 = no such limit), MalformedBody where the input is no such
@@ -91,10 +100,10 @@ def decompress(body: bytes, encoding: str, *, bytes_max: int, ratio_max: int = 0
         return unpack_snappy(body, limit)
     try:
         if encoding == "gzip":
-            return _run(body, _gzip, limit)
+            return _run(body, _gzip, limit, grow)
         if encoding == "deflate":
-            return _run(body, _zlib if _looks_like_zlib(body) else _bare_deflate, limit)
-        return _run(body, _zstd, limit)
+            return _run(body, _zlib if _looks_like_zlib(body) else _bare_deflate, limit, grow)
+        return _run(body, _zstd, limit, grow)
     except _DAMAGED as err:
         raise MalformedBody(f"the {encoding} stream is damaged ({err})") from err
 
@@ -104,20 +113,28 @@ def _looks_like_zlib(body: bytes) -> bool:
     return len(body) >= 2 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
 
 
-def _run(body: bytes, new: Any, limit: int) -> bytes:
+def _run(body: bytes, new: Any, limit: int, grow: Callable[[int], None] | None) -> bytes:
     parts: list[bytes] = []
     size = 0
     rest = body
     for _ in range(GZIP_MEMBERS_MAX):
         decoder: _Decoder = new()
-        out = decoder.decompress(rest, limit + 1 - size)
-        size += len(out)
-        if size > limit:
-            raise BodyTooLarge(limit, "decompressed body")
-        parts.append(out)
-        if not decoder.eof:
-            # The output limit was not reached, so it is the input that ended.
-            raise MalformedBody("the compressed body ends early", len(body))
+        while not decoder.eof:
+            wanted = min(DECOMPRESS_STEP_BYTES, limit + 1 - size)
+            out = decoder.decompress(rest, wanted)
+            size += len(out)
+            if size > limit:
+                raise BodyTooLarge(limit, "decompressed body")
+            parts.append(out)
+            if decoder.eof:
+                break
+            if len(out) < wanted:
+                # The output limit was not reached, so it is the input that ended.
+                raise MalformedBody("the compressed body ends early", len(body))
+            if grow is not None:
+                grow(size + min(DECOMPRESS_STEP_BYTES, limit + 1 - size))
+            # zlib hands back what it has not read yet, zstd keeps it.
+            rest = getattr(decoder, "unconsumed_tail", b"")
         rest = decoder.unused_data
         if not rest:
             return parts[0] if len(parts) == 1 else b"".join(parts)

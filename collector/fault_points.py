@@ -1,6 +1,6 @@
 """Named places where tests make things go wrong; in production each costs one falsy check.
 
-Armed by the environment variable GATELENS_FAULT_POINTS, read once at import, or by `arm()`:
+Armed by the environment variable FAULTS_IN_GATELENS, read once at import, or by `arm()`:
 
     name=action@n[,name=action@n ...]     the n-th hit (from 1); `@n+` = the n-th and all later
 
@@ -15,7 +15,8 @@ import signal
 import threading
 from dataclasses import dataclass
 
-VARIABLE = "GATELENS_FAULT_POINTS"
+VARIABLE = "FAULTS_IN_GATELENS"
+"""Not GATELENS_...: those are settings, and unknown ones are refused."""
 
 
 @dataclass(slots=True)

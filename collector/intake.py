@@ -20,7 +20,7 @@ from collector.admission import ByteBudget, Reservation
 from collector.auth import Principal
 from collector.backlog import Backlog, Entry
 from collector.decompress import decompress
-from collector.dedupe import Dedupe, digest_of
+from collector.dedupe import Dedupe, Seen, digest_of
 from collector.errors import (
     BodyTooLarge,
     CollectorError,
@@ -147,6 +147,7 @@ class Intake:
             incoming.encoding,
             bytes_max=settings.body_bytes_max,
             ratio_max=settings.body_ratio_max,
+            grow=lambda size: reservation.grow_to(size + len(incoming.body)),
         )
         reservation.grow_to(len(body) + len(incoming.body) * (body is not incoming.body))
         self._count_bytes(incoming, len(body))
@@ -157,7 +158,10 @@ class Intake:
         if incoming.format.dedupe and settings.dedupe_window_s:
             credential = f"{who.tenant}\0{who.environment or ''}\0{who.credential}"
             digest = digest_of(credential, f"{incoming.format.name}/{incoming.content}", body)
-            if self._is_resend(digest, admitted, now_ns):
+            seen = self._seen(digest, admitted, now_ns)
+            if seen == "stored":
+                self._tell_again(incoming, admitted, body)
+            if seen != "new":
                 return
             admitted.record = _record(incoming, body, now_ns, digest)
         try:
@@ -199,18 +203,23 @@ class Intake:
             )
         return clean
 
-    def _is_resend(self, digest: bytes, admitted: Admitted, now_ns: int) -> bool:
-        """True when an equal request is stored or under way; the ticket is taken care of then."""
+    def _seen(self, digest: bytes, admitted: Admitted, now_ns: int) -> Seen:
+        """Whether an equal request is stored or under way; in the latter case the ticket shares
+        its outcome."""
         with self._share_lock:
             seen, leader = self.dedupe.begin(digest, admitted, now_ns / 1e9)
             if seen == "in_flight":
                 assert leader is not None
                 leader.waiting.append(admitted.waiting[0])
-        if seen == "stored":
-            ticket, transport = admitted.waiting[0]
-            self.telemetry.duplicated.labels(admitted.record.format, transport).inc()
-            ticket.resolve(Accepted())
-        return seen != "new"
+        return seen
+
+    def _tell_again(self, incoming: Incoming, admitted: Admitted, body: bytes) -> None:
+        """The answer to a request that is stored already: the one that got lost, partial success
+        included."""
+        found = _inspect(incoming.format, admitted.record.payload(body))
+        self.telemetry.duplicated.labels(admitted.record.format, incoming.transport).inc()
+        ((ticket, _),) = admitted.waiting
+        ticket.resolve(Accepted(found.rejected, found.message))
 
     # -- the log's thread ---------------------------------------------------------------------
 

@@ -36,6 +36,9 @@ a worker thread, so that one of them does not hold up everybody's acknowledgemen
 RESERVATION_BYTES_MIN = 4 * 1024
 """What the smallest request counts against the in-flight budget: its objects are not free."""
 
+DECOMPRESS_STEP_BYTES = 4 * 1024 * 1024
+"""Output made of a compressed body before the budget is asked for more. Beyond the budget: 503."""
+
 GZIP_MEMBERS_MAX = 64
 """Members of a multi-member gzip body. Beyond: 400."""
 

@@ -13,6 +13,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ class Collector:
         self.intake = Intake(settings, self.telemetry, storage)
         self._warm = False
         self._stopping = False
-        with contextlib.ExitStack() as undo:
+        with contextlib.ExitStack() as undo, _told_in_a_sentence():
             self._naming = _load_naming(catalog_path, storage.data_dir)
             self._privacy = _load_privacy(settings, self._naming)
             self._tokens = TokenBook(settings.tokens_file)
@@ -249,6 +250,18 @@ class Collector:
         telemetry.digests.set(len(self.intake.dedupe))
         telemetry.spans_left.set(self._naming.fronts.spans_left)
         return telemetry.render()
+
+
+@contextlib.contextmanager
+def _told_in_a_sentence() -> Iterator[None]:
+    """A disk that fails while the collector starts."""
+    try:
+        yield
+    except OSError as err:
+        place = err.filename or "the data folder"
+        raise CollectorStartError(
+            f"The collector cannot start: {err.strerror or err}; check the disk of {place}."
+        ) from err
 
 
 def _self_traces(settings: CollectorSettings, own_ports: tuple[int, ...]) -> SelfTraces | None:

@@ -121,8 +121,10 @@ class FolderLock:
                 f"Another collector (process {holder}) uses {folder}; "
                 "stop it, or give this one a data folder of its own."
             ) from err
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
+        # Only for the sentence above: a full disk is no reason not to start.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
 
     def release(self) -> None:
         os.close(self._fd)

@@ -11,7 +11,8 @@ folder not writable) ends the whole: trying again would not help.
 A role with a `health_url` is asked every HEALTH_EVERY_S. Once it has said yes, HEALTH_FAILURES_MAX
 times no in a row (a collector whose disk failed an fsync says so), or HEALTH_SILENCES_MAX times no
 answer at all (it hangs; an overloaded one must not be taken for that), make an end of it: SIGTERM,
-SIGKILL where that does not help, and the restart of a role that died.
+SIGKILL where that does not help, and the restart of a role that died. So does a role that never
+said yes and says no HEALTH_SILENCES_MAX times: it failed before it was first asked.
 """
 
 from __future__ import annotations
@@ -200,10 +201,11 @@ class Supervisor:
             running.health_failures = running.health_silences = 0
         elif running.was_healthy and healthy is None:
             running.health_silences += 1
-        elif running.was_healthy:
+        elif healthy is not None:
             running.health_failures += 1
+        failures_max = HEALTH_FAILURES_MAX if running.was_healthy else HEALTH_SILENCES_MAX
         if (
-            running.health_failures >= HEALTH_FAILURES_MAX
+            running.health_failures >= failures_max
             or running.health_silences >= HEALTH_SILENCES_MAX
         ):
             log.error(

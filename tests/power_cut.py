@@ -125,7 +125,6 @@ class Recorder:
     _contents: dict[int, bytes] = field(default_factory=dict)
     _durable_contents: dict[int, bytes] = field(default_factory=dict)
     keep: bool = True
-    """False: calls are only counted and failed; no moments are kept."""
 
     def mark(self, what: Any) -> None:
         """Note that `what` was promised by now: it holds for every moment after this."""
@@ -208,9 +207,12 @@ _plain_open = io.open
 
 
 @contextmanager
-def recording(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
-    """Watch `root`, whose content so far counts as durable, until the block ends."""
-    recorder = Recorder(root)
+def recording(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, keep: bool = True
+) -> Iterator[Recorder]:
+    """Watch `root`, whose content so far counts as durable, until the block ends. Without `keep`
+    calls are counted, and failed where asked, but no moments are kept."""
+    recorder = Recorder(root, keep=keep)
     recorder._look()
     recorder._durable_names = {n: dict(names) for n, names in recorder._names.items()}
     recorder._durable_contents = dict(recorder._contents)

@@ -218,7 +218,7 @@ def test_single_failures_and_a_slow_start_restart_nothing(tmp_path: Path) -> Non
     running_ = _Running(supervisor._roles[0], subprocess.Popen(["sleep", "60"]), 0.0)
     try:
         for answers, ended in (
-            ([False] * 10, False),  # it has never been well: it is still starting
+            ([False] * 11, False),  # it has never been well: it may still be starting
             ([True, False, False, True, False, False], False),
             ([True, *[None] * 11, True, *[None] * 11], False),
             ([True, False, None, False, None, False], True),
@@ -227,6 +227,11 @@ def test_single_failures_and_a_slow_start_restart_nothing(tmp_path: Path) -> Non
                 supervisor._note_health(running_, healthy)
             assert running_.ending == ended, answers
         assert running_.process.wait(5) == -signal.SIGTERM
+        never_well = _Running(supervisor._roles[0], running_.process, 0.0)
+        for healthy in [None] * 50 + [False] * 12:
+            assert not never_well.ending
+            supervisor._note_health(never_well, healthy)
+        assert never_well.ending, "it failed before it was first asked"
         hanging = _Running(supervisor._roles[0], running_.process, 0.0)
         for healthy in [True, *[None] * 12]:
             assert not hanging.ending

@@ -27,9 +27,11 @@ SETTINGS = CollectorSettings(
 
 
 @contextmanager
-def open_collector(folder: Path, **changes: object) -> Iterator[Collector]:
+def open_collector(
+    folder: Path, *, storage: StorageSettings | None = None, **changes: object
+) -> Iterator[Collector]:
     settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
-    collector = Collector(settings, StorageSettings(data_dir=folder), None)
+    collector = Collector(settings, storage or StorageSettings(data_dir=folder), None)
     with CollectorThread(collector):
         yield collector
 

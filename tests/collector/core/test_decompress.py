@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import resource
 import zlib
 
@@ -11,7 +12,8 @@ import pytest
 from backports import zstd
 
 from collector.decompress import RATIO_FREE_BYTES, decompress, parse_encoding
-from collector.errors import BodyTooLarge, MalformedBody, UnsupportedEncoding
+from collector.errors import BodyTooLarge, MalformedBody, MemoryFull, UnsupportedEncoding
+from collector.limits import DECOMPRESS_STEP_BYTES
 
 TEXT = os.urandom(1000) * 5
 
@@ -39,6 +41,21 @@ def test_what_was_compressed_comes_back(codec: str) -> None:
     body = COMPRESS[codec](TEXT)
     assert decompress(body, name_of(codec), bytes_max=10_000) == TEXT
     assert decompress(COMPRESS[codec](b""), name_of(codec), bytes_max=10) == b""
+
+
+@ALL
+def test_a_large_body_comes_back_and_grows_in_steps(codec: str) -> None:
+    plain = random.Random(1).randbytes(DECOMPRESS_STEP_BYTES // 4) * 9 + b"end"
+    told: list[int] = []
+    packed = COMPRESS[codec](plain)
+    assert decompress(packed, name_of(codec), bytes_max=len(plain), grow=told.append) == plain
+    assert told == [2 * DECOMPRESS_STEP_BYTES, len(plain) + 1]
+
+    def refuse(size: int) -> None:
+        raise MemoryFull(size)
+
+    with pytest.raises(MemoryFull):
+        decompress(packed, name_of(codec), bytes_max=len(plain), grow=refuse)
 
 
 @ALL

@@ -104,6 +104,15 @@ def test_accepted_and_rejected_are_what_was_sent(
     )
 
 
+def test_a_request_sent_again_is_told_the_same_partial_success(collector: Collector) -> None:
+    for json in (False, True):
+        body = TRACES.body("again", [True, False, True], json=json)
+        type_ = JSON if json else PROTOBUF
+        answers = [post(collector.http_port, body, Content_Type=type_) for _ in range(3)]
+        assert [TRACES.rejected_of(a, json=json)[0] for _, _, a in answers] == [2, 2, 2]
+        assert len({answer for _, _, answer in answers}) == 1
+
+
 def test_countless_refused_records_fit_into_a_small_answer(tmp_path: Path) -> None:
     with open_collector(tmp_path, body_bytes_max=8 << 20) as collector:
         for json in (False, True):
