@@ -91,9 +91,10 @@ class CollectorSettings:
     """Decompressed bytes per compressed byte, for bodies over 1 MiB decompressed; 0 = no limit.
     Beyond: 413."""
 
-    decoded_bytes_max: int = 256 * 1024 * 1024
-    """Memory one request's body may take when decoded: millions of empty records fit into few
-    bytes. Beyond: 413 / RESOURCE_EXHAUSTED, before anything is made of it."""
+    decoded_bytes_max: int = 1024 * 1024 * 1024
+    """Memory one request's body may take when decoded, by an estimate that is about twice of what
+    it takes: millions of empty records fit into few bytes, and 64 MiB of small spans count as
+    0.9 GB. Beyond: 413 / RESOURCE_EXHAUSTED, before anything is made of it."""
 
     header_timeout_s: float = 10.0
     """Time for the head of an HTTP request to arrive. Beyond: closed."""

@@ -88,8 +88,11 @@ class Body:
         return there
 
 
-def scan_body(data: bytes, plan: Plan, *, items_max: int, everything: bool) -> Body:
+def scan_body(
+    data: bytes, plan: Plan, *, items_max: int, everything: bool, records_max: int | None = None
+) -> Body:
     """Scan. With `everything` all rows are kept, else those that admission needs.
+    `records_max` is looked at before more records get room than a first guess; None = no limit.
 
     Raises MalformedBody where Google's decoder raises DecodeError, and beyond `items_max`.
     """
@@ -112,6 +115,8 @@ def scan_body(data: bytes, plan: Plan, *, items_max: int, everything: bool) -> B
         if status != OK:
             raise MalformedBody(REASONS[status], position if status != TOO_MANY else None)
         needed = np.where(kept, counts, 0)
+        if records_max is not None and counts[TABLE_ID["record"]] > records_max:
+            raise MalformedBody(f"more than {records_max} records in one body")
         if (needed <= room).all():
             return Body(view, plan, slots, starts, counts)
         room = np.maximum(needed, 1)

@@ -50,9 +50,13 @@ class OtlpFormat:
         """
         limits = self.limits
         data = _protobuf(self.signal, payload)
-        body = scan_body(data, self.signal.plan, items_max=limits.items_max, everything=False)
-        if body.count("record") > limits.records_max:
-            raise MalformedBody(f"more than {limits.records_max} records in one body")
+        body = scan_body(
+            data,
+            self.signal.plan,
+            items_max=limits.items_max,
+            everything=False,
+            records_max=limits.records_max,
+        )
         repeated = int(self.signal.repeated_bytes(body).sum())
         if repeated > limits.shared_bytes_max:
             raise MalformedBody("resource, scope or metric too large for so many records")
