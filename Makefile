@@ -44,8 +44,8 @@ test-slow: $(VENV)/.dev ## run the long tests and those with real peers
 test-demo: $(VENV)/.dev ## the demo as a newcomer sees it, in a browser (three minutes)
 	@$(BIN)/python -m pytest -m slow tests/e2e/test_demo.py
 
-fuzz: $(VENV)/.dev ## compare the OTLP decoder with Google's on random bodies (FUZZ_SECONDS=300)
-	@$(BIN)/python -m tests.collector.otlp.fuzz --seconds $(or $(FUZZ_SECONDS),300)
+fuzz: $(VENV)/.dev ## compare the OTLP decoder with Google's on random bodies (FUZZ_SECONDS=300, FUZZ_SEED)
+	@$(BIN)/python -m tests.collector.otlp.fuzz --seconds $(or $(FUZZ_SECONDS),300) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 golden: $(VENV)/.dev ## write the golden cases anew; review them with git diff
 	@GOLDEN=write $(BIN)/python -m pytest -q -k golden tests/collector
@@ -96,5 +96,5 @@ bench-storage: $(VENV)/.dev ## time writing, merging and asking the lake
 	@$(BIN)/python -m benchmarks.bench_storage
 
 clean: ## remove the environment, caches and the demo's data
-	@rm -rf $(VENV) gatelens-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) gatelens-data .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

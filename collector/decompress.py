@@ -119,7 +119,7 @@ def _run(body: bytes, new: Any, limit: int, grow: Callable[[int], None] | None) 
     rest = body
     for _ in range(GZIP_MEMBERS_MAX):
         decoder: _Decoder = new()
-        while not decoder.eof:
+        while True:
             wanted = min(DECOMPRESS_STEP_BYTES, limit + 1 - size)
             out = decoder.decompress(rest, wanted)
             size += len(out)

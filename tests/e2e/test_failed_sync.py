@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.installation import Installation, wait_until
 from tests.e2e.test_kill import SPANS_PER_REQUEST, body, books
 
-REQUESTS = 5
+REQUESTS = 6
 
 
 @pytest.mark.slow
