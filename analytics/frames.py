@@ -15,6 +15,7 @@ _TYPES: Mapping[str, pl.DataType] = {
     "first_seen": TIME,
     "status_code": pl.Int16(),
     "bucket": pl.Int16(),
+    "ring": pl.Int32(),
     "request_bytes": pl.Float64(),
     "response_bytes": pl.Float64(),
     "duration_ms_sum": pl.Float64(),

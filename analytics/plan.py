@@ -70,6 +70,12 @@ def plan_segments(
     return _split(start, end, allowed_tiers(interval_s))
 
 
+def kept_start(moment: datetime, now: datetime) -> datetime:
+    """The start of a range, widened as `plan_segments` would: ranges that share a bound then still
+    touch without an overlap."""
+    return _widen(moment, now, up=False)
+
+
 def _widen(moment: datetime, now: datetime, *, up: bool) -> datetime:
     age = now - moment
     if age <= MINUTES_KEPT:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Literal
 
 import polars as pl
@@ -33,7 +34,7 @@ from analytics.limits import (
 )
 from analytics.measures import MEASURES, Measure, usage_columns, usage_value
 from analytics.pieces import Kind, Piece, PieceFinder
-from analytics.plan import Segment, plan_segments
+from analytics.plan import Segment, kept_start, plan_segments
 from analytics.policy import NO_POLICY, Params, Policy
 from analytics.results import Completeness, Overview
 from analytics.series import (
@@ -324,6 +325,36 @@ class Analytics:
         rows = self._session.query(sql, params.values, start=time_range.start, end=time_range.end)
         return to_frame(rows)
 
+    def rings(
+        self,
+        kind: Kind,
+        cuts: Sequence[datetime],
+        filters: Filters = ALL,
+        *,
+        by: Sequence[str] = (),
+        sums: Sequence[str] = _HEADLINE,
+    ) -> pl.DataFrame:
+        """Many ranges that end together, in one question: the spans between neighbouring `cuts`
+        (oldest first, at least two). ring (1 = from the first cut to the second), *by, then `sums`
+        (usage) or bucket, requests (latency, of the whole time). Unsorted; only groups with
+        requests. Cuts older than fine tiers are kept are moved back to a whole hour or day.
+        """
+        by = tuple(by)
+        check_dimensions(by)
+        now = self._clock()
+        cuts = [kept_start(cut, now) for cut in cuts]
+        raw = kind == "latency" and self._needs_raw(by, filters)
+        segments = [
+            segment
+            for start, end in pairwise(cuts)
+            for segment in ([Segment("raw", start, end)] if raw else _planned(start, end, now))
+        ]
+        finder = PieceFinder(self._session.lake, self._session.tenant, kind)
+        added = sums if kind == "usage" else _ANY
+        frames = self._run(kind, finder.find(segments), filters, by, None, sums=added, cuts=cuts)
+        keys = ("ring", *by, *(("bucket",) if kind == "latency" else ()))
+        return sum_usage(pl.concat(frames) if frames else empty_frame(*keys, *added), keys)
+
     def where_raw(self, time_range: TimeRange, filters: Filters, params: Params) -> str:
         """Condition on rows of `requests` for questions only they can answer; fills `params`."""
         self._check_tenant(filters)
@@ -387,6 +418,7 @@ class Analytics:
         interval_s: int | None,
         part: str = "total",
         sums: Sequence[str] = ("requests",),
+        cuts: Sequence[datetime] = (),
     ) -> list[pl.DataFrame]:
         self._check_tenant(filters)
         frames = []
@@ -400,6 +432,7 @@ class Analytics:
                 part=part,
                 sums=sums,
                 policy=self._policy,
+                cuts=cuts,
             )
             # `requests` is a column of the rollups, too: show no files of the table by that name
             files = {"requests": (), piece.table: piece.files}
@@ -457,6 +490,10 @@ class Analytics:
                 f"the interval cuts the range into more than {POINTS_PER_SERIES_MAX} points; "
                 "use a longer interval"
             )
+
+
+def _planned(start: datetime, end: datetime, now: datetime) -> list[Segment]:
+    return plan_segments(TimeRange(start, end), now=now) if start < end else []
 
 
 def _check_quantiles(quantiles: Sequence[float]) -> None:

@@ -87,9 +87,11 @@ def piece_sql(
     part: str = "total",
     sums: Sequence[str] = ("requests",),
     policy: Policy = NO_POLICY,
+    cuts: Sequence[datetime] = (),
 ) -> tuple[str, dict[str, object]]:
-    """SELECT over one piece, grouped by [slot,] *by [, bucket]. Raises UnknownDimension.
+    """SELECT over one piece, grouped by [ring,] [slot,] *by [, bucket]. Raises UnknownDimension.
 
+    ring: how many of the `cuts` are at or before the row's time.
     slot: number of the interval, counted from ORIGIN. Arithmetic on integers, since time_bucket
     costs more than the rest of the query.
     """
@@ -104,6 +106,9 @@ def piece_sql(
     if interval_s is not None:
         step_us = int(interval_s) * 1_000_000
         keys.insert(0, f"(epoch_us(time) - ({_ORIGIN_US})) // {step_us} AS slot")
+    if cuts:
+        passed = (f"CAST(time >= {params.add(cut)} AS TINYINT)" for cut in cuts)
+        keys.insert(0, f"{' + '.join(passed)} AS ring")
     if kind == "usage":
         source = _RAW_USAGE if piece.tier == "raw" else piece.table
     elif piece.tier == "raw":
