@@ -27,6 +27,7 @@ from analytics.apdex import Apdex, apdex_by_api, apdex_of
 from analytics.billing import Invoice, invoices
 from analytics.consumers import ConsumerChanges, consumer_changes
 from analytics.deployments import ServiceVersion, service_versions
+from analytics.plan_fit import PlanFit, plan_fits
 from analytics.query import Analytics, Completeness, Overview, Part, TimeRange
 from analytics.quota import QuotaUsage, quota_usage
 from analytics.slo import SloStatus, slo_statuses
@@ -414,6 +415,15 @@ class Data:
 
     def _quotas(self) -> list[QuotaUsage]:
         return quota_usage(self.analytics, self.catalog, now=self.clock())
+
+    async def plan_fits(self) -> list[PlanFit]:
+        """Every consumer with a plan, those on a wrong one first; up to PLANS_TTL_S old."""
+        return await self.cache.get(
+            "plan-fits",
+            lambda: plan_fits(self.analytics, self.catalog, now=self.clock()),
+            ttl_s=PLANS_TTL_S,
+            executor=self.slow,
+        )
 
     async def invoices(self) -> list[Invoice]:
         """What the running month costs each consumer so far; up to PLANS_TTL_S old."""

@@ -12,6 +12,7 @@ from typing import Any
 from dash import Dash, Input, Output, html
 
 from analytics.billing import Invoice
+from analytics.plan_fit import PlanFit
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
 from dashboards import ids
@@ -39,8 +40,8 @@ from dashboards.view import View
 from storage.catalog import Catalog
 
 ROWS_SHOWN = 25
-LITTLE_USED = 10.0
-"""Percent of a quota expected at its end, under which a smaller plan may do."""
+WRONG = {"too_small": "too small", "dearer": "dearer than another", "too_large": "too large"}
+"""How a plan can fail to fit, in words."""
 
 
 def layout(_data: Data) -> Component:
@@ -69,6 +70,12 @@ def layout(_data: Data) -> Component:
             "products-quotas",
             note="fullest first; light = expected at the end of the window",
         ),
+        waiting(
+            "Plans that do not fit",
+            "products-fit",
+            rows=4,
+            note="by the last 30 days: calls, busiest minute, cost",
+        ),
         stats=5,
     )
 
@@ -80,21 +87,23 @@ def register(app: Dash, data: Data) -> None:
         Output("products-revenue", "children"),
         Output("products-plans", "children"),
         Output("products-quotas", "children"),
+        Output("products-fit", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=5, show_in=3)
+    @guarded(outputs=6, show_in=3)
     async def show(stored: object) -> tuple[Component, ...]:
         view = data.view(stored)
-        quotas, bills = await asyncio.gather(data.quotas(), data.invoices())
+        quotas, bills, fits = await asyncio.gather(data.quotas(), data.invoices(), data.plan_fits())
         catalog, now = data.catalog, data.clock()
         known = f"{len(catalog.products)} products, {len(catalog.plans)} plans, "
         known += f"{len(catalog.consumers)} consumers in the catalog"
         return (
-            stat_row(state_stats(quotas, bills), view.mode),
+            stat_row(state_stats(quotas, bills, fits), view.mode),
             known,
             revenue_table(bills, view),
-            plans_table(plan_uses(catalog, quotas, bills)),
+            plans_table(plan_uses(catalog, quotas, bills, fits)),
             quota_table(quotas[:ROWS_SHOWN], view, now),
+            fit_table(fits, catalog, view),
         )
 
     @app.callback(Output(ids.time_graph("products-traffic"), "figure"), Input(ids.VIEW, "data"))
@@ -130,12 +139,14 @@ def totals(bills: Sequence[Invoice]) -> dict[str, Decimal]:
     return dict(found)
 
 
-def state_stats(quotas: Sequence[QuotaUsage], bills: Sequence[Invoice]) -> list[Stat]:
+def state_stats(
+    quotas: Sequence[QuotaUsage], bills: Sequence[Invoice], fits: Sequence[PlanFit]
+) -> list[Stat]:
     earned = totals(bills)
     risk = sum(1 for u in quotas if at_risk(u))
     over = sum(1 for u in quotas if u.percent >= 100)
     refused = sum(u.refused for u in quotas)
-    little = sum(1 for u in quotas if little_used(u))
+    wrong = sum(f.fit in WRONG for f in fits)
     text = " + ".join(money(amount, currency) for currency, amount in sorted(earned.items()))
     single = float(next(iter(earned.values()))) if len(earned) == 1 else None
     return [
@@ -147,15 +158,9 @@ def state_stats(quotas: Sequence[QuotaUsage], bills: Sequence[Invoice]) -> list[
              hint="limits reached in their window"),
         Stat("products-refused", "Refused", refused, fmt.count(refused),
              hint="rate limit or quota, in the windows"),
-        Stat("products-little", "Little used", little, str(little),
-             hint="under 10 % expected: a smaller plan may do"),
+        Stat("products-wrong", "Plans that do not fit", wrong, str(wrong),
+             tone="warn" if wrong else "good", hint="another would suit the last 30 days"),
     ]  # fmt: skip
-
-
-def little_used(usage: QuotaUsage) -> bool:
-    """Expected to end its window with most of the quota unused."""
-    ahead = usage.forecast
-    return bool(ahead and usage.limit and 100 * ahead.used_at_end / usage.limit < LITTLE_USED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +174,17 @@ class PlanUse:
     share: float | None
     """Of all the quotas of its consumers, in the running windows; None = without a quota."""
     risk: int
-    little: int
+    wrong: int
+    """Consumers whom another plan would suit better."""
     revenue: Decimal
     currency: str
 
 
 def plan_uses(
-    catalog: Catalog, quotas: Sequence[QuotaUsage], bills: Sequence[Invoice]
+    catalog: Catalog,
+    quotas: Sequence[QuotaUsage],
+    bills: Sequence[Invoice],
+    fits: Sequence[PlanFit],
 ) -> list[PlanUse]:
     found = []
     for plan in catalog.plans:
@@ -190,7 +199,7 @@ def plan_uses(
                 requests=sum(b.requests for b in paid) or sum(u.used for u in mine),
                 share=sum(u.used for u in mine) / limit if limit else None,
                 risk=sum(1 for u in mine if at_risk(u)),
-                little=sum(1 for u in mine if little_used(u)),
+                wrong=sum(f.fit in WRONG for f in fits if f.plan == plan.name),
                 revenue=sum((b.total for b in paid), Decimal(0)),
                 currency=plan.currency,
             )
@@ -212,7 +221,7 @@ def plans_table(uses: Sequence[PlanUse]) -> Component:
             share_bar(p.share, SERIES[0]) if p.share is not None else faint("no quota"),
             number(fmt.percent(p.share), p.share, tone="muted"),
             badge(f"{p.risk} at risk", "warn") if p.risk else faint("none"),
-            faint(f"{p.little} little used" if p.little else ""),
+            faint(f"{p.wrong} do not fit" if p.wrong else ""),
             number(money(p.revenue, p.currency), float(p.revenue)),
         ]
         for p in uses
@@ -229,6 +238,40 @@ def plans_table(uses: Sequence[PlanUse]) -> Component:
         Head("Revenue", True),
     )
     return table(heads, rows, empty="The catalog has no plans; add `plans` to catalog.yaml.")
+
+
+def fit_table(fits: Sequence[PlanFit], catalog: Catalog, view: View) -> Component:
+    """Consumers on a wrong plan, those over a limit first, and what would serve them."""
+    rows = []
+    for fit in [f for f in fits if f.fit in WRONG][:ROWS_SHOWN]:
+        plan = catalog.plan(fit.plan)
+        currency = "" if plan is None else plan.currency
+        address = f"/consumers/{fmt.url_part(fit.consumer)}{view.query()}"
+        rows.append(
+            [
+                page_link(fmt.plain(fit.consumer, 40), address, "gl-name"),
+                html.Span(fmt.plain(fit.plan, 30), className="gl-when"),
+                badge(WRONG[fit.fit], "bad" if fit.fit == "too_small" else "warn"),
+                number(fmt.count(fit.requests), fit.requests),
+                _cost(fit.cost, currency),
+                html.Span("none" if fit.better is None else fmt.plain(fit.better, 30)),
+                _cost(fit.better_cost, currency),
+            ]
+        )
+    heads = (
+        Head("Consumer"),
+        Head("Plan"),
+        Head("Is"),
+        Head("Calls", True),
+        Head("Cost", True),
+        Head("Better"),
+        Head("Cost there", True),
+    )
+    return table(heads, rows, empty="Every consumer's plan fits what it does.")
+
+
+def _cost(amount: Decimal | None, currency: str) -> Component:
+    return faint("no price") if amount is None else number(money(amount, currency), float(amount))
 
 
 def revenue_table(bills: Sequence[Invoice], view: View) -> Component:

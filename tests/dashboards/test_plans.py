@@ -12,11 +12,12 @@ import pyarrow as pa
 import pytest
 from plotly import graph_objects as go
 
+from analytics.plan_fit import PlanFit
 from analytics.quota import QuotaForecast, QuotaUsage
 from analytics.timerange import TimeRange
 from dashboards.figures.result import result_chart
 from dashboards.figures.service_map import columns_of, service_map
-from dashboards.pages.products import money, plan_uses, totals
+from dashboards.pages.products import fit_table, money, plan_uses, totals
 from dashboards.quota_panels import at_risk, forecast_text, quota_bar
 from dashboards.slo_panels import budget_tone
 from dashboards.trace_heat import parse_box
@@ -68,9 +69,26 @@ def test_a_plan_counts_its_consumers_and_their_quotas_together() -> None:
         }
     )
 
-    (plan,) = plan_uses(catalog, [usage(90), usage(10)], [])
+    fits = [
+        PlanFit("app", "free", 900, "too_small", None, "gold", Decimal("9.00")),
+        PlanFit("other", "free", 10, "fits", None, None, None),
+    ]
+    (plan,) = plan_uses(catalog, [usage(90), usage(10)], [], fits)
 
-    assert (plan.consumers, plan.share, plan.risk) == (2, 0.5, 1)
+    assert (plan.consumers, plan.share, plan.risk, plan.wrong) == (2, 0.5, 1, 1)
+
+
+def test_only_consumers_on_a_wrong_plan_are_listed_with_what_would_serve_them() -> None:
+    fits = [
+        PlanFit("app", "free", 900, "too_small", None, "gold", Decimal("9.00")),
+        PlanFit("other", "free", 10, "fits", None, None, None),
+        PlanFit("quiet", "free", 0, "idle", None, None, None),
+    ]
+    shown = str(fit_table(fits, Catalog(), parse_view("", now=NOW)))
+    assert "too small" in shown
+    assert "gold" in shown
+    assert "other" not in shown
+    assert "quiet" not in shown
 
 
 def test_an_unmeasured_budget_is_not_shown_as_healthy() -> None:
