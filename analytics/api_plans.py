@@ -13,7 +13,9 @@ from analytics.api_deps import Ask, Known, Narrowed, Range, Zone
 from analytics.billing import Invoice, invoice_frame, invoices
 from analytics.consumers import consumer_changes
 from analytics.export import to_csv
+from analytics.forecast_models import ForecastModel
 from analytics.quota import quota_usage
+from analytics.scope import only_consumer
 from analytics.slo import slo_statuses
 from analytics.timerange import parse_time
 
@@ -38,6 +40,7 @@ class QuotaRow(BaseModel):
     exhausted_latest: datetime | None
     used_at_end: float | None
     forecast_error: float | None = Field(description="Mean relative error of last week's days.")
+    naive_error: float | None = Field(description="The same of repeating the week before.")
 
 
 class SloRow(BaseModel):
@@ -94,9 +97,16 @@ def quota(
     zone: Zone,
     consumer: Annotated[str | None, Query(max_length=200)] = None,
     forecast: bool = True,
+    model: Annotated[
+        ForecastModel, Query(description="mstl needs the extra gatelens[forecast].")
+    ] = "seasonal",
 ) -> list[QuotaRow]:
     """Every consumer against its plan's limits, fullest first, with the date they run out."""
-    found = quota_usage(ask, catalog, now=datetime.now(UTC), zone=zone, forecast=forecast)
+    if consumer is not None:
+        catalog = only_consumer(catalog, consumer)
+    found = quota_usage(
+        ask, catalog, now=datetime.now(UTC), zone=zone, forecast=forecast, model=model
+    )
     return [
         QuotaRow(
             consumer=u.consumer,
@@ -116,9 +126,9 @@ def quota(
             exhausted_latest=u.forecast.latest if u.forecast else None,
             used_at_end=u.forecast.used_at_end if u.forecast else None,
             forecast_error=u.forecast.error if u.forecast else None,
+            naive_error=u.forecast.naive_error if u.forecast else None,
         )
         for u in found
-        if consumer is None or u.consumer == consumer
     ]
 
 

@@ -43,3 +43,6 @@ REPORT_CATCH_UP_MAX = 7
 
 REPORT_DELIVERIES_SHOWN_MAX = 200
 """Deliveries one answer lists, newest first."""
+
+MSTL_SERIES_MAX = 20
+"""Consumers one answer forecasts with MSTL, which is slow. Beyond: refused; ours does thousands."""

@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from analytics.filters import UNKNOWN, Filters
-from analytics.forecast import Floats, backtest_error, forecast_hours, hours_until
+from analytics.forecast import Floats, backtest_error, hours_until, repeat_last_week
+from analytics.forecast_models import Forecaster, ForecastModel, forecaster
 from analytics.plan import floor_time
 from analytics.query import Analytics
 from analytics.timerange import TimeRange
@@ -48,6 +49,8 @@ class QuotaForecast:
     """Requests expected by the end of the window."""
     error: float | None
     """Mean relative error of last week's days, forecast from before it; None = unknown."""
+    naive_error: float | None = None
+    """The same of just repeating the week before: a forecast worth its name is below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,12 @@ def quota_usage(
     zone: tzinfo = UTC,
     filters: Filters = Filters(),  # noqa: B008 - frozen
     forecast: bool = True,
+    model: ForecastModel = "seasonal",
 ) -> list[QuotaUsage]:
     """Every catalogued consumer against every limit of its plan, fullest first.
 
     Consumers without a plan, and plans without a quota, do not appear. A consumer without requests
-    appears with 0 used.
+    appears with 0 used. `model`: see forecast_models.py; raises QueryRefused where it is not there.
     """
     found: list[QuotaUsage] = []
     kinds: tuple[WindowKind, ...] = ("day", "week", "month")
@@ -99,7 +103,7 @@ def quota_usage(
         if not limited:
             continue
         if forecast and history is None:
-            history = _History(analytics, filters, now)
+            history = _History(analytics, filters, now, forecaster(model))
         for day, group in _by_anchor(catalog, limited, kind).items():
             window = window_of(kind, now, zone, anchor_day=day)
             found += _window_usage(analytics, catalog, group, kind, now, window, filters, history)
@@ -214,8 +218,11 @@ def _count(tally: Tally, consumer: str, plan: Plan, outcomes: Sequence[str]) -> 
 class _History:
     """Hourly requests per consumer and product over the past weeks, read once for all windows."""
 
-    def __init__(self, analytics: Analytics, filters: Filters, now: datetime) -> None:
+    def __init__(
+        self, analytics: Analytics, filters: Filters, now: datetime, make: Forecaster
+    ) -> None:
         self._now = now
+        self._make = make
         self._end = floor_time(now, 3600)
         start = self._end - HISTORY
         self._hours = int(HISTORY.total_seconds() // 3600)
@@ -243,13 +250,14 @@ class _History:
         past = self._matrix(consumers)
         begun_s = (self._now - self._end).total_seconds()
         hours = max(1, math.ceil((window.end - self._end).total_seconds() / 3600))
-        ahead = forecast_hours(past, hours)
+        ahead = self._make(past, hours)
         # the hour that has begun counts by its remaining share
         ahead.expected[:, 0] *= 1 - begun_s / 3600
         at_end = used + ahead.expected.sum(axis=1)
         remaining = limits - used
         central, early, late = (hours_until(ahead, remaining, sign) for sign in (0.0, 1.0, -1.0))
-        errors = backtest_error(past)
+        errors = backtest_error(past, self._make)
+        naive = backtest_error(past, repeat_last_week)
         return [
             QuotaForecast(
                 exhausted_at=self._moment(central[i], window),
@@ -257,6 +265,7 @@ class _History:
                 latest=self._moment(late[i], window),
                 used_at_end=float(at_end[i]),
                 error=None if np.isnan(errors[i]) else float(errors[i]),
+                naive_error=None if np.isnan(naive[i]) else float(naive[i]),
             )
             for i in range(len(consumers))
         ]

@@ -26,6 +26,12 @@ def narrow_catalog(catalog: Catalog, scope: RowScope | None) -> Catalog:
     )
 
 
+def only_consumer(catalog: Catalog, name: str) -> Catalog:
+    """The catalog with one of its consumers; without any when it has none of that name."""
+    kept = tuple(c for c in catalog.consumers if c.name == name)
+    return Catalog(**{**dict(catalog), "consumers": kept})
+
+
 def owner_scope(catalog: Catalog, owner: str) -> RowScope:
     """What the owner of APIs may see: their requests, and what their services send."""
     mine = [api for api in catalog.apis if api.owner and api.owner == owner]

@@ -53,12 +53,13 @@ def forecast_text(usage: QuotaUsage, now: datetime) -> str:
     ahead = usage.forecast
     if ahead is None:
         return fmt.MISSING
+    sure = "" if ahead.error is None else f" (±{fmt.percent(ahead.error)} last week)"
     if ahead.exhausted_at is None:
-        return f"lasts the {usage.kind}"
+        return f"lasts the {usage.kind}{sure}"
     left = (ahead.exhausted_at - now).total_seconds()
     if left < 3600:
         return "runs out within the hour"
-    return f"runs out {fmt.minute(ahead.exhausted_at)}"
+    return f"runs out {fmt.minute(ahead.exhausted_at)}{sure}"
 
 
 def quota_table(usages: Sequence[QuotaUsage], view: View, now: datetime) -> Component:

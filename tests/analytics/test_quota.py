@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from analytics.forecast import backtest_error, forecast_hours, hours_until
+from analytics.errors import QueryRefused
+from analytics.forecast import (
+    backtest_error,
+    best_forecast,
+    forecast_hours,
+    hours_until,
+    repeat_last_week,
+)
+from analytics.forecast_models import forecaster
+from analytics.limits import MSTL_SERIES_MAX
 from analytics.query import Analytics
 from analytics.quota import QuotaUsage, quota_usage
 from analytics.windows import window_of
@@ -170,3 +180,66 @@ def test_thousands_of_consumers_take_moments() -> None:
     hours = hours_until(forecast_hours(history, 720), np.full(5000, 100.0))
     assert np.allclose(hours, 100)
     assert np.allclose(backtest_error(history), 0)
+
+
+def test_the_error_of_repeating_last_week_is_told_beside_ours() -> None:
+    rng = np.random.default_rng(4)
+    base = np.tile(np.abs(rng.normal(100, 30, 168)), 4)
+    noisy = base * rng.lognormal(0, 0.3, (50, len(base)))
+    ours, naive = backtest_error(noisy), backtest_error(noisy, repeat_last_week)
+    assert np.median(ours) < np.median(naive)
+    past, actual = noisy[0, :-168], noisy[0, -168:]
+    days = [(sum(past[-168:][d * 24 : d * 24 + 24]), sum(actual[d * 24 : d * 24 + 24]))
+            for d in range(7)]  # fmt: skip
+    expected = sum(abs(a - b) for a, b in days) / sum(b for _, b in days)
+    assert naive[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("weekly_growth", [0.7, 1.0, 1.3])
+def test_steady_growth_is_followed_and_steady_use_not_disturbed(weekly_growth: float) -> None:
+    hours = np.arange(6 * 168)
+    rng = np.random.default_rng(2)
+    shape = 100 * weekly_growth ** (hours / 168) * (1.5 + np.sin(hours / 24 * 2 * np.pi))
+    noisy = shape * rng.lognormal(0, 0.2, (200, len(hours)))
+    past, actual = noisy[:, : 4 * 168], noisy[:, 4 * 168 : 5 * 168].sum(axis=1)
+
+    def error(make: Any) -> float:
+        return float(np.mean(np.abs(make(past, 168).expected.sum(axis=1) / actual - 1)))
+
+    naive = error(repeat_last_week)
+    assert error(best_forecast) <= (naive if weekly_growth == 1.0 else 0.5 * naive)
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, 3 * 168, 4 * 168])
+def test_idle_and_short_history_stay_finite(length: int) -> None:
+    history = np.zeros((3, length))
+    history[1, -1:] = 7.0
+    found = best_forecast(history, 400).expected
+    assert found.shape == (3, 400)
+    assert np.isfinite(found).all()
+    assert (found[0] == 0).all()
+
+
+def test_mstl_refuses_what_it_cannot_do() -> None:
+    make = forecaster("mstl")
+    short = np.full((3, 100), 4.0)
+    assert np.allclose(make(short, 10).expected, forecast_hours(short, 10).expected)
+    with pytest.raises(QueryRefused, match="name one"):
+        make(np.full((MSTL_SERIES_MAX + 1, 400), 4.0), 10)
+    if importlib.util.find_spec("statsforecast") is None:
+        with pytest.raises(QueryRefused, match="forecast"):
+            make(np.full((1, 400), 4.0), 10)
+
+
+@pytest.mark.peer
+@pytest.mark.filterwarnings("default")  # of the extra's own dependencies
+def test_mstl_forecasts_growing_use_better_than_repeating_last_week() -> None:
+    pytest.importorskip("statsforecast", reason="install the extra: pip install .[forecast]")
+    hours = np.arange(5 * 168)
+    rng = np.random.default_rng(1)
+    series = 100 * (1 + hours / 600) * (1.5 + np.sin(hours / 24 * 2 * np.pi))
+    history = (series * rng.lognormal(0, 0.1, (3, len(hours))))[:, : 4 * 168]
+    assert (
+        backtest_error(history, forecaster("mstl")) < backtest_error(history, repeat_last_week)
+    ).all()
+    assert (forecaster("mstl")(history, 50).expected >= 0).all()
