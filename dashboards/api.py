@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from analytics.api import install
+from dashboards.custom import api as custom_api
+from dashboards.custom.boards import Boards
 from dashboards.data import Data
 from dashboards.sql_api import create_router
 
@@ -41,6 +43,7 @@ def create_api(data: Data) -> FastAPI:
 
     api.include_router(create_router(data))
     install(api, lambda _request: data.analytics, lambda _request: data.catalog, data.state)
+    custom_api.install(api, Boards(data))
 
     @api.get("/api/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -24,6 +24,8 @@ from dashboards.pages import (
     alerts,
     api_detail,
     apis,
+    board,
+    boards,
     consumer_detail,
     consumers,
     home,
@@ -40,6 +42,7 @@ from dashboards.pages import (
 
 PAGES: dict[str, ModuleType] = {
     "": home,
+    "dashboards": boards,
     "apis": apis,
     "consumers": consumers,
     "products": products,
@@ -57,6 +60,7 @@ PAGES: dict[str, ModuleType] = {
 DETAILS: dict[str, ModuleType] = {
     "alerts": alert_more,
     "apis": api_detail,
+    "dashboards": board,
     "consumers": consumer_detail,
     "traces": trace_detail,
 }
@@ -125,7 +129,7 @@ def create_app(data: Data) -> Dash:
         title=data.settings.title,
         update_title="",
         suppress_callback_exceptions=True,
-        assets_ignore="boot.js",
+        assets_ignore=r"boot\.js|gridstack.*|gl_public\.js",
         index_string=_index(),
         add_log_handler=False,
         enable_mcp=False,

@@ -49,6 +49,7 @@ class NavItem:
 
 NAV = (
     NavItem("", "Home"),
+    NavItem("dashboards", "Dashboards"),
     NavItem("apis", "APIs", "Product"),
     NavItem("consumers", "Consumers", "Product"),
     NavItem("products", "Products and plans", "Product"),

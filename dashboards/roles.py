@@ -102,6 +102,7 @@ ROLES: Final[Mapping[Role, RoleSpec]] = MappingProxyType(
 PAGES: Final[Mapping[str, Permission]] = MappingProxyType(
     {
         "": "read",
+        "dashboards": "read",
         "apis": "read",
         "consumers": "read",
         "products": "read",
@@ -135,6 +136,8 @@ API: Final[Mapping[str, Permission | None]] = MappingProxyType(
         "/api/v1/analytics/uptime": "telemetry",
         "/api/v1/audit": "admin",
         "/api/v1/me": None,
+        "/api/v1/dashboards": "read",
+        "/api/v1/dashboard-links": "dashboards.share",
     }
 )
 """Beginning of a path -> what it asks for (None = whoever is known); the longest one counts."""

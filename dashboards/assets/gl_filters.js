@@ -15,6 +15,7 @@
   const label = (name) => LABELS[name] || name;
   const hidden = () => {
     const first = location.pathname.split("/")[1];
+    if (location.pathname === "/dashboards") return true;
     return ["sql", "alerts", "operate", "explorer", "traces", "services", "logs"].includes(first);
   };
 
@@ -59,7 +60,8 @@
     if (!bar || !gl.options) return;
     bar.hidden = hidden();
     const params = new URLSearchParams(location.search), nodes = [];
-    for (const name of Object.keys(gl.options.dimensions)) {
+    const shown = location.pathname.startsWith("/dashboards/") ? gl.boardVariables || [] : [];
+    for (const name of Object.keys(gl.options.dimensions).filter((n) => !shown.includes(n))) {
       for (const value of params.getAll(name).filter(Boolean)) {
         const chip = make("button", { type: "button", className: "gl-chip on", title: "Remove this filter" },
           label(name) + " ", make("b", {}, value), make("span", { className: "x", ariaHidden: "true" }, "✕"));

@@ -218,10 +218,15 @@ class DashboardStore:
         mark = dashboard_marks
         key = {"tenant": self._tenant, "dashboard": dashboard_id, "person": person}
         same = [mark.c[name] == value for name, value in key.items()]
-        with self._state.begin() as connection:
-            self._newest(connection, dashboard_id)
-            if not connection.execute(mark.update().where(*same).values(**values)).rowcount:
-                connection.execute(mark.insert().values(**key, **values))
+        update = mark.update().where(*same).values(**values)
+        try:
+            with self._state.begin() as connection:
+                self._newest(connection, dashboard_id)
+                if not connection.execute(update).rowcount:
+                    connection.execute(mark.insert().values(**key, **values))
+        except sa.exc.IntegrityError:  # another tab of the same person was quicker
+            with self._state.begin() as connection:
+                connection.execute(update)
 
     def _is(self, dashboard_id: str) -> list[sa.ColumnElement[bool]]:
         return [dashboards.c.tenant == self._tenant, dashboards.c.id == dashboard_id]

@@ -1,0 +1,327 @@
+"""One custom dashboard: its panels, and what it takes to edit them.
+
+The definition being edited lives in the browser (assets/gl_board*.js); the server draws whatever
+panel it is shown, and saves through /api/v1/dashboards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from dash import MATCH, ClientsideFunction, Dash, Input, Output, dcc, html
+from pydantic import ValidationError
+
+from analytics.measures import MEASURES
+from dashboards import identity, ids
+from dashboards.components import Component, attrs, crumbs
+from dashboards.custom import grid
+from dashboards.custom.boards import Boards
+from dashboards.custom.definition import (
+    KINDS,
+    LATENCY_SPREAD,
+    UNITS,
+    Dashboard,
+    Panel,
+    first_problem,
+)
+from dashboards.custom.errors import CustomError, DashboardMissing
+from dashboards.custom.panel_content import content, read_panel, sentence
+from dashboards.custom.store import Saved
+from dashboards.data import Data
+from dashboards.guard import guarded
+from dashboards.view import FILTERS, View
+
+
+def layout(_data: Data, name: str) -> Component:
+    return html.Div(
+        [
+            dcc.Store(id="board-asked", data={"id": name[:60], "rev": 0}),
+            dcc.Store(id="board-draft"),
+            dcc.Store(id="board-state"),
+            dcc.Store(id="board-arrived"),
+            html.Div(html.Div(className="gl-row gl-skeleton"), id="board-head"),
+            html.Div(id="board-variables", className="gl-variables"),
+            html.Div(id="board"),
+            html.Div(json.dumps(words()), id="board-words", hidden=True),
+            _editor(),
+        ],
+        id="board-page",
+    )
+
+
+def _editor() -> Component:
+    """The panel editor: its form is made by assets/gl_board_form.js, the preview by the server."""
+    return html.Dialog(
+        html.Div(
+            [
+                html.Section(
+                    [
+                        html.Div(id="editor-preview-title", className="gl-panel-head"),
+                        html.Div(id="editor-preview", className="gl-cell-body"),
+                    ],
+                    className="gl-panel gl-editor-preview",
+                ),
+                html.Div(id="editor-form", className="gl-editor-form"),
+                dcc.Store(id="editor-panel"),
+            ],
+            className="gl-editor-columns",
+        ),
+        id="panel-editor",
+        className="gl-dialog gl-panel-editor",
+        **attrs({"aria-label": "Panel editor"}),
+    )
+
+
+def words() -> dict[str, Any]:
+    """What the editor offers to choose from."""
+    return {
+        "kinds": list(KINDS),
+        "units": list(UNITS),
+        "measures": [
+            *({"name": m.name, "unit": m.unit, "text": m.description} for m in MEASURES.values()),
+            {
+                "name": LATENCY_SPREAD,
+                "unit": "requests",
+                "text": "How many requests took how long, over time; for a heat-map.",
+            },
+        ],
+        "dimensions": list(FILTERS.values()),
+        "variables": dict(FILTERS),
+    }
+
+
+def register(app: Dash, data: Data) -> None:
+    boards = Boards(data)
+    clientside: Any = app.clientside_callback
+
+    @app.callback(
+        Output("board-head", "children"),
+        Output("board", "children"),
+        Output("board-state", "data"),
+        Input("board-asked", "data"),
+        Input("board-draft", "data"),
+    )
+    @guarded(outputs=3, show_in=0)
+    async def show(asked: object, draft: object) -> tuple[Any, ...]:
+        wanted = asked if isinstance(asked, dict) else {}
+        name, version = str(wanted.get("id", ""))[:60], wanted.get("version")
+        person = identity.current()
+        try:
+            saved = await asyncio.to_thread(
+                boards.get, name, version if isinstance(version, int) and version > 0 else None
+            )
+        except DashboardMissing:
+            return _missing(), None, None
+        if saved.version:
+            await asyncio.to_thread(_viewed, boards, name, person.id)
+        shown, editing = saved.dashboard, False
+        if isinstance(draft, dict) and draft.get("id") == name and draft.get("rev"):
+            try:
+                shown = Dashboard.model_validate(draft.get("dashboard"))
+                editing = True
+            except ValidationError as err:
+                return sentence(first_problem(err)), None, None
+        state = {
+            "id": name,
+            "version": saved.version,
+            "newest": saved.newest,
+            "author": saved.author,
+            "dashboard": shown.model_dump(mode="json"),
+            "editing": editing,
+            "mayEdit": person.may("dashboards.edit"),
+            "maySql": person.may("sql"),
+        }
+        asked_of = {"id": name, "version": saved.version}
+        return (
+            board_head(saved, shown, person),
+            grid.board_grid(shown, asked_of) if shown.panels else _empty(person),
+            state,
+        )
+
+    clientside(
+        ClientsideFunction("gatelens_board", "arrived"),
+        Output("board-arrived", "data"),
+        Input("board-state", "data"),
+        Input(ids.URL, "search"),
+    )
+
+    @app.callback(
+        Output(grid.cell_id(grid.CELL_BODY, MATCH), "children"),
+        Output(grid.cell_id(grid.CELL_HEAD, MATCH), "children"),
+        Input(ids.VIEW, "data"),
+        Input(grid.cell_id(grid.CELL_PANEL, MATCH), "data"),
+    )
+    @guarded(outputs=2, show_in=0)
+    async def one_panel(stored: object, cell: object) -> tuple[Component, Component]:
+        view = data.view(stored)
+        drawn, panel = await _answer(boards, view, cell)
+        return drawn, grid.head(panel) if panel else None
+
+    @app.callback(
+        Output("editor-preview", "children"),
+        Output("editor-preview-title", "children"),
+        Output("editor-preview", "className"),
+        Input("editor-panel", "data"),
+        Input(ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )
+    @guarded(outputs=3, show_in=0)
+    async def preview(cell: object, stored: object) -> tuple[Component, Component, str]:
+        if not cell:
+            return None, None, "gl-cell-body"
+        drawn, panel = await _answer(boards, data.view(stored), cell, preview=True)
+        title = html.H2(
+            panel.title if panel and panel.title else "Preview", className="gl-panel-title"
+        )
+        return drawn, title, f"gl-cell-body {panel.kind if panel else ''}"
+
+
+async def _answer(
+    boards: Boards, view: View, cell: object, *, preview: bool = False
+) -> tuple[Component, Panel | None]:
+    """What a panel shows, and the panel if it is one. `cell`: as grid.py stores it."""
+    asked = cell if isinstance(cell, dict) else {}
+    panel = read_panel(asked.get("panel"))
+    if not isinstance(panel, Panel):
+        return panel, None
+    name, version = str(asked.get("id", ""))[:60], asked.get("version")
+    try:
+        await asyncio.to_thread(
+            boards.check_asks, panel, name, version if isinstance(version, int) else None
+        )
+    except CustomError as err:
+        return sentence(str(err)), panel
+    if preview:
+        # Another id than the panel behind the dialog: two charts of one id confuse the framework.
+        panel = panel.model_copy(update={"id": "preview"})
+    return await content(boards.data, panel, view), panel
+
+
+def _viewed(boards: Boards, name: str, person: str) -> None:
+    boards.store.mark_viewed(name, person)
+
+
+def _missing() -> Component:
+    return html.Div(
+        [
+            html.Div(html.H1("No such dashboard"), className="gl-page-head"),
+            html.P(["It may have been deleted. ", dcc.Link("All dashboards", href="/dashboards")]),
+        ]
+    )
+
+
+def _empty(person: identity.Principal) -> Component:
+    return html.Div(
+        [
+            html.H2("An empty dashboard"),
+            html.P(
+                "A panel shows a measure of your APIs, or the rows of a SQL statement, as a chart, "
+                "a table, a number, a map. Everything can be moved and changed later."
+            ),
+            html.Button(
+                "Add a panel",
+                type="button",
+                className="gl-button primary",
+                **attrs({"data-gl-board": "add"}),
+            )
+            if person.may("dashboards.edit")
+            else None,
+        ],
+        className="gl-empty",
+    )
+
+
+def board_head(saved: Saved, shown: Dashboard, person: identity.Principal) -> Component:
+    folder = [(shown.folder, "/dashboards")] if shown.folder else []
+    old = saved.version and saved.version < saved.newest
+    ready = saved.version == 0
+    return html.Div(
+        [
+            html.Div(
+                [
+                    crumbs(("Dashboards", "/dashboards"), *folder, (shown.title, "")),
+                    html.H1(
+                        [
+                            shown.title,
+                            html.Span(
+                                f"version {saved.version}, an old one", className="gl-badge warn"
+                            )
+                            if old
+                            else None,
+                            html.Span("ready made", className="gl-badge") if ready else None,
+                        ]
+                    ),
+                    html.Div(shown.description, className="gl-sub") if shown.description else None,
+                ]
+            ),
+            html.Div(
+                [*_looking(saved, person), *_editing(ready)],
+                className="gl-head-actions",
+            ),
+        ],
+        className="gl-page-head",
+    )
+
+
+def _looking(saved: Saved, person: identity.Principal) -> list[Component]:
+    def hidden(node: Component, shown: bool) -> Component:
+        return node if shown else None
+
+    ready = saved.version == 0
+    old = bool(saved.version) and saved.version < saved.newest
+    more = [
+        ("Versions", "versions", not ready),
+        ("Public links", "links", not ready and person.may("dashboards.share")),
+        ("Export as YAML", "export", True),
+        ("Save a copy", "copy", person.may("dashboards.edit")),
+        ("Delete", "delete", not ready and person.may("dashboards.edit")),
+    ]
+    return [
+        hidden(_button("Copy link", "share", "gl-looking"), True),
+        hidden(_button("Restore this version", "restore", "gl-looking primary"), old),
+        hidden(
+            _button("Edit a copy" if ready else "Edit", "edit", "gl-looking primary"),
+            person.may("dashboards.edit") and not old,
+        ),
+        html.Details(
+            [
+                html.Summary(
+                    "⋯", className="gl-button icon", **attrs({"aria-label": "More actions"})
+                ),
+                html.Div(
+                    html.Div(
+                        [
+                            html.Button(
+                                text,
+                                type="button",
+                                className="gl-menu-item",
+                                **attrs({"data-gl-board": what}),
+                            )
+                            for text, what, shown in more
+                            if shown
+                        ],
+                        className="gl-pop-list",
+                    ),
+                    className="gl-pop-body",
+                ),
+            ],
+            className="gl-pop gl-looking",
+        ),
+    ]
+
+
+def _editing(ready: bool) -> list[Component]:
+    return [
+        _button("Add a panel", "add", "gl-while-editing"),
+        _button("Settings", "settings", "gl-while-editing"),
+        _button("Discard", "discard", "gl-while-editing"),
+        _button("Save a copy" if ready else "Save", "save", "gl-while-editing primary"),
+    ]
+
+
+def _button(text: str, what: str, looks: str) -> Component:
+    return html.Button(
+        text, type="button", className=f"gl-button {looks}", **attrs({"data-gl-board": what})
+    )
