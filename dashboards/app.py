@@ -15,6 +15,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from dashboards import identity, ids, shell, theme
+from dashboards.branding import Brand
 from dashboards.components import page_head
 from dashboards.data import Data
 from dashboards.doorkeeper import Doorkeeper, permission_of
@@ -33,6 +34,7 @@ from dashboards.pages import (
     metrics,
     operate,
     products,
+    reports,
     requests,
     services,
     sql,
@@ -46,6 +48,7 @@ PAGES: dict[str, ModuleType] = {
     "apis": apis,
     "consumers": consumers,
     "products": products,
+    "reports": reports,
     "requests": requests,
     "traces": traces,
     "services": services,
@@ -130,11 +133,11 @@ def create_app(data: Data) -> Dash:
         update_title="",
         suppress_callback_exceptions=True,
         assets_ignore=r"boot\.js|gridstack.*|gl_public\.js",
-        index_string=_index(),
+        index_string=_index(data.brand),
         add_log_handler=False,
         enable_mcp=False,
     )
-    app.layout = shell.layout(data.settings)
+    app.layout = shell.layout(data.settings, data.brand)
     shell.register(app, data)
     for key, page in [*PAGES.items(), *DETAILS.items()]:
         page.register(Doorkeeper(app, permission_of(key)), data)
@@ -169,10 +172,10 @@ def lean(page: str, path: str) -> str:
     return _GRID_SCRIPT.sub(r'<script data-gl-grid="\1"></script>', page)
 
 
-def _index() -> str:
+def _index(brand: Brand) -> str:
     boot = Path(__file__).with_name("assets") / "boot.js"
     version = f"{zlib.crc32(boot.read_bytes()):x}"
-    return _INDEX.replace("__TOKENS__", theme.css()).replace("__BOOT__", version)
+    return _INDEX.replace("__TOKENS__", theme.css(brand.accents)).replace("__BOOT__", version)
 
 
 def split_path(path: str) -> tuple[str, str]:

@@ -35,6 +35,7 @@ from analytics.traces import Traces
 from dashboards import format as fmt
 from dashboards import identity
 from dashboards.alert_desk import AlertDesk
+from dashboards.branding import load_brand
 from dashboards.cache import CacheFor, SingleFlightCache
 from dashboards.errors import Forbidden
 from dashboards.reader import Reader, Readers, counted_alerts, seen_alerts, seen_changes
@@ -84,6 +85,7 @@ class Data:
     ) -> None:
         """Raises ConfigInvalid when the files that `alerting` names have mistakes."""
         self.settings = settings
+        self.brand = load_brand(settings)
         self.storage = storage
         self.clock = clock
         self.whole_catalog: Catalog = load_catalog(catalog_path)

@@ -53,6 +53,7 @@ NAV = (
     NavItem("apis", "APIs", "Product"),
     NavItem("consumers", "Consumers", "Product"),
     NavItem("products", "Products and plans", "Product"),
+    NavItem("reports", "Reports", "Product"),
     NavItem("requests", "Requests", "Explore"),
     NavItem("traces", "Traces", "Explore"),
     NavItem("services", "Services", "Explore"),

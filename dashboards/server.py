@@ -37,8 +37,11 @@ from alerting.settings import AlertingSettings
 from dashboards import identity
 from dashboards.api import create_api
 from dashboards.app import create_app, known_path
+from dashboards.branding import LOGO_PATH, send_logo
 from dashboards.cache import SingleFlightCache
 from dashboards.compression import KeptFiles, compressed
+from dashboards.custom.boards import Boards
+from dashboards.custom.public_page import PublicPages, is_public
 from dashboards.data import Data
 from dashboards.errors import DashboardStartError
 from dashboards.guards import (
@@ -77,6 +80,7 @@ class Dispatcher:
         self._screens = screens
         self._files = KeptFiles(screens, data.executor)
         self._api = api
+        self._public = PublicPages(Boards(data), data.brand)
         self._page_headers = [
             (b"content-security-policy", policy.encode("latin-1")),
             *SECURITY_HEADERS,
@@ -112,10 +116,14 @@ class Dispatcher:
         is_api = path == "/api" or path.startswith("/api/")
         if scope["method"] not in ("GET", "HEAD") and not same_origin(scope):
             return await refuse(send, 403, "Requests from other sites are refused.")
+        if path == LOGO_PATH and self._data.brand.logo:
+            return await send_logo(send, self._data.brand.logo)
         try:
             limit = SQL_BODY_BYTES_MAX if is_api else CALLBACK_BODY_BYTES_MAX
             reader = Capped(scope, receive, limit)
-            if is_api:
+            if is_public(path):
+                await self._public(scope, reader, send)
+            elif is_api:
                 await self._api(scope, reader, with_headers(send, SECURITY_HEADERS))
             else:
                 await self._screen(scope, reader, send)

@@ -18,6 +18,15 @@ class DashboardSettings:
     title: str = "Gatelens"
     """Name of the installation, shown top left and in the browser's tab."""
 
+    logo: str = ""
+    """File with the installation's logo, SVG or PNG; '' = ours. Used by screens, login, reports."""
+
+    accent_dark: str = ""
+    """Colour of links and buttons on dark screens, e.g. #6ba4ff; '' = ours. Must be readable."""
+
+    accent_light: str = ""
+    """The same on light screens, e.g. #2463d6."""
+
     default_range: str = "now-1h"
     """Start of the time range shown when the URL says none, relative to now."""
 

@@ -13,6 +13,7 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboards import format as fmt
 from dashboards import ids
+from dashboards.branding import Brand
 from dashboards.completeness_notes import completeness_notes
 from dashboards.components import attrs
 from dashboards.data import Data, refresh_name
@@ -27,7 +28,7 @@ _TIMER_MS = 1000
 """How often the browser looks whether a refresh is due; refreshes come at their own pace."""
 
 
-def layout(settings: DashboardSettings) -> Component:
+def layout(settings: DashboardSettings, brand: Brand) -> Component:
     return html.Div(
         [
             dcc.Location(id=ids.URL, refresh=False),
@@ -40,7 +41,10 @@ def layout(settings: DashboardSettings) -> Component:
             dcc.Store(id="nav-links", data=[{"key": item.key} for item in ids.NAV]),
             dcc.Interval(id=ids.TIMER, interval=_TIMER_MS),
             html.Div(
-                [_navigation(settings), html.Div([_header(), _content()], className="gl-main")],
+                [
+                    _navigation(settings, brand),
+                    html.Div([_header(), _content()], className="gl-main"),
+                ],
                 className="gl-shell",
             ),
         ],
@@ -57,7 +61,7 @@ def _options(settings: DashboardSettings) -> dict[str, object]:
     }
 
 
-def _navigation(settings: DashboardSettings) -> Component:
+def _navigation(settings: DashboardSettings, brand: Brand) -> Component:
     links: list[Component] = []
     group = ""
     for item in ids.NAV:
@@ -75,7 +79,7 @@ def _navigation(settings: DashboardSettings) -> Component:
     return html.Nav(
         [
             html.Div(
-                [html.I(className="gl-brand-mark"), html.Span(settings.title)],
+                brand.mark(),
                 className="gl-brand",
             ),
             *links,

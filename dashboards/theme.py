@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, Literal
 
 Mode = Literal["dark", "light"]
@@ -97,6 +98,9 @@ LIGHT = Tokens(
 )
 
 MODES: dict[Mode, Tokens] = {"dark": DARK, "light": LIGHT}
+
+BUTTON_TEXT: dict[Mode, str] = {"dark": "#0d1015", "light": "#ffffff"}
+"""Text on the accent colour. Twin: .gl-button.primary in assets/gatelens.css."""
 
 SIZES = {
     "nav-width": "208px",
@@ -259,11 +263,15 @@ def template(mode: Mode) -> dict[str, Any]:
     }
 
 
-def css() -> str:
-    """The tokens as CSS variables; `data-scheme` on <html> picks the mode."""
+def css(accents: Mapping[Mode, str] = MappingProxyType({})) -> str:
+    """The tokens as CSS variables; `data-scheme` on <html> picks the mode. accents: an
+    installation's own accent colours, '#rrggbb'."""
     shared = "".join(f"--gl-{name}:{value};" for name, value in SIZES.items())
     blocks = [f":root{{{shared}}}"]
     for mode, values in MODES.items():
+        if mode in accents:
+            soft = rgba(accents[mode], 0.14 if mode == "dark" else 0.09)
+            values = replace(values, accent=accents[mode], accent_soft=soft)
         body = "".join(
             f"--gl-{f.name.replace('_', '-')}:{getattr(values, f.name)};" for f in fields(values)
         )

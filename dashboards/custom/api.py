@@ -238,7 +238,11 @@ def _links(boards: Boards) -> APIRouter:
         """A read-only link. `path` holds its token and is shown this once."""
         view = parse_view(body.search, now=datetime.now(UTC))
         link, token = boards.create_link(
-            dashboard_id, Scope.of(view), days=body.days, pinned=body.pinned, note=body.note
+            dashboard_id,
+            Scope.of(view, identity.current().scope),
+            days=body.days,
+            pinned=body.pinned,
+            note=body.note,
         )
         # Behind '#', the token is in no server's log and in no Referer.
         return _link(link) | {"path": f"/public#{token}"}

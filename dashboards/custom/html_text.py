@@ -60,7 +60,7 @@ def _attributes(props: dict[str, Any]) -> str:
         elif name == "href":
             out.append(f' href="{escape(safe_url(str(value)))}"')
         elif name == "src":
-            if str(value).startswith("data:image/svg+xml,"):
+            if str(value).startswith(("data:image/svg+xml,", "/branding/")):
                 out.append(f' src="{escape(str(value))}"')
         elif name.startswith(("data-", "aria-")):
             out.append(f' {name}="{escape(str(value))}"')

@@ -40,7 +40,3 @@ VERSIONS_SHOWN = 200
 
 LINK_DAYS_MAX = 366
 """Longest life of a public link. Beyond: refused."""
-
-PUBLIC_VIEW_TTL_S = 10.0
-"""How long the answer to a public link's panel is served again, in seconds: a link that is passed
-around costs as much as one person looking."""

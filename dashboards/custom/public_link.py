@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from dashboards.custom.errors import DashboardMissing, DashboardRefused
 from dashboards.custom.limits import LINK_DAYS_MAX
 from dashboards.view import FILTERS, View
+from storage.row_scope import RowScope
 from storage.state import dashboard_links, dashboards
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
@@ -36,12 +37,12 @@ class Scope:
     from_text: str
     to_text: str
     filters: Mapping[str, tuple[str, ...]]
-    rows: Mapping[str, Any]
-    """Row scope of its maker, as the identity layer writes it; {} = the whole tenant."""
+    rows: RowScope | None
+    """Rows its maker could see when it was made; None = all of the tenant."""
 
     @classmethod
-    def of(cls, view: View, rows: Mapping[str, Any] | None = None) -> Scope:
-        return cls(view.from_text, view.to_text, dict(view.filters), dict(rows or {}))
+    def of(cls, view: View, rows: RowScope | None = None) -> Scope:
+        return cls(view.from_text, view.to_text, dict(view.filters), rows)
 
     def search(self) -> str:
         """Query string that gives the same view."""
@@ -55,7 +56,7 @@ class Scope:
                 "from": self.from_text,
                 "to": self.to_text,
                 "filters": {k: list(v) for k, v in self.filters.items()},
-                "rows": dict(self.rows),
+                "rows": None if self.rows is None else asdict(self.rows),
             },
             ensure_ascii=False,
         )
@@ -64,7 +65,9 @@ class Scope:
     def read(cls, text: str) -> Scope:
         raw = json.loads(text)
         filters = {k: tuple(v) for k, v in raw["filters"].items()}
-        return cls(raw["from"], raw["to"], MappingProxyType(filters), raw["rows"])
+        rows = raw["rows"]
+        seen = None if rows is None else RowScope(**{k: tuple(v) for k, v in rows.items()})
+        return cls(raw["from"], raw["to"], MappingProxyType(filters), seen)
 
 
 @dataclass(frozen=True, slots=True)

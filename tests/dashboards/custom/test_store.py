@@ -156,7 +156,7 @@ def test_ids_are_made_of_titles(title: str, expected: str) -> None:
     assert slug(title) == expected
 
 
-EVERYTHING = Scope("now-24h", "now", {"api": ("orders",)}, {})
+EVERYTHING = Scope("now-24h", "now", {"api": ("orders",)}, None)
 
 
 def test_a_token_is_shown_once_and_kept_nowhere(state: sa.Engine, clock: Clock) -> None:
