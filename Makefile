@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8
 DATA ?= ./gatelens-data
 
 .DEFAULT_GOAL := help
-.PHONY: help bench-collector setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-alerts bench-analytics bench-first-chart bench-import bench-otlp bench-storage clean
+.PHONY: help bench-collector setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-alerts bench-analytics bench-first-chart bench-import bench-otlp bench-screens bench-storage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ bench-import: $(VENV)/.dev ## time the import of NGINX lines, against goaccess
 
 bench-otlp: $(VENV)/.dev ## time the OTLP decoder, in ms per 1,000 records
 	@$(BIN)/python -m benchmarks.bench_otlp_decode
+
+bench-screens: $(VENV)/.dev ## time the screens in a browser, and what readers cost the intake
+	@$(BIN)/python -m benchmarks.bench_screens --ingest-seconds 20
 
 bench-storage: $(VENV)/.dev ## time writing, merging and asking the lake
 	@$(BIN)/python -m benchmarks.bench_storage

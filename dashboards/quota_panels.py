@@ -9,7 +9,7 @@ from dash import html
 
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
-from dashboards.components import Component, Head, Tone, badge, number, page_link, table
+from dashboards.components import Component, Head, Stat, Tone, badge, number, page_link, table
 from dashboards.view import View
 
 AT_RISK = 80.0
@@ -26,6 +26,20 @@ def at_risk(usage: QuotaUsage) -> bool:
     """Nearly used up, or expected to run out before its window ends."""
     runs_out = usage.forecast is not None and usage.forecast.exhausted_at is not None
     return usage.percent >= AT_RISK or runs_out
+
+
+def quota_stat(quotas: Sequence[QuotaUsage] | None, query: str, *, id: str) -> Stat:
+    """How many quotas end early; None = not counted yet, shortly after the start."""
+    risk = None if quotas is None else sum(1 for u in quotas if at_risk(u))
+    return Stat(
+        id,
+        "Quota at risk",
+        risk,
+        fmt.MISSING if risk is None else str(risk),
+        href=f"/products{query}",
+        tone="warn" if risk else "" if risk is None else "good",
+        hint="being counted" if risk is None else "80 % used, or runs out early",
+    )
 
 
 def quota_bar(usage: QuotaUsage) -> Component:

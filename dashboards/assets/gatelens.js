@@ -289,6 +289,8 @@
 
   cells.Links = (props) => el("span", { className: "gl-links" }, ...(props.value || []).filter((l) => inside(l[1]))
     .map(([text, href]) => el("a", { key: text, href, onClick: go(href) }, text)));
+  // Opens the drawer beside the table: the value is the change of the URL.
+  cells.Look = (props) => props.value ? el("button", { type: "button", className: "gl-link-button", "data-gl-set": props.value, "aria-label": "Look at " + props.data.id }, "Look") : null;
   cells.Level = (props) => el("span", { className: "gl-api" },
     el("i", { className: "gl-dot", style: { background: props.data.colour } }), props.value);
   cells.PlainLink = (props) => inside(props.data.href) && props.value

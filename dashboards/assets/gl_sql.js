@@ -39,18 +39,49 @@
       hit.textContent = "Link copied";
       setTimeout(() => { hit.textContent = "Copy link"; }, 1500);
     } else if (what === "csv" || what === "arrow") download(what);
+    else if (what === "save") save();
     else if (what === "history") showHistory();
     else if (what.startsWith("insert:")) insert(what.slice(7));
   });
+  // Saved in this browser by name; a link (Copy link) is how others get one.
+  const SAVED = "gl-sql-saved";
+  const saved = () => { try { return JSON.parse(localStorage.getItem(SAVED)) || {}; } catch (e) { return {}; } };
+  function save() {
+    const name = make("input", { className: "gl-input", type: "text", maxLength: 80, placeholder: "Name" });
+    name.setAttribute("aria-label", "Name of the statement");
+    const ok = make("button", { type: "button", className: "gl-button primary" }, "Save");
+    const node = gl.dialog("save", "Save this statement", make("h2", {}, "Save this statement"), make("p", {}, "Kept in this browser."), name, make("div", { className: "gl-toolbar end" }, ok));
+    const keep = () => {
+      if (!name.value.trim()) { name.focus(); return; }
+      try { localStorage.setItem(SAVED, JSON.stringify({ ...saved(), [name.value.trim()]: field().value })); } catch (e) { /* private mode */ }
+      node.close();
+    };
+    ok.addEventListener("click", keep);
+    name.addEventListener("keydown", (event) => { if (event.key === "Enter") keep(); });
+    name.focus();
+  }
   function showHistory() {
-    const items = past().map((text) => {
-      const item = make("button", { type: "button", className: "gl-menu-item gl-mono" }, text.replace(/\s+/g, " ").slice(0, 110));
+    const entry = (text, label) => {
+      const item = make("button", { type: "button", className: "gl-menu-item gl-mono" }, label);
       item.addEventListener("click", () => { gl.setText(text); document.getElementById("gl-dialog").close(); });
       return item;
-    });
-    gl.dialog("history", "Statements run here before", make("h2", {}, "Statements run here before"),
+    };
+    const kept = Object.entries(saved()).map(([name, text]) => entry(text, name));
+    const items = past().map((text) => entry(text, text.replace(/\s+/g, " ").slice(0, 110)));
+    gl.dialog("history", "Saved statements and those run here before",
+      ...(kept.length ? [make("h2", {}, "Saved"), make("div", { className: "gl-palette-list" }, ...kept)] : []),
+      make("h2", {}, "Statements run here before"),
       make("div", { className: "gl-palette-list" }, ...(items.length ? items : [make("div", { className: "gl-none" }, "None yet")])));
   }
+  // How long the running statement has run; the server tells the rest.
+  let since = 0;
+  setInterval(() => {
+    const place = document.getElementById("sql-running");
+    if (!place) return;
+    if (!place.classList.contains("on")) { since = 0; if (place.textContent) place.textContent = ""; return; }
+    since = since || Date.now();
+    place.textContent = `Running for ${Math.round((Date.now() - since) / 1000)} s`;
+  }, 500);
   function insert(text) {
     const node = field(), at = node.selectionStart, end = node.selectionEnd;
     gl.setText(node.value.slice(0, at) + text + node.value.slice(end));

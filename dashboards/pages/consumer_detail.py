@@ -13,13 +13,12 @@ from analytics.billing import Invoice
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.api_panels import chosen, codes_table
+from dashboards.api_panels import codes_table
 from dashboards.components import (
     Component,
     Head,
     Stat,
     api_link,
-    attrs,
     badge,
     crumbs,
     dot,
@@ -30,6 +29,7 @@ from dashboards.components import (
     time_chart,
     waiting,
 )
+from dashboards.consumer_panels import failing_calls
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.status import status_bars
@@ -148,7 +148,7 @@ def register(app: Dash, data: Data) -> None:
             series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
             status_bars(by_status, axis, empty=ids.NO_DATA_IN_RANGE),
             codes_table(codes, "consumer"),
-            errors_table(failing),
+            failing_calls(failing),
             calls_table(apis, full, data),
         )
 
@@ -177,32 +177,6 @@ def state_stats(what: Doing, view: View) -> list[Stat]:
              money(bill.total, bill.currency) if bill else fmt.MISSING,
              hint=f"{fmt.count(bill.requests)} counted this month" if bill else "no price"),
     ]  # fmt: skip
-
-
-def errors_table(rows: pl.DataFrame) -> Component:
-    """What was answered with 400 and above, most frequent first."""
-    failing = rows.filter((pl.col("status_code") >= 400) & (pl.col("requests") > 0))
-    lines = [
-        [
-            html.Span(
-                str(row["status_code"]),
-                className=f"gl-badge {'bad' if row['status_code'] >= 500 else 'warn'}",
-                style={"cursor": "pointer"},
-                **attrs(chosen("status", str(row["status_code"]))),
-            ),
-            html.Span(fmt.plain(row["api"], 30), className="gl-when"),
-            html.Span(
-                fmt.plain(row["route"] or "(no route)", 60),
-                className="gl-mono",
-                style={"cursor": "pointer"},
-                **attrs(chosen("route", row["route"])),
-            ),
-            number(fmt.count(row["requests"]), row["requests"]),
-        ]
-        for row in failing.sort("requests", descending=True).head(ROWS_SHOWN).iter_rows(named=True)
-    ]
-    heads = (Head("Status"), Head("API"), Head("Route"), Head("Requests", True))
-    return table(heads, lines, empty="No call failed in this time range.")
 
 
 def calls_table(rows: pl.DataFrame, view: View, data: Data) -> Component:

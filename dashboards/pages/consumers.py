@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 from dash import Dash, Input, Output, html
 
-from analytics.query import TimeRange
+from analytics.consumers import ConsumerChanges
+from analytics.query import UNKNOWN, Overview
+from analytics.quota import QuotaUsage
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.components import (
@@ -17,20 +19,21 @@ from dashboards.components import (
     Stat,
     grid,
     number_column,
-    page_head,
     panel,
-    skeleton_stats,
+    screen,
     stat_row,
     time_chart,
+    waiting,
 )
+from dashboards.consumer_panels import consumers_treemap, drawer
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX, TABLE_ROWS_MAX
 from dashboards.measured import axis_of, error_tone, rate_on
+from dashboards.quota_panels import quota_stat
 from dashboards.view import View
-from storage.catalog import Plan
 
 COLUMNS: list[dict[str, object]] = [
     {
@@ -57,33 +60,37 @@ COLUMNS: list[dict[str, object]] = [
     {"field": "plan", "headerName": "Plan", "width": 130},
     number_column("quota", "Quota used", width=120),
     number_column("last_seen", "Last seen", width=120),
+    {"field": "look", "headerName": "", "cellRenderer": "Look", "width": 76, "sortable": False},
 ]
 
 
 def layout(_data: Data) -> Component:
-    return html.Div(
-        [
-            page_head("Consumers", html.Span(id="consumers-sub")),
-            html.Div(skeleton_stats(4), id="consumers-stats"),
-            html.Div(
-                [
-                    time_chart(
-                        "Traffic by consumer",
-                        "consumers-traffic",
-                        note="requests per second, the largest",
-                        alert="requests_per_s",
-                        height=250,
-                    ),
-                    panel(
-                        "Every consumer",
-                        grid("consumers-grid", COLUMNS, fixed=560),
-                        note="a name leads to how it is doing",
-                        className="flush",
-                    ),
-                ],
-                className="gl-grid",
-            ),
-        ]
+    return screen(
+        "consumers",
+        "Consumers",
+        time_chart(
+            "Traffic by consumer",
+            "consumers-traffic",
+            note="requests per second, the largest",
+            alert="requests_per_s",
+            height=250,
+            className="w7",
+        ),
+        waiting(
+            "By group",
+            "consumers-map",
+            rows=6,
+            note="area = requests",
+            className="w5 gl-fill-panel",
+        ),
+        panel(
+            "Every consumer",
+            grid("consumers-grid", COLUMNS, fixed=560),
+            note="a name leads to its own page, Look shows quota and errors beside the table",
+            className="flush",
+        ),
+        html.Div(id="consumers-drawer", className="gl-drawer-place"),
+        stats=6,
     )
 
 
@@ -93,17 +100,19 @@ def register(app: Dash, data: Data) -> None:
         Output("consumers-sub", "children"),
         Output(ids.time_graph("consumers-traffic"), "figure"),
         Output("consumers-grid", "rowData"),
+        Output("consumers-map", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=4, show_in=0)
+    @guarded(outputs=5, show_in=0)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
-        rows, usage, overview, completeness, used = await asyncio.gather(
+        rows, usage, overview, changes, completeness, (_, quotas) = await asyncio.gather(
             data.breakdown(view, "consumer", TABLE_ROWS_MAX),
             data.usage(view, "consumer", over_time=True),
             data.overview(view),
+            data.consumer_changes(view),
             data.completeness(view),
-            data.cache.get("quota", lambda: quota_shares(data), ttl_s=60.0),
+            data.plans_soon(),
         )
         axis = axis_of(view, completeness.data_until)
         top = [n for n in rows["consumer"].to_list() if n][:SERIES_MAX]
@@ -115,51 +124,80 @@ def register(app: Dash, data: Data) -> None:
             names=top,
             colour=data.consumer_colours.colour,
         )
-        before = overview.previous
         return (
-            stat_row(
-                stats(rows, overview.consumers, before.consumers if before else None, used),
-                view.mode,
-            ),
+            stat_row(stats(rows, overview, changes, quotas, view), view.mode),
             view.label,
             series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
-            consumer_rows(rows, usage, used, axis, view, data),
+            consumer_rows(rows, usage, changes, fullest(quotas or ()), axis, view, data),
+            consumers_treemap(rows, view, data),
         )
+
+    @app.callback(Output("consumers-drawer", "children"), Input(ids.VIEW, "data"))
+    @guarded(show_in=0)
+    async def look(stored: object) -> Component:
+        view = data.view(stored)
+        name = view.extra.get("open", "")
+        if not name:
+            return None
+        mine = view.narrowed(consumer=name)
+        quotas, failing = await asyncio.gather(
+            data.quotas(), data.usage(mine, "api", "route", "status_code")
+        )
+        own = [u for u in quotas if u.consumer == name]
+        return drawer(name, own, failing, view, data, data.clock())
+
+
+def fullest(quotas: Sequence[QuotaUsage]) -> dict[str, float]:
+    """Consumer -> share of the limit it is nearest to, of all its limits."""
+    used: dict[str, float] = {}
+    for usage in quotas:
+        used[usage.consumer] = max(used.get(usage.consumer, 0.0), usage.percent / 100)
+    return used
 
 
 def stats(
-    rows: pl.DataFrame, active: int, before: int | None, used: dict[str, float]
+    rows: pl.DataFrame,
+    overview: Overview,
+    changes: ConsumerChanges,
+    quotas: Sequence[QuotaUsage] | None,
+    view: View,
 ) -> list[Stat]:
-    named = rows.filter(pl.col("consumer").is_not_null())
-    new = named.filter(pl.col("requests_previous") == 0).height
+    before = overview.previous
     anonymous = int(rows.filter(pl.col("consumer").is_null())["requests"].sum())
     total = int(rows["requests"].sum())
     share = anonymous / total if total else None
-    near = sum(1 for value in used.values() if value >= 0.8)
+    counts = {
+        "new": (changes.new, "never seen before"),
+        "returning": (changes.returning, "not in the range before, but earlier"),
+        "lost": (changes.lost, "in the range before, not in this one"),
+    }
     return [
         Stat(
             "consumers-active",
             "Active",
-            active,
-            fmt.whole(active),
-            previous=before,
+            overview.consumers,
+            fmt.whole(overview.consumers),
+            previous=before.consumers if before else None,
             better="up",
         ),
-        Stat("consumers-new", "New", new, fmt.whole(new), hint="none in the range before"),
-        Stat(
-            "consumers-quota",
-            "Quota at risk",
-            near,
-            fmt.whole(near),
-            hint="80 % or more used",
-            tone="warn" if near else "",
+        *(
+            Stat(
+                f"consumers-{key}",
+                key.capitalize(),
+                len(names),
+                fmt.whole(len(names)),
+                hint=fmt.plain(", ".join(names), 40) if names else told,
+            )
+            for key, (names, told) in counts.items()
         ),
+        quota_stat(quotas, view.query(), id="consumers-quota"),
         Stat(
             "consumers-anonymous",
             "Anonymous traffic",
             share,
             fmt.percent(share),
             hint="requests without a known consumer",
+            href="/requests" + view.narrowed(consumer=UNKNOWN).query(),
         ),
     ]
 
@@ -167,13 +205,14 @@ def stats(
 def consumer_rows(
     rows: pl.DataFrame,
     usage: pl.DataFrame,
+    changes: ConsumerChanges,
     used: dict[str, float],
     axis: TimeAxis,
     view: View,
     data: Data,
 ) -> list[dict[str, Any]]:
     sparks = {part["consumer"][0]: rate_on(axis, part) for part in usage.partition_by("consumer")}
-    now = data.clock()
+    now, new, back = data.clock(), set(changes.new), set(changes.returning)
     out = []
     for row in rows.iter_rows(named=True):
         name = row["consumer"]
@@ -186,8 +225,9 @@ def consumer_rows(
                 "consumer": name or "(anonymous)",
                 "href": f"/consumers/{fmt.url_part(name or '(none)')}{view.query()}",
                 "colour": data.consumer_colours.colour(name),
-                "mark": "new" if name and not row["requests_previous"] else "",
-                "mark_why": "No request in the equal range before",
+                "mark": "new" if name in new else "back" if name in back else "",
+                "mark_why": "Not seen in the equal range before",
+                "look": f"open={fmt.url_part(name)}" if name else "",
                 "spark": sparks.get(name, []),
                 "group": (known.group or "") if known else "",
                 "plan": (known.plan or "") if known else "",
@@ -206,34 +246,3 @@ def consumer_rows(
             }
         )
     return out
-
-
-def quota_shares(data: Data) -> dict[str, float]:
-    """Share of its quota every consumer with a plan has used in the running period (UTC)."""
-    now = data.clock()
-    limits: dict[str, tuple[datetime, int]] = {}
-    for consumer in data.catalog.consumers:
-        plan = data.catalog.plan(consumer.plan)
-        found = period(plan, now) if plan else None
-        if found and found[1]:
-            limits[consumer.name] = found
-    used: dict[str, float] = {}
-    for start in {start for start, _ in limits.values() if start < now}:
-        frame = data.analytics.usage(TimeRange(start, now), by=("consumer",))
-        counts = dict(frame.select("consumer", "requests").iter_rows())
-        for name, (begin, limit) in limits.items():
-            if begin == start:
-                used[name] = (counts.get(name) or 0) / limit
-    return used
-
-
-def period(plan: Plan, now: datetime) -> tuple[datetime, int] | None:
-    """Start of the plan's running quota period, and its limit; None without a quota."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if plan.quota_per_month is not None:
-        return midnight.replace(day=1), plan.quota_per_month
-    if plan.quota_per_week is not None:
-        return midnight - timedelta(days=midnight.weekday()), plan.quota_per_week
-    if plan.quota_per_day is not None:
-        return midnight, plan.quota_per_day
-    return None

@@ -11,7 +11,6 @@ import polars as pl
 from dash import Dash, Input, Output, dcc, html
 
 from analytics.query import Completeness, Overview
-from analytics.quota import QuotaUsage
 from analytics.slo import SloStatus
 from dashboards import format as fmt
 from dashboards import ids
@@ -41,7 +40,7 @@ from dashboards.home_panels import (
     movers_table,
 )
 from dashboards.measured import axis_of, column_on, over_all, rate_on
-from dashboards.quota_panels import at_risk
+from dashboards.quota_panels import quota_stat
 from dashboards.slo_panels import budget_tone
 from dashboards.state_row import ask_traffic, traffic_stats
 from dashboards.theme import tokens
@@ -117,7 +116,7 @@ def register(app: Dash, data: Data) -> None:
         query = view.query()
         cards = [
             *traffic_stats("home", traffic, view, path="/apis"),
-            quota_stat(quotas, query),
+            quota_stat(quotas, query, id="home-quota-risk"),
             budget_stat(slos, query),
             Stat(
                 "home-firing",
@@ -238,20 +237,6 @@ def home_sub(view: View, overview: Overview) -> list[Component]:
             f"/consumers{query}",
         ),
     ]
-
-
-def quota_stat(quotas: Sequence[QuotaUsage] | None, query: str) -> Stat:
-    """How many quotas end early; None = not counted yet, shortly after the start."""
-    risk = None if quotas is None else sum(1 for u in quotas if at_risk(u))
-    return Stat(
-        "home-quota-risk",
-        "Quota at risk",
-        risk,
-        fmt.MISSING if risk is None else str(risk),
-        href=f"/products{query}",
-        tone="warn" if risk else "" if risk is None else "good",
-        hint="being counted" if risk is None else "80 % used, or runs out early",
-    )
 
 
 def budget_stat(slos: Sequence[SloStatus] | None, query: str) -> Stat:

@@ -1,4 +1,4 @@
-"""Operate: what comes in by source, what was refused, how the jobs and the lake are doing."""
+"""Operate: what comes in by source, what was refused, how the jobs, the log and the lake do."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
 from dashboards.measured import axis_of
-from storage.lake import Lake
-from storage.schemas import TABLES
+from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
 from storage.state import job_runs
 
 _INGEST = """
@@ -78,10 +77,16 @@ def layout(_data: Data) -> Component:
                         className="w6 flush",
                     ),
                     panel(
+                        "Write-ahead log",
+                        html.Div(skeleton_rows(3), id="operate-wal"),
+                        note="what is acknowledged and not in the lake yet, on this machine",
+                        className="w6 flush",
+                    ),
+                    panel(
                         "Lake",
                         html.Div(skeleton_rows(6), id="operate-lake"),
-                        note="live files of each table",
-                        className="w6 flush",
+                        note="live files of each table, and how long its rows are kept",
+                        className="flush",
                     ),
                 ],
                 className="gl-grid",
@@ -96,16 +101,18 @@ def register(app: Dash, data: Data) -> None:
         Output("operate-rejects", "children"),
         Output("operate-jobs", "children"),
         Output("operate-lake", "children"),
+        Output("operate-wal", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=4, show_in=2)
+    @guarded(outputs=5, show_in=2)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
-        ingest, rejects, jobs, tables = await asyncio.gather(
+        ingest, rejects, jobs, tables, logs = await asyncio.gather(
             data.sql(view, _INGEST, step=view.interval_s),
             data.sql(view, _REJECTS),
             data.cache.get("job-runs", lambda: latest_runs(data.state)),
             data.cache.get("lake-sizes", lambda: table_sizes(data.session.lake), ttl_s=15.0),
+            data.cache.get("wal", lambda: wal_sizes(data.storage.data_dir / "wal")),
         )
         axis = axis_of(view, None)
         lines = series.rates(
@@ -120,7 +127,8 @@ def register(app: Dash, data: Data) -> None:
             series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
             rejects_table(rejects, now),
             jobs_table(jobs, now),
-            lake_table(tables),
+            lake_table(tables, now),
+            wal_table(logs, now),
         )
 
 
@@ -153,25 +161,6 @@ def latest_runs(engine: Engine) -> list[JobRun]:
             )
             for row in connection.execute(query)
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class TableSize:
-    name: str
-    version: int | None
-    files: int
-    bytes: int
-
-
-def table_sizes(lake: Lake) -> list[TableSize]:
-    """Every table that was ever written to."""
-    sizes = []
-    for name in TABLES:
-        found = lake.existing(name)
-        if found is not None:
-            files = found.snapshot().select(None, None, None)
-            sizes.append(TableSize(name, found.version(), len(files), sum(f.size for f in files)))
-    return sizes
 
 
 def rejects_table(rows: pl.DataFrame, now: datetime) -> Component:
@@ -218,17 +207,3 @@ def jobs_table(runs: list[JobRun], now: datetime) -> Component:
         Head("Lag", True),
     )
     return table(heads, lines, empty="No job has run yet; start one with `gatelens jobs`.")
-
-
-def lake_table(sizes: list[TableSize]) -> Component:
-    lines = [
-        [
-            html.Span(size.name, className="gl-mono"),
-            number(fmt.whole(size.files), size.files),
-            number(fmt.bytes_size(size.bytes), size.bytes),
-            number(fmt.whole(size.version), size.version, tone="muted"),
-        ]
-        for size in sizes
-    ]
-    heads = (Head("Table"), Head("Files", True), Head("Size", True), Head("Version", True))
-    return table(heads, lines, empty="The lake is empty.")

@@ -7,6 +7,7 @@ process, with a deadline (storage/sql_worker.py).
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 
 import dash_ag_grid as dag
@@ -14,15 +15,16 @@ import pyarrow as pa
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from dashboards import format as fmt
-from dashboards import ids
+from dashboards import identity, ids
 from dashboards.components import Component, attrs, graph, page_head, panel
 from dashboards.data import Data
 from dashboards.figures.result import result_chart
 from dashboards.guard import guarded
+from dashboards.sql_runs import SqlRuns
 from dashboards.theme import Mode
 from storage.errors import SqlError
 from storage.schemas import TABLES
-from storage.sql_worker import SqlLimits
+from storage.sql_worker import SqlLimits, SqlResult
 
 CELL_CHARS_MAX = 2_000
 """Longest text of one cell; the HTTP API gives everything."""
@@ -40,6 +42,8 @@ ORDER BY requests DESC"""
 def layout(data: Data) -> Component:
     return html.Div(
         [
+            # Made anew with every visit: names this screen's run, for its Cancel button.
+            dcc.Store(id="sql-session", data=secrets.token_hex(12)),
             page_head(
                 "SQL",
                 "Read-only, over every table; the same as `gatelens sql` and POST /api/v1/sql",
@@ -67,10 +71,19 @@ def layout(data: Data) -> Component:
                                         className="gl-button primary",
                                         title="Ctrl Enter",
                                     ),
-                                    _tool("History", "history"),
+                                    html.Button(
+                                        "Cancel",
+                                        id="sql-cancel",
+                                        className="gl-button",
+                                        type="button",
+                                        disabled=True,
+                                    ),
+                                    _tool("Save", "save"),
+                                    _tool("Saved and history", "history"),
                                     _tool("Copy link", "share"),
                                     _tool("CSV", "csv"),
                                     _tool("Arrow", "arrow"),
+                                    html.Span(id="sql-running", className="gl-running"),
                                     html.Span(id="sql-status", className="gl-sub", role="status"),
                                 ],
                                 className="gl-toolbar",
@@ -140,6 +153,7 @@ def result_graph(table: pa.Table, mode: Mode) -> Component:
 
 def register(app: Dash, data: Data) -> None:
     settings = data.settings
+    runs = SqlRuns()
     clientside: Any = app.clientside_callback
     clientside(
         ClientsideFunction("gatelens", "sqlFromLink"),
@@ -162,23 +176,47 @@ def register(app: Dash, data: Data) -> None:
         Input("sql-run", "n_clicks"),
         State("sql-text", "value"),
         State(ids.VIEW, "data"),
-        running=[(Output("sql-run", "disabled"), True, False)],
+        State("sql-session", "data"),
+        running=[
+            (Output("sql-run", "disabled"), True, False),
+            (Output("sql-cancel", "disabled"), False, True),
+            (Output("sql-running", "className"), "gl-running on", "gl-running"),
+        ],
     )
     @guarded(outputs=3, show_in=1)
-    async def run(clicks: object, text: object, stored: object) -> tuple[Any, ...]:
+    async def run(clicks: object, text: object, stored: object, session: object) -> tuple[Any, ...]:
         if not clicks or not isinstance(text, str) or not text.strip():
             return html.Div("Press Run to ask.", className="gl-none"), "", None
         if not settings.sql_enabled:
             return no_update, "SQL is switched off in this installation.", no_update
         limits = SqlLimits(rows_max=settings.sql_rows_max, seconds_max=settings.sql_timeout_s)
         try:
-            result = await data.run_sql(text, limits=limits)
+            with runs.run(str(session)) as cancelled:
+                result = await data.run_sql(text, limits=limits, cancelled=cancelled)
         except SqlError as err:
             return no_update, html.Span(str(err), className="bad-text"), no_update
-        cut = ", cut there" if result.truncated else ""
-        status = f"{fmt.whole(result.table.num_rows)} rows{cut} in {result.elapsed_ms:.0f} ms"
         chart = panel("Chart", result_graph(result.table, data.view(stored).mode))
-        return result_grid(result.table), status, chart
+        return result_grid(result.table), _cost(result), chart
+
+    @app.callback(
+        Output("sql-cancel", "title"),
+        Input("sql-cancel", "n_clicks"),
+        State("sql-session", "data"),
+        prevent_initial_call=True,
+    )
+    @guarded()
+    async def cancel(clicks: object, session: object) -> Any:
+        identity.require("sql")
+        return "Cancelled" if clicks and runs.cancel(str(session)) else "Nothing runs"
+
+
+def _cost(result: SqlResult) -> str:
+    cut = ", cut there" if result.truncated else ""
+    size = fmt.bytes_size(result.table.nbytes)
+    return (
+        f"{fmt.whole(result.table.num_rows)} rows{cut}, {size} in "
+        f"{fmt.milliseconds(result.elapsed_ms)}"
+    )
 
 
 def result_grid(table: pa.Table) -> Component:
