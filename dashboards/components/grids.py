@@ -27,9 +27,11 @@ def grid(
     *,
     fixed: int = 0,
     row_height: int = 38,
+    row_classes: dict[str, str] | None = None,
 ) -> Component:
     """AG Grid in our look. Rows are told apart by `id`, so that a refresh keeps the scroll.
 
+    `row_classes`: CSS class -> condition on the row, as AG Grid reads it.
     `fixed`: height in pixels with rows made as they scroll into view; 0 = as high as its rows.
     """
     return html.Div(
@@ -38,6 +40,7 @@ def grid(
             columnDefs=columns,
             rowData=[],
             getRowId="params.data.id",
+            rowClassRules=row_classes or {},
             defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True},
             dashGridOptions={
                 "rowHeight": row_height,

@@ -61,7 +61,13 @@ def layout(_data: Data) -> Component:
                     ),
                     panel(
                         "Records",
-                        grid("logs-grid", COLUMNS, fixed=560, row_height=26),
+                        grid(
+                            "logs-grid",
+                            COLUMNS,
+                            fixed=560,
+                            row_height=26,
+                            row_classes={"focus": "params.data.focus"},
+                        ),
                         className="flush gl-records w9",
                     ),
                     waiting(

@@ -15,7 +15,8 @@ from dashboards.data import Data
 from dashboards.server import create_server, uvicorn_config
 from dashboards.settings import DashboardSettings
 from storage.settings import StorageSettings
-from tests.dashboards.known import Call, known_calls, utc_now, write_lake
+from tests.dashboards.canaries import write_canaries
+from tests.dashboards.known import Call, known_calls, roll_up, utc_now, write_lake
 from tests.dashboards.telemetry import write_telemetry
 
 
@@ -44,6 +45,8 @@ def calls() -> list[Call]:
 def storage(tmp_path_factory: pytest.TempPathFactory, calls: list[Call]) -> StorageSettings:
     written = write_lake(tmp_path_factory.mktemp("lake"), calls)
     write_telemetry(written, utc_now())
+    write_canaries(written, utc_now())
+    roll_up(written)
     return written
 
 

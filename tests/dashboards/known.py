@@ -83,10 +83,15 @@ def write_lake(folder: Path, calls: Sequence[Call]) -> StorageSettings:
     storage = StorageSettings(data_dir=folder)
     lake = Lake(storage)
     lake.table("requests").append(requests_table(calls), app_id="test", app_version=1)
-    runner = RollupRunner(lake, AnalyticsSettings())
+    roll_up(storage)
+    return storage
+
+
+def roll_up(storage: StorageSettings) -> None:
+    """Let every rollup job catch up."""
+    runner = RollupRunner(Lake(storage), AnalyticsSettings())
     for job in JOBS.values():
         runner.catch_up(job)
-    return storage
 
 
 def rank(values: Sequence[float], quantile: float) -> float:
