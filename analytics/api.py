@@ -14,13 +14,16 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Engine
 
 from analytics import api_consumers, api_plans, api_reports, api_traces
-from analytics.api_deps import Ask, Narrowed, Range
+from analytics.apdex import apdex_by_api
+from analytics.api_deps import Ask, Known, Narrowed, Range
 from analytics.api_models import (
+    ApdexRow,
     BreakdownAnswer,
     BreakdownRow,
     CompletenessAnswer,
     CompletenessBody,
     DimensionValues,
+    HistogramRow,
     LatencyAnswer,
     LatencyRow,
     MeasureAnswer,
@@ -32,13 +35,13 @@ from analytics.api_models import (
     UsageRow,
 )
 from analytics.api_params import Compare, compared_range, interval_of
-from analytics.buckets import quantile_name
+from analytics.buckets import BASE, ZERO_BUCKET, quantile_name
 from analytics.errors import QueryRefused
 from analytics.export import to_csv, to_parquet
 from analytics.filters import Dimension, Filters
 from analytics.query import MEASURES, Analytics, Part
 from analytics.timerange import TimeRange
-from storage.catalog import Catalog
+from storage.catalog import Api, Catalog
 
 Format = Literal["json", "csv", "parquet"]
 By = Annotated[list[str] | None, Query(max_length=5, description="Dimensions to group by.")]
@@ -148,6 +151,37 @@ def latency(
     return LatencyAnswer(
         start=time_range.start, end=time_range.end, interval_s=interval_s, part=part, rows=rows
     )
+
+
+@router.get("/latency/histogram")
+def latency_histogram(
+    ask: Ask, time_range: Range, filters: Narrowed, interval: Interval = None, part: Part = "total"
+) -> list[HistogramRow]:
+    """Requests per latency bucket, for heat maps and thresholds; buckets are 2 % wide."""
+    step = interval_of(interval, time_range)
+    rows = ask.latency_histogram(time_range, filters, interval_s=step, part=part)
+    return [
+        HistogramRow(
+            time=row.get("time"),
+            from_ms=0.0 if row["bucket"] == ZERO_BUCKET else BASE ** row["bucket"],
+            to_ms=0.0 if row["bucket"] == ZERO_BUCKET else BASE ** (row["bucket"] + 1),
+            requests=row["requests"],
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+@router.get("/apdex")
+def apdex(ask: Ask, catalog: Known, time_range: Range, filters: Narrowed) -> list[ApdexRow]:
+    """Apdex of every API by the threshold the catalog gives it, worst first."""
+    known = {api.name: api.apdex_threshold_ms for api in catalog.apis}
+    default = Api(name="any").apdex_threshold_ms
+    found = apdex_by_api(ask, time_range, filters, known, otherwise_ms=default)
+    rows = [
+        ApdexRow(api=api, threshold_ms=known.get(api or "", default), **asdict(score))
+        for api, score in found.items()
+    ]
+    return sorted(rows, key=lambda r: (r.score is None, r.score or 0.0, r.api or ""))
 
 
 @router.get("/breakdown", response_model=BreakdownAnswer)

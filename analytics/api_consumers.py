@@ -9,15 +9,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from analytics.api_deps import Ask, Known, Narrowed, Range
+from analytics.api_deps import Ask, Known, Narrowed, Range, Zone
 from analytics.api_traces import decode_cursor, encode_cursor
 from analytics.clients import unique_clients
-from analytics.consumers import active_consumers, cohorts
+from analytics.consumers import active_by_calendar, active_consumers, cohorts
 from analytics.filters import Dimension
 from analytics.gateway_quota import gateway_quotas, side_by_side
 from analytics.headroom import Peak, rate_headroom
 from analytics.plan_fit import entitlement_use, plan_fits
 from analytics.quota import quota_usage
+from analytics.windows import WindowKind
 
 router = APIRouter(prefix="/api/v1/analytics", tags=["consumers and plans"])
 
@@ -139,10 +140,17 @@ def consumers_active(
     ask: Ask,
     time_range: Range,
     filters: Narrowed,
+    zone: Zone,
     interval: Annotated[int, Query(ge=3600, description="Seconds.")] = 86_400,
+    per: Annotated[
+        WindowKind | None, Query(description="Calendar windows of the zone, instead of interval.")
+    ] = None,
 ) -> list[ActiveRow]:
-    """Distinct consumers per day (or another interval); exact."""
-    found = active_consumers(ask, time_range, filters, interval_s=interval)
+    """Distinct consumers per day, week or month of a time zone, or per interval; exact."""
+    if per is None:
+        found = active_consumers(ask, time_range, filters, interval_s=interval)
+    else:
+        found = active_by_calendar(ask, time_range, filters, kind=per, zone=zone)
     return [ActiveRow.model_validate(row) for row in found.to_dicts()]
 
 

@@ -31,6 +31,22 @@ class LatencyRow(BaseModel):
     requests: int | None = Field(description="Requests whose time is known.")
 
 
+class HistogramRow(BaseModel):
+    time: datetime | None = Field(None, description="Start of the interval, UTC.")
+    from_ms: float
+    to_ms: float = Field(description="Equal to from_ms for times of zero.")
+    requests: int
+
+
+class ApdexRow(BaseModel):
+    api: str | None
+    threshold_ms: float = Field(description="Satisfied up to here, tolerating up to four times.")
+    score: float | None
+    satisfied: int
+    tolerating: int
+    frustrated: int
+
+
 class BreakdownRow(BaseModel):
     group: DimensionValues
     other: bool = Field(False, description="True in the one row that sums up the smaller groups.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 
 import polars as pl
 
 from analytics.filters import Filters
 from analytics.query import Analytics
 from analytics.timerange import TimeRange
+from analytics.windows import WindowKind, windows_of
 
 _MANY = 1_000_000
 
@@ -70,6 +71,28 @@ def active_consumers(
     )
     named = pl.col("consumer").drop_nulls().n_unique().cast(pl.Int64).alias("consumers")
     return rows.group_by("time").agg(named).sort("time")
+
+
+def active_by_calendar(
+    analytics: Analytics,
+    time_range: TimeRange,
+    filters: Filters = Filters(),  # noqa: B008 - frozen
+    *,
+    kind: WindowKind,
+    zone: tzinfo = UTC,
+) -> pl.DataFrame:
+    """Distinct named consumers per calendar day, week or month of a zone: time (its start, UTC),
+    consumers. Whole windows, those that the range touches; exact; only windows with requests."""
+    windows = windows_of(kind, time_range, zone)
+    cuts = [*(window.start for window in windows), windows[-1].end]
+    rows = analytics.rings("usage", cuts, filters, by=("consumer",), sums=("requests",))
+    starts = pl.DataFrame(
+        {"ring": range(1, len(windows) + 1), "time": [w.start for w in windows]},
+        schema={"ring": pl.Int32, "time": pl.Datetime("us", "UTC")},
+    )
+    named = pl.col("consumer").drop_nulls().n_unique().cast(pl.Int64).alias("consumers")
+    counted = rows.with_columns(pl.col("ring").cast(pl.Int32)).group_by("ring").agg(named)
+    return counted.join(starts, on="ring").sort("time").select("time", "consumers")
 
 
 def cohorts(

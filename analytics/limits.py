@@ -46,3 +46,6 @@ REPORT_DELIVERIES_SHOWN_MAX = 200
 
 MSTL_SERIES_MAX = 20
 """Consumers one answer forecasts with MSTL, which is slow. Beyond: refused; ours does thousands."""
+
+CALENDAR_WINDOWS_MAX = 400
+"""Calendar days, weeks or months one answer tells side by side: a year of days. Beyond: refused."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal
 
+from analytics.errors import QueryRefused
+from analytics.limits import CALENDAR_WINDOWS_MAX
 from analytics.timerange import TimeRange
 
 WindowKind = Literal["day", "week", "month"]
@@ -33,6 +35,16 @@ def window_of(
             first = _anchored((today.replace(day=1) - timedelta(days=1)).replace(day=1), anchor_day)
         after = _anchored((first.replace(day=1) + timedelta(days=32)).replace(day=1), anchor_day)
     return TimeRange(_midnight(first, zone), _midnight(after, zone))
+
+
+def windows_of(kind: WindowKind, span: TimeRange, zone: tzinfo = UTC) -> list[TimeRange]:
+    """Every window that the range touches, in order. Raises QueryRefused for too many."""
+    found = [window_of(kind, span.start, zone)]
+    while found[-1].end < span.end:
+        if len(found) >= CALENDAR_WINDOWS_MAX:
+            raise QueryRefused(f"the range has more than {CALENDAR_WINDOWS_MAX} {kind}s")
+        found.append(window_of(kind, found[-1].end, zone))
+    return found
 
 
 def _anchored(month: date, day: int) -> date:

@@ -15,7 +15,7 @@ from analytics.query import Analytics, Filters, TimeRange
 from storage.catalog import Api, Catalog, Consumer, Plan, Slo
 from tests.aio import run
 from tests.analytics.hostile import NOON, random_rows
-from tests.analytics.oracle import Row
+from tests.analytics.oracle import Row, known
 
 RANGE = TimeRange(NOON - timedelta(hours=2), NOON + timedelta(hours=2))
 WHEN = {"start": RANGE.start.isoformat(), "end": RANGE.end.isoformat()}
@@ -157,7 +157,7 @@ def test_parquet_holds_the_same_table(client: Client, analytics: Analytics) -> N
 
 def test_every_route_is_documented(client: Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert len([p for p in paths if p.startswith(BASE)]) == 31
+    assert len([p for p in paths if p.startswith(BASE)]) == 38
     assert all("description" in p["get"] for p in paths.values())
 
 
@@ -183,3 +183,24 @@ def test_unknown_time_zone_is_refused(client: Client, zone: str) -> None:
     answer = client.get(f"{BASE}/quota", params={"zone": zone})
     assert answer.status_code == 400
     assert "time zone" in answer.json()["detail"]
+
+
+def test_heat_map_and_apdex_tell_every_timed_request(client: Client) -> None:
+    rows = random_rows(1, 200)
+    timed = [r for r in rows if RANGE.start <= r["time"] < RANGE.end and known(r["duration_ms"])]
+    found = client.get(f"{BASE}/latency/histogram", {**WHEN, "interval": "600"}).json()
+    assert sum(row["requests"] for row in found) == len(timed)
+    assert all(row["from_ms"] <= row["to_ms"] for row in found)
+    apis = client.get(f"{BASE}/apdex", WHEN).json()
+    total = sum(row["satisfied"] + row["tolerating"] + row["frustrated"] for row in apis)
+    assert total == len(timed)
+    scores = [row["score"] for row in apis]
+    assert scores == sorted(scores)
+
+
+@pytest.mark.parametrize("per", ["day", "week", "month"])
+def test_active_consumers_come_per_calendar_window(client: Client, per: str) -> None:
+    params = {**WHEN, "per": per, "zone": "Europe/Berlin"}
+    (row,) = client.get(f"{BASE}/consumers/active", params).json()
+    assert row["consumers"] == 5
+    assert client.get(f"{BASE}/consumers/active", {**params, "zone": "x"}).status_code == 400

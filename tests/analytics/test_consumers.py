@@ -1,12 +1,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics.consumers import active_consumers, cohorts, consumer_changes
+from analytics.consumers import (
+    active_by_calendar,
+    active_consumers,
+    cohorts,
+    consumer_changes,
+)
+from analytics.errors import QueryRefused
 from analytics.query import Analytics, TimeRange
+from analytics.runner import RollupRunner
+from storage.lake import Lake
+from storage.session import ReadSession
+from tests.analytics.hostile import random_rows
 from tests.analytics.oracle import Row
 
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
@@ -51,3 +63,51 @@ def test_cohorts_start_whole_and_shrink(history: None, analytics: Analytics) -> 
     rows = [(f"{r['cohort']:%m-%d}", r["week"], r["consumers"], r["share"]) for r in
             found.iter_rows(named=True)]  # fmt: skip
     assert rows == [("11-02", 0, 2, 1.0), ("11-02", 1, 1, 0.5), ("11-09", 0, 2, 1.0)]
+
+
+def local_window(kind: str, day: date) -> date:
+    if kind == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if kind == "month" else day
+
+
+@pytest.mark.parametrize("kind", ["day", "week", "month"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        datetime(2026, 3, 29, 12, tzinfo=UTC),  # 23 hours in Berlin
+        datetime(2026, 10, 25, 12, tzinfo=UTC),  # 25 hours
+        datetime(2028, 2, 29, 12, tzinfo=UTC),  # leap day
+        datetime(2026, 12, 31, 22, tzinfo=UTC),  # the year ends
+    ],
+)
+def test_active_consumers_per_calendar_window_equal_the_oracle(
+    store: Callable[[list[Row]], None],
+    lake: Lake,
+    session: ReadSession,
+    kind: Any,
+    around: datetime,
+) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    rows = random_rows(9, 300, around=around, spread_s=40 * 3600)
+    store(rows[:150])
+    RollupRunner(lake).catch_up_all()
+    store(rows[150:])  # not rolled up yet
+    now = around + timedelta(days=3)
+    analytics = Analytics(session, clock=lambda: now)
+    span = TimeRange(around - timedelta(hours=40), around + timedelta(hours=41))
+    found = active_by_calendar(analytics, span, kind=kind, zone=zone)
+    expected: dict[date, set[str]] = {}
+    for row in rows:
+        day = local_window(kind, row["time"].astimezone(zone).date())
+        expected.setdefault(day, set()).update({row["consumer"]} - {None})
+    assert {time.astimezone(zone).date(): n for time, n in found.iter_rows()} == {
+        day: len(names) for day, names in expected.items()
+    }
+
+
+def test_too_many_calendar_windows_are_refused(analytics: Analytics) -> None:
+    with pytest.raises(QueryRefused):
+        active_by_calendar(
+            analytics, TimeRange(MONDAY - timedelta(days=800), MONDAY), kind="day", zone=UTC
+        )
