@@ -55,6 +55,8 @@ class Incoming:
     origin: str
     transport: str
     """http or grpc; a label."""
+    digest: bytes = NO_DIGEST
+    """Of sources that number what they send: 16 bytes kept with the record. NO_DIGEST = none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +155,10 @@ class Intake:
         self._count_bytes(incoming, len(body))
         now_ns = self._clock_ns()
         who = incoming.principal
-        admitted = Admitted(_record(incoming, body, now_ns))
+        admitted = Admitted(_record(incoming, body, now_ns, incoming.digest))
         admitted.waiting.append((ticket, incoming.transport))
-        if incoming.format.dedupe and settings.dedupe_window_s:
+        known = incoming.digest != NO_DIGEST
+        if not known and incoming.format.dedupe and settings.dedupe_window_s:
             credential = f"{who.tenant}\0{who.environment or ''}\0{who.credential}"
             digest = digest_of(credential, f"{incoming.format.name}/{incoming.content}", body)
             seen = self._seen(digest, admitted, now_ns)

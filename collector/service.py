@@ -96,7 +96,7 @@ class Collector:
                 else None
             )
             self.grpc_port = self._grpc.port if self._grpc else -1
-            self.background = Background(settings, self.intake)
+            self.background = Background(settings, self.intake, self._wal.recovery.digests)
             undo.callback(self.background.close)
             undo.pop_all()
 

@@ -115,6 +115,15 @@ class CollectorSettings:
     """UDP and TCP listeners, such as syslog+udp://127.0.0.1:5514?format=nginx, syslog+tcp://,
     json+tcp:// or json+udp://; options: format, tenant, environment. Empty = none."""
 
+    kafka: tuple[str, ...] = ()
+    """Kafka topics to read, such as kafka://broker:9092/tyk-analytics?format=tyk; options: format,
+    encoding (proto, json), partitions (0,2,4-7), group, tenant, environment. Needs the extra
+    `kafka`. Empty = none."""
+
+    kafka_config: Path | None = None
+    """File of more settings of librdkafka, one `name=value` a line (security.protocol, sasl.…);
+    None = none."""
+
     watch_file: Path | None = None
     """YAML file of Prometheus targets to scrape and health endpoints to probe, see
     `collector/receivers/watch_file.py`; None = nothing is fetched."""

@@ -74,10 +74,20 @@ def import_logs(
         raise typer.Exit(1)
 
 
-def formats() -> None:
+def formats(
+    name: Annotated[
+        str | None, typer.Argument(help="Show what to write in this sender's configuration.")
+    ] = None,
+) -> None:
     """List the formats that `import` and `/ingest/<format>` take."""
+    from collector.formats import FORMATS
     from collector.gateways import GATEWAY_FORMATS
 
+    if name is not None:
+        if name not in FORMATS:
+            raise typer.BadParameter(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+        console.print(getattr(FORMATS[name], "snippet", "").rstrip(), markup=False, highlight=False)
+        return
     for name, log_format in GATEWAY_FORMATS.items():
         description = getattr(log_format, "description", "")
         console.print(f"{name:<14} {description}", markup=False)

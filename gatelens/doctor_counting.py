@@ -52,7 +52,7 @@ def counting_lines(storage: StorageSettings, *, now: datetime | None = None) -> 
     if lake.existing("requests") is None:
         return
     since = (now or datetime.now(UTC)) - LOOK_BACK
-    found = ReadSession(lake).query(_TWICE, [since], start=since)
+    found = ReadSession(lake, tenant=None).query(_TWICE, [since], start=since)
     for row in found.to_pylist():
         yield (
             f"counting: tenant {row['tenant']}: {row['calls']:,} calls of {row['gateway']} in the "

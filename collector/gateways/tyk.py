@@ -125,6 +125,11 @@ SNIPPET = """\
 {"pumps": {"stdout": {"type": "stdout",
                       "meta": {"format": "json", "log_field_name": "tyk-analytics-record"}}}}
 # tyk-pump -c pump.conf >> tyk.log 2>&1, then: gatelens import tyk tyk.log --follow
+# The pumps splunk and elasticsearch send straight here (below). Through Kafka, in pump.conf
+{"pumps": {"kafka": {"type": "kafka", "meta": {"broker": ["broker:9092"], "topic": "tyk"}}}}
+# and in gatelens.toml
+[collector]
+kafka = ["kafka://broker:9092/tyk?format=tyk"]
 """
 
 TYK = LinesFormat(

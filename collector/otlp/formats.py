@@ -17,6 +17,7 @@ from collector.otlp.metrics import Metrics
 from collector.otlp.records import Signal
 from collector.otlp.rejects import malformed_rows
 from collector.otlp.rows import Part, decode_part
+from collector.otlp.snippets import DESCRIPTIONS, SNIPPETS
 from collector.otlp.traces import Traces
 from collector.payload import Decoded, MalformedBody, Payload
 
@@ -37,6 +38,16 @@ class OtlpFormat:
     @property
     def name(self) -> str:
         return self.signal.name
+
+    @property
+    def description(self) -> str:
+        """For people."""
+        return DESCRIPTIONS[self.name]
+
+    @property
+    def snippet(self) -> str:
+        """What senders write in their configuration."""
+        return SNIPPETS[self.name]
 
     def validate(self, payload: Payload) -> int:
         """Records in the body, those that will be refused one by one included."""

@@ -57,3 +57,6 @@ ENVOY_RETRY_S = 30.0
 
 WATCH_BODY_BYTES_MAX = 16 * 1024 * 1024
 """Answer of a scraped or probed endpoint, decompressed. Beyond: read no further, `up` is 0."""
+
+KAFKA_MESSAGES_MAX = 2_000
+"""Messages of a Kafka topic taken at once."""

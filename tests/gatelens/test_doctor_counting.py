@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 def row(source: str, gateway: str = "kong", **more: object) -> dict[str, object]:
     time = NOW - timedelta(hours=1)
-    return {"time": time, "tenant": "default", "gateway": gateway, "source": source, **more}
+    return {"time": time, "tenant": "shop", "gateway": gateway, "source": source, **more}
 
 
 def said(tmp_path: Path, *rows: dict[str, object]) -> list[str]:
@@ -41,7 +41,7 @@ def test_a_call_with_rows_of_two_sources_is_reported_once(tmp_path: Path) -> Non
         row("kong_http_log", request_id="c"),
     )
     [line] = lines
-    assert "2 calls of kong" in line
+    assert "tenant shop: 2 calls of kong" in line
     assert "kong_http_log and otlp_span" in line
 
 
