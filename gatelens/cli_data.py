@@ -40,7 +40,10 @@ def import_logs(
         int | None, typer.Option(help="Exit with 1 when more lines were rejected; none = any.")
     ] = None,
     nginx_log_format: Annotated[
-        str | None, typer.Option("--log-format", help="nginx: the log_format string of the file.")
+        str | None,
+        typer.Option(
+            "--log-format", help="nginx, apache: the log_format or LogFormat string of the file."
+        ),
     ] = None,
     environment: Annotated[str | None, typer.Option(help="Environment of all requests.")] = None,
     data: Data = None,

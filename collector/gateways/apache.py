@@ -95,10 +95,13 @@ def read_apache(fields: Fields) -> Read:
 
 
 SNIPPET = """\
-# httpd.conf: the usual format is enough; with %D latency is known too.
+# httpd.conf: the usual formats are enough, but say nothing of latency.
 LogFormat "%v:%p %h %l %u %t \\"%r\\" %>s %O \\"%{Referer}i\\" \\"%{User-Agent}i\\"" vhost_combined
 CustomLog /var/log/apache2/access.log vhost_combined
 # then: gatelens import apache /var/log/apache2/access.log --follow
+# With latency, a format of its own, which the import is told:
+LogFormat "%h %l %u %t \\"%r\\" %>s %b \\"%{User-Agent}i\\" %D" timed
+# gatelens import apache FILE --log-format '%h %l %u %t "%r" %>s %b "%{User-Agent}i" %D'
 """
 
 

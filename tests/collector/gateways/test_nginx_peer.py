@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import time
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from collector.gateways.nginx import SNIPPET
 from collector.importer import import_files
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
+from tests.collector.core.doors import eventually, open_collector, query
+from tests.collector.gateways.peers import free_ports, from_debian, running
 
-pytestmark = [
-    pytest.mark.peer,
-    pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed"),
-]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(400)]
 
-TIMED = (
-    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
-    '"$http_referer" "$http_user_agent" $request_length $request_time [$proxy_host] [] '
-    "$upstream_addr $upstream_response_length $upstream_response_time $upstream_status $request_id"
-)
 JSON = (
     '{"msec":"$msec","request_method":"$request_method","request_uri":"$request_uri",'
     '"status":"$status","body_bytes_sent":"$body_bytes_sent","request_time":"$request_time",'
@@ -43,7 +35,7 @@ events {{ worker_connections 64; }}
 http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  log_format timed '{timed}';
+  {snippet}
   log_format lines escape=json '{json}';
   limit_req_zone $binary_remote_addr zone=few:1m rate=1r/m;
   upstream behind {{ server 127.0.0.1:{inner}; }}
@@ -51,6 +43,7 @@ http {{
     listen 127.0.0.1:{outer};
     access_log {folder}/combined.log combined;
     access_log {folder}/timed.log timed;
+    access_log syslog:server=127.0.0.1:{heard} combined;
     access_log {folder}/lines.log lines;
     location / {{ proxy_pass http://behind; }}
     location /missing {{ return 404; }}
@@ -66,36 +59,21 @@ http {{
 """
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
-@pytest.fixture
-def nginx(tmp_path: Path) -> Iterator[str]:
+@contextlib.contextmanager
+def nginx(folder: Path, heard: int = 9) -> Iterator[str]:
+    """An nginx with the documented format; it also sends syslog to the port `heard`."""
+    program = from_debian("nginx", "nginx")
     outer, inner = free_ports(2)
-    config = tmp_path / "nginx.conf"
+    snippet = SNIPPET.replace("/var/log/nginx/access.log", str(folder / "snippet.log"))
+    config = folder / "nginx.conf"
     config.write_text(
-        CONFIG.format(folder=tmp_path, timed=TIMED, json=JSON, outer=outer, inner=inner)
+        CONFIG.format(
+            folder=folder, snippet=snippet, json=JSON, outer=outer, inner=inner, heard=heard
+        )
     )
-    process = subprocess.Popen(["nginx", "-p", str(tmp_path), "-c", str(config)])
-    try:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", outer), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, "nginx did not start"
-                assert time.monotonic() < deadline, "nginx does not listen"
-                time.sleep(0.05)
+    command = [program, "-p", folder, "-e", folder / "error.log", "-c", config]
+    with running(command, outer, folder / "nginx.out"):
         yield f"http://127.0.0.1:{outer}"
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def ask(url: str) -> list[tuple[str, str, int, int]]:
@@ -113,8 +91,9 @@ def ask(url: str) -> list[tuple[str, str, int, int]]:
 
 
 @pytest.mark.parametrize("name", ["combined.log", "timed.log", "lines.log"])
-def test_rows_are_what_the_client_saw(nginx: str, tmp_path: Path, name: str) -> None:
-    seen = ask(nginx)
+def test_rows_are_what_the_client_saw(tmp_path: Path, name: str) -> None:
+    with nginx(tmp_path) as url:
+        seen = ask(url)
     storage = StorageSettings(data_dir=tmp_path / "data")
     report = import_files("nginx", [tmp_path / name], storage=storage)
     assert (report.stored, report.rejected) == (len(seen), 0)
@@ -131,3 +110,19 @@ def test_rows_are_what_the_client_saw(nginx: str, tmp_path: Path, name: str) -> 
         assert all(0 <= r["upstream_ms"] <= r["duration_ms"] + 1 for r in proxied)
         assert all(len(r["request_id"]) == 32 for r in rows)
     assert import_files("nginx", [tmp_path / name], storage=storage).stored == 0
+
+
+def test_its_syslog_gives_the_rows_too(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    listeners = ("syslog+udp://127.0.0.1:0?format=nginx",)
+    with (
+        open_collector(data, listeners=listeners) as collector,
+        nginx(tmp_path, collector.background.ports[0]) as url,
+    ):
+        seen = ask(url)
+        eventually(lambda: len(query(data, "SELECT 1 FROM requests")) >= len(seen), 30)
+    rows = query(data, "SELECT * FROM requests")
+    found = [(r["method"], r["path"], r["status_code"], r["response_bytes"]) for r in rows]
+    assert sorted(map(repr, found)) == sorted(map(repr, seen))
+    assert {r["user_agent"] for r in rows} == {'odd "agent" \\ é'}
+    assert "s3cret" not in repr(rows)
