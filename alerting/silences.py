@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from alerting.errors import SilenceInvalid
 from alerting.limits import SILENCE_S_MAX
 from alerting.matchers import Matcher, all_match, parse_matcher
+from storage.audit import AuditEntry, append_audit
 from storage.state import alert_instances, silences
 
 
@@ -44,6 +45,7 @@ def add_silence(
     starts_at: float,
     ends_at: float,
     now: float,
+    audit: AuditEntry | None = None,
 ) -> int:
     """Id of the new silence. Raises SilenceInvalid with one sentence that says what to change."""
     if not author.strip() or not reason.strip():
@@ -73,16 +75,23 @@ def add_silence(
             "matched": matched,
         }
         result = connection.execute(sa.insert(silences).values(row))
+        if audit is not None:
+            append_audit(connection, audit)
     key = result.inserted_primary_key
     assert key is not None  # one row was inserted
     return int(key[0])
 
 
-def end_silence(state: sa.Engine, silence_id: int, now: float) -> bool:
+def end_silence(
+    state: sa.Engine, silence_id: int, now: float, *, audit: AuditEntry | None = None
+) -> bool:
     """End a silence now; it stays on record. False when none of that id still runs."""
     with state.begin() as connection:
         update = sa.update(silences).where(silences.c.id == silence_id, silences.c.ends_at > now)
-        return connection.execute(update.values(ends_at=now)).rowcount > 0
+        done = connection.execute(update.values(ends_at=now)).rowcount > 0
+        if done and audit is not None:
+            append_audit(connection, audit)
+        return done
 
 
 def load_silences(connection: sa.Connection, now: float) -> list[Silence]:

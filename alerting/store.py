@@ -29,6 +29,7 @@ from alerting.silences import Silence, add_silence, end_silence, expiring, load_
 from alerting.state_machine import State
 from alerting.time_intervals import TimeInterval
 from alerting.told import load_levels
+from storage.audit import AuditEntry, append_audit
 from storage.state import alert_history, alert_instances, outbox
 
 _GRAVITY = {"critical": 0, "warning": 1, "info": 2}
@@ -266,14 +267,20 @@ class AlertStore:
         with self._state.begin() as connection:
             return connection.execute(dead.values(values)).rowcount > 0
 
-    def acknowledge(self, fingerprint: str, *, by: str) -> bool:
-        """Someone looks after a firing alert: it is not repeated. False when it does not fire."""
+    def acknowledge(self, fingerprint: str, *, by: str, audit: AuditEntry | None = None) -> bool:
+        """Someone looks after a firing alert: it is not repeated. False when it does not fire.
+
+        audit: written in the same transaction, here and below; None = nobody asks for a record.
+        """
         update = sa.update(alert_instances).where(
             alert_instances.c.fingerprint == fingerprint, alert_instances.c.state == "firing"
         )
         values = {"acknowledged_at": self._clock(), "acknowledged_by": by}
         with self._state.begin() as connection:
-            return connection.execute(update.values(values)).rowcount > 0
+            done = connection.execute(update.values(values)).rowcount > 0
+            if done and audit is not None:
+                append_audit(connection, audit)
+            return done
 
     def silences(self) -> list[Silence]:
         """Those that run now or will."""
@@ -281,7 +288,13 @@ class AlertStore:
             return load_silences(connection, self._clock())
 
     def silence(
-        self, matchers: Sequence[str], *, author: str, reason: str, duration_s: float
+        self,
+        matchers: Sequence[str],
+        *,
+        author: str,
+        reason: str,
+        duration_s: float,
+        audit: AuditEntry | None = None,
     ) -> int:
         """Silence from now on; matchers as text (`api=orders`). Raises SilenceInvalid."""
         now = self._clock()
@@ -293,11 +306,12 @@ class AlertStore:
             starts_at=now,
             ends_at=now + duration_s,
             now=now,
+            audit=audit,
         )
 
-    def end_silence(self, silence_id: int) -> bool:
+    def end_silence(self, silence_id: int, *, audit: AuditEntry | None = None) -> bool:
         """End a silence now. False when none of that id runs."""
-        return end_silence(self._state, silence_id, self._clock())
+        return end_silence(self._state, silence_id, self._clock(), audit=audit)
 
     def silences_expiring(self, within_s: float = SILENCE_WARNING_S) -> list[Silence]:
         """Silences that run now and end soon."""

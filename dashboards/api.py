@@ -18,6 +18,7 @@ from analytics.api import install
 from dashboards.custom import api as custom_api
 from dashboards.custom.boards import Boards
 from dashboards.data import Data
+from dashboards.people import api as people_api
 from dashboards.sql_api import create_router
 
 _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title} API</title>
@@ -42,6 +43,7 @@ def create_api(data: Data) -> FastAPI:
     )
 
     api.include_router(create_router(data))
+    api.include_router(people_api.create_router(data))
     install(api, lambda _request: data.analytics, lambda _request: data.catalog, data.state)
     custom_api.install(api, Boards(data))
 

@@ -21,6 +21,7 @@ from dashboards.data import Data
 from dashboards.doorkeeper import Doorkeeper, permission_of
 from dashboards.guard import guarded
 from dashboards.pages import (
+    admin,
     alert_more,
     alerts,
     api_detail,
@@ -31,6 +32,7 @@ from dashboards.pages import (
     consumers,
     home,
     logs,
+    me,
     metrics,
     operate,
     products,
@@ -57,6 +59,8 @@ PAGES: dict[str, ModuleType] = {
     "sql": sql,
     "operate": operate,
     "alerts": alerts,
+    "admin": admin,
+    "me": me,
 }
 """First part of the path -> page with `layout(data)` and `register(app, data)`."""
 
@@ -137,7 +141,8 @@ def create_app(data: Data) -> Dash:
         add_log_handler=False,
         enable_mcp=False,
     )
-    app.layout = shell.layout(data.settings, data.brand)
+    with identity.acting_as(identity.LOCAL):  # Dash looks at it once; then it is made per person
+        app.layout = lambda: shell.layout(data.settings, data.brand, identity.current())
     shell.register(app, data)
     for key, page in [*PAGES.items(), *DETAILS.items()]:
         page.register(Doorkeeper(app, permission_of(key)), data)
@@ -152,7 +157,8 @@ def create_app(data: Data) -> Dash:
     # Dash does this on the first request to `/`; whoever opens another address first would get a
     # page without our scripts.
     setup: Any = app._setup_server
-    setup()
+    with identity.acting_as(identity.LOCAL):
+        setup()
     return app
 
 
@@ -199,6 +205,8 @@ def page_for(path: str, data: Data) -> Any:
                 html.P("This address belongs to no screen; start from Home."),
             ]
         )
+    if not first and not identity.allowed("read") and identity.allowed("own"):
+        return me.layout(data)  # an app developer's home
     if not identity.allowed(permission_of(first)):
         return html.Div([page_head("Not for your role"), html.P(NOT_FOR_YOU)])
     if rest:

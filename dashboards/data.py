@@ -38,6 +38,7 @@ from dashboards.alert_desk import AlertDesk
 from dashboards.branding import load_brand
 from dashboards.cache import CacheFor, SingleFlightCache
 from dashboards.errors import Forbidden
+from dashboards.people.sign_in import SignIn
 from dashboards.reader import Reader, Readers, counted_alerts, seen_alerts, seen_changes
 from dashboards.settings import DashboardSettings
 from dashboards.theme import ColourBook
@@ -101,6 +102,8 @@ class Data:
             clock=lambda: self.clock().timestamp(),
         )
         self._all_alerts = self._desk.alerts
+        self.sign_in: SignIn | None = None
+        """Set by the server; the Admin screen changes people through it."""
         self.colours = ColourBook(api.name for api in self.whole_catalog.apis)
         self.consumer_colours = ColourBook()
         self.service_colours = ColourBook(
@@ -145,15 +148,13 @@ class Data:
     @property
     def alerts(self) -> AlertStore:
         """The store itself, for those who see all of the home tenant. Raises Forbidden."""
-        who = identity.require("alerts")
-        if not (who.at_home and who.scope is None):
-            raise Forbidden("alerts")
+        _require_all_alerts()
         return self._all_alerts
 
     @property
     def desk(self) -> AlertDesk:
         """Rules and delivery, for those who see all of the home tenant. Raises Forbidden."""
-        assert self.alerts is self._desk.alerts  # asking for them is the check
+        _require_all_alerts()
         return self._desk
 
     def view(self, stored: object) -> View:
@@ -483,6 +484,12 @@ class Data:
         self.executor.shutdown(wait=False, cancel_futures=True)
         self.slow.shutdown(wait=False, cancel_futures=True)
         self.state.dispose()
+
+
+def _require_all_alerts() -> None:
+    who = identity.require("alerts")
+    if not (who.at_home and who.scope is None):
+        raise Forbidden("alerts")
 
 
 def refresh_name(seconds: int) -> str:

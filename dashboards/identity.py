@@ -19,8 +19,8 @@ from typing import Literal
 import sqlalchemy as sa
 
 from dashboards.errors import Forbidden, NotSignedIn
-from dashboards.roles import PERMISSIONS, ROLES, Permission, Role
-from storage.audit import AuditEntry, Outcome, append_audit, write_audit
+from dashboards.roles import ROLES, Permission, Role
+from storage.audit import Actor, AuditEntry, Outcome, append_audit, write_audit
 from storage.row_scope import RowScope
 
 HOME_TENANT = "default"
@@ -55,11 +55,16 @@ class Principal:
         return self.tenant == HOME_TENANT
 
     @property
+    def actor(self) -> Actor:
+        """For stores that write to the audit log themselves."""
+        return Actor(self.name, self.kind, self.address)
+
+    @property
     def role_title(self) -> str:
         return ROLES[self.role].title if self.role else ""
 
 
-LOCAL = Principal("local", "local", "local", HOME_TENANT, frozenset(PERMISSIONS), role="admin")
+LOCAL = Principal("local", "local", "local", HOME_TENANT, ROLES["admin"].permissions, role="admin")
 """Whoever sits at this machine, as long as there are no users and nobody else can reach us."""
 
 _asking: ContextVar[Principal | None] = ContextVar("gatelens_principal", default=None)

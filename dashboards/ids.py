@@ -62,6 +62,8 @@ NAV = (
     NavItem("sql", "SQL", "Explore"),
     NavItem("alerts", "Alerts", "Run"),
     NavItem("operate", "Operate", "Run"),
+    NavItem("admin", "Admin", "Run"),
+    NavItem("me", "How am I doing?"),
 )
 
 EMPTY_TITLE = "No requests yet"

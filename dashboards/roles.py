@@ -121,29 +121,42 @@ PAGES: Final[Mapping[str, Permission]] = MappingProxyType(
 )
 """First part of a screen's path -> what its callbacks and its layout ask for."""
 
-API: Final[Mapping[str, Permission | None]] = MappingProxyType(
+_OWN: tuple[Permission, ...] = ("read", "own")
+"""What an app developer may ask, too: of its own rows, as everywhere."""
+
+API: Final[Mapping[str, tuple[Permission, ...]]] = MappingProxyType(
     {
-        "/api/docs": None,
-        "/api/openapi.json": None,
-        "/api/v1/sql": "sql",
-        "/api/v1/analytics": "read",
-        "/api/v1/analytics/reports/schedules": "reports.edit",
-        "/api/v1/analytics/reports/deliveries": "reports.edit",
-        "/api/v1/analytics/traces": "telemetry",
-        "/api/v1/analytics/service-edges": "telemetry",
-        "/api/v1/analytics/exceptions": "telemetry",
-        "/api/v1/analytics/attributes": "telemetry",
-        "/api/v1/analytics/metrics": "telemetry",
-        "/api/v1/analytics/logs": "telemetry",
-        "/api/v1/analytics/health": "telemetry",
-        "/api/v1/analytics/uptime": "telemetry",
-        "/api/v1/audit": "admin",
-        "/api/v1/me": None,
-        "/api/v1/dashboards": "read",
-        "/api/v1/dashboard-links": "dashboards.share",
+        "/api/docs": (),
+        "/api/openapi.json": (),
+        "/api/v1/me": (),
+        "/api/v1/sql": ("sql",),
+        "/api/v1/analytics": ("read",),
+        "/api/v1/analytics/overview": _OWN,
+        "/api/v1/analytics/usage": _OWN,
+        "/api/v1/analytics/errors": _OWN,
+        "/api/v1/analytics/latency": _OWN,
+        "/api/v1/analytics/breakdown": _OWN,
+        "/api/v1/analytics/measures": _OWN,
+        "/api/v1/analytics/completeness": _OWN,
+        "/api/v1/analytics/seen": _OWN,
+        "/api/v1/analytics/quota": _OWN,
+        "/api/v1/analytics/reports/schedules": ("reports.edit",),
+        "/api/v1/analytics/reports/deliveries": ("reports.edit",),
+        "/api/v1/analytics/traces": ("telemetry",),
+        "/api/v1/analytics/service-edges": ("telemetry",),
+        "/api/v1/analytics/exceptions": ("telemetry",),
+        "/api/v1/analytics/attributes": ("telemetry",),
+        "/api/v1/analytics/metrics": ("telemetry",),
+        "/api/v1/analytics/logs": ("telemetry",),
+        "/api/v1/analytics/health": ("telemetry",),
+        "/api/v1/analytics/uptime": ("telemetry",),
+        "/api/v1/audit": ("admin",),
+        "/api/v1/dashboards": ("read",),
+        "/api/v1/dashboard-links": ("dashboards.share",),
     }
 )
-"""Beginning of a path -> what it asks for (None = whoever is known); the longest one counts."""
+"""Beginning of a path -> what it asks for (one of them; none = whoever is known); the longest
+beginning counts."""
 
 TOKEN_SCOPES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
     {
@@ -157,11 +170,11 @@ TOKEN_SCOPES: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
 """What an API token of the query side may be given."""
 
 
-def api_permission(path: str) -> Permission | None | Literal["nobody"]:
-    """What an address under /api asks for; 'nobody' = it is in no line of the table."""
+def api_permissions(path: str) -> tuple[Permission, ...] | None:
+    """What an address under /api asks for; None = it is in no line of the table: nobody may."""
     found: str | None = None
     for prefix in API:
         below = path == prefix or path.startswith(f"{prefix}/")
         if below and (found is None or len(prefix) > len(found)):
             found = prefix
-    return "nobody" if found is None else API[found]
+    return None if found is None else API[found]

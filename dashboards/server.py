@@ -2,6 +2,7 @@
 
 /healthz, /readyz, /metrics        answered here, never behind a query
 /api/...                           the query API (FastAPI); unknown paths there are 404
+/login, /logout, /welcome, /auth   the pages in front of the screens (login.py)
 everything else                    the Dash app; an address of no screen is a page with status 404
 
 Dash never sees /api or the health paths: its catch-all answers any GET with the page.
@@ -18,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -43,7 +45,8 @@ from dashboards.compression import KeptFiles, compressed
 from dashboards.custom.boards import Boards
 from dashboards.custom.public_page import PublicPages, is_public
 from dashboards.data import Data
-from dashboards.errors import DashboardStartError
+from dashboards.errors import DashboardStartError, Forbidden
+from dashboards.gate import Gate, changes_state, is_api, proves_same_origin, put_off
 from dashboards.guards import (
     SECURITY_HEADERS,
     App,
@@ -61,6 +64,11 @@ from dashboards.guards import (
     with_headers,
 )
 from dashboards.limits import CALLBACK_BODY_BYTES_MAX, SHUTDOWN_GRACE_S, SQL_BODY_BYTES_MAX
+from dashboards.login import Login
+from dashboards.people.attempts import Attempts
+from dashboards.people.errors import TooManyAttempts
+from dashboards.people.sign_in import SignIn
+from dashboards.roles import api_permissions
 from dashboards.settings import DashboardSettings
 from storage.errors import StorageError
 from storage.settings import StorageSettings
@@ -75,8 +83,11 @@ _FRAME = frozenset({"/_dash-layout", "/_dash-dependencies", "/_favicon.ico"})
 class Dispatcher:
     """The ASGI application. `screens` and `api` are ASGI applications of their own."""
 
-    def __init__(self, data: Data, screens: App, api: App, policy: str) -> None:
+    def __init__(self, data: Data, screens: App, api: App, policy: str, sign_in: SignIn) -> None:
         self._data = data
+        self.settings = data.settings
+        self.gate = Gate(sign_in)
+        self._login = Login(self.gate, data.brand)
         self._screens = screens
         self._files = KeptFiles(screens, data.executor)
         self._api = api
@@ -86,16 +97,17 @@ class Dispatcher:
             *SECURITY_HEADERS,
         ]
         names = data.settings.allowed_hosts.lower().split(",")
+        public = urlsplit(data.settings.public_url).hostname or ""
         self._hosts = frozenset(
-            name for name in (*(n.strip() for n in names), data.settings.host) if name
+            name for name in (*(n.strip() for n in names), data.settings.host, public) if name
         )
-        self._metrics = Metrics(data.answers)
+        self._metrics = Metrics(data.answers, sign_in.attempts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._screens(scope, receive, send)
         elif scope["type"] == "http":
-            with self._metrics.watch(scope["path"]), identity.acting_as(identity.LOCAL):
+            with self._metrics.watch(scope["path"]):
                 await self._http(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
@@ -113,26 +125,69 @@ class Dispatcher:
             return await refuse(
                 send, 400, "This host name is not known here; add it to dashboards.allowed_hosts."
             )
-        is_api = path == "/api" or path.startswith("/api/")
-        if scope["method"] not in ("GET", "HEAD") and not same_origin(scope):
+        if changes_state(scope) and not same_origin(scope):
             return await refuse(send, 403, "Requests from other sites are refused.")
         if path == LOGO_PATH and self._data.brand.logo:
             return await send_logo(send, self._data.brand.logo)
         try:
-            limit = SQL_BODY_BYTES_MAX if is_api else CALLBACK_BODY_BYTES_MAX
+            limit = SQL_BODY_BYTES_MAX if is_api(path) else CALLBACK_BODY_BYTES_MAX
             reader = Capped(scope, receive, limit)
             if is_public(path):
-                await self._public(scope, reader, send)
-            elif is_api:
-                await self._api(scope, reader, with_headers(send, SECURITY_HEADERS))
-            else:
-                await self._screen(scope, reader, send)
+                return await self._public(scope, reader, send)
+            if self._login.owns(path):
+                return await self._login(scope, reader, with_headers(send, self._page_headers))
+            if path.startswith("/assets/"):  # the login needs them, and they are no secret
+                return await self._files(scope, reader, with_headers(send, SECURITY_HEADERS))
+            await self._known(scope, reader, send)
         except BodyTooLarge:
             await refuse(send, 413, f"The body is larger than {limit} bytes.")
+        except TooManyAttempts as err:
+            await put_off(send, err)
+
+    async def _known(self, scope: Scope, receive: Capped, send: Send) -> None:
+        """Answer whoever is asking; nobody is turned away."""
+        who = await self.gate.who(scope)
+        if who is None:
+            return await self.gate.turn_away(scope, send)
+        if (
+            changes_state(scope)
+            and who.kind == "user"  # a cookie speaks for them
+            and not proves_same_origin(scope)
+        ):
+            return await refuse(send, 403, "Requests from other sites are refused.")
+        if who.kind != "local":
+            send = with_headers(send, _PRIVATE) if not _is_file(scope["path"]) else send
+        with identity.acting_as(who):
+            try:
+                if is_api(scope["path"]):
+                    return await self._answer(scope, receive, send)
+                return await self._screen(scope, receive, send)
+            finally:
+                await self._note_refusals(scope["path"])
+
+    async def _answer(self, scope: Scope, receive: Capped, send: Send) -> None:
+        """An address of the API, for those who may."""
+        wanted = api_permissions(scope["path"])
+        if wanted is None:
+            return await refuse(send, 404, "Nothing lives at this address; see /api/docs.")
+        try:
+            if wanted and not any(identity.allowed(one) for one in wanted):
+                identity.require(wanted[0])
+        except Forbidden as err:
+            return await refuse(send, 403, str(err))
+        return await self._api(scope, receive, with_headers(send, SECURITY_HEADERS))
+
+    async def _note_refusals(self, path: str) -> None:
+        """Who was refused what goes to the audit log."""
+        refused = identity.refused()
+        if refused:
+            await asyncio.to_thread(
+                identity.audit, self._data.state, "access", path, "refused", needs=refused
+            )
 
     async def _screen(self, scope: Scope, receive: Capped, send: Send) -> None:
         path: str = scope["path"]
-        if path.startswith(("/_dash-component-suites/", "/assets/")):
+        if _is_file(path):
             return await self._files(scope, receive, with_headers(send, SECURITY_HEADERS))
         if path == _UPDATES:
             if scope["method"] != "POST":
@@ -182,6 +237,15 @@ class Dispatcher:
         return await respond_json(send, 200, {"status": "ready"})
 
 
+_PRIVATE = ((b"cache-control", b"no-store"), (b"vary", b"cookie"))
+"""What one person is shown is kept by no cache, and not shown by Back after the logout."""
+
+
+def _is_file(path: str) -> bool:
+    """Files of the framework's components: the same for everybody."""
+    return path.startswith("/_dash-component-suites/")
+
+
 def _blame(receive: Capped) -> int:
     """Status of an update that came to nothing: too long, not for the asker's role, or forged."""
     if receive.exceeded:
@@ -203,7 +267,7 @@ async def _plain(send: Send, body: bytes) -> None:
 class Metrics:
     """Own numbers of the server, in Prometheus text at /metrics."""
 
-    def __init__(self, cache: SingleFlightCache) -> None:
+    def __init__(self, cache: SingleFlightCache, attempts: Attempts) -> None:
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
             "gatelens_dashboards_request_seconds",
@@ -221,6 +285,7 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_CacheMetrics(cache))
+        self.registry.register(_LoginMetrics(attempts))
 
     @contextlib.contextmanager
     def watch(self, path: str) -> Iterator[None]:
@@ -264,12 +329,30 @@ class _CacheMetrics(Collector):
         yield family
 
 
-def create_server(data: Data) -> Dispatcher:
-    """The whole ASGI application, without a socket."""
+class _LoginMetrics(Collector):
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+
+    def collect(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(
+            "gatelens_dashboards_login_attempts",
+            "Passwords, links and tokens that were tried, by how it ended.",
+            labels=["how"],
+        )
+        family.add_metric(["succeeded"], self._attempts.succeeded)
+        family.add_metric(["failed"], self._attempts.failed)
+        family.add_metric(["put_off"], self._attempts.put_off)
+        yield family
+
+
+def create_server(data: Data, sign_in: SignIn | None = None) -> Dispatcher:
+    """The whole ASGI application, without a socket. `sign_in`: for tests with cheap passwords."""
     screens = create_app(data)
     api = create_api(data)
     policy = content_policy(f"'{h.strip(chr(39))}'" for h in screens.csp_hashes())
-    return Dispatcher(data, screens.server, api, policy)
+    door = sign_in or SignIn(data.state, data.settings, data.whole_catalog)
+    data.sign_in = door
+    return Dispatcher(data, screens.server, api, policy, door)
 
 
 def bind(settings: DashboardSettings) -> socket.socket:
@@ -335,8 +418,12 @@ def _signals_end_quietly() -> Iterator[None]:
 
 
 def uvicorn_config(app: Dispatcher) -> uvicorn.Config:
+    proxies = [p.strip() for p in app.settings.trusted_proxies.split(",") if p.strip()]
     return uvicorn.Config(
         app,
+        # Believed from named proxies alone: whoever may say where they come from may guess on.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +55,57 @@ class DashboardSettings:
 
     sql_enabled: bool = True
     """Whether `POST /api/v1/sql` and the SQL screen answer."""
+
+    login: Literal["auto", "on"] = "auto"
+    """auto: people log in as soon as there is a user (or single sign-on). on: always; the first
+    admin is made with a link that `gatelens up` prints."""
+
+    session_idle_minutes: int = 720
+    """A login ends when nothing was asked for so long."""
+
+    session_hours_max: int = 168
+    """A login ends after this, whatever happens."""
+
+    public_url: str = ""
+    """Address people use, e.g. https://gatelens.example.com; '' = as they call it. With https,
+    cookies are only sent over TLS. Single sign-on comes back to `<public_url>/auth/callback`."""
+
+    trusted_proxies: str = ""
+    """Addresses of proxies in front whose X-Forwarded-For and -Proto are believed, comma separated;
+    '' = none."""
+
+    audit_days: int = 400
+    """How long the audit log is kept, in days. 0 = for ever."""
+
+    oidc_issuer: str = ""
+    """Issuer of the OpenID Connect provider, as its tokens say it; '' = no single sign-on."""
+
+    oidc_client_id: str = ""
+    """Client id we have there."""
+
+    oidc_client_secret_file: Path | None = None
+    """File with the client secret; none = a public client (PKCE alone)."""
+
+    oidc_scopes: str = "openid email profile"
+    """Scopes asked for."""
+
+    oidc_name_claim: str = "email"
+    """Claim that becomes the user name."""
+
+    oidc_role_claim: str = "groups"
+    """Claim (text or list) that decides the role."""
+
+    oidc_roles: tuple[tuple[str, str], ...] = ()
+    """(value of the role claim, role) pairs; the first that fits counts."""
+
+    oidc_default_role: str = ""
+    """Role of those with no value above; '' = they may not come in."""
+
+    oidc_tenant_claim: str = ""
+    """Claim that names the tenant; '' = everybody is of `default`."""
+
+    oidc_apis_claim: str = ""
+    """Claim with the APIs an API owner owns (`owner:<team>` = the team's in the catalog)."""
+
+    oidc_consumers_claim: str = ""
+    """Claim with the applications (consumers) of an app developer."""

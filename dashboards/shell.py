@@ -7,6 +7,7 @@ everything else in it runs in the browser (assets/gatelens.js).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
@@ -17,18 +18,23 @@ from dashboards.branding import Brand
 from dashboards.completeness_notes import completeness_notes
 from dashboards.components import attrs
 from dashboards.data import Data, refresh_name
+from dashboards.doorkeeper import permission_of
 from dashboards.guard import guarded
+from dashboards.identity import Principal
+from dashboards.ids import NavItem
 from dashboards.settings import DashboardSettings
 from dashboards.view import FILTERS, RANGES, REFRESHES
 
 Component = Any
 
-_ICONS = {"": "home", "explorer": "metrics"}
+_ICONS = {"": "home", "explorer": "metrics", "me": "person"}
 _TIMER_MS = 1000
 """How often the browser looks whether a refresh is due; refreshes come at their own pace."""
 
 
-def layout(settings: DashboardSettings, brand: Brand) -> Component:
+def layout(settings: DashboardSettings, brand: Brand, who: Principal) -> Component:
+    """The frame as `who` gets it: only ways to what they may see."""
+    items = [item for item in ids.NAV if who.may(permission_of(item.key))]
     return html.Div(
         [
             dcc.Location(id=ids.URL, refresh=False),
@@ -38,12 +44,12 @@ def layout(settings: DashboardSettings, brand: Brand) -> Component:
             dcc.Store(id=ids.TICK, data=0),
             dcc.Store(id="zoomed"),
             dcc.Store(id="header-options", data=_options(settings)),
-            dcc.Store(id="nav-links", data=[{"key": item.key} for item in ids.NAV]),
+            dcc.Store(id="nav-links", data=[{"key": item.key} for item in items]),
             dcc.Interval(id=ids.TIMER, interval=_TIMER_MS),
             html.Div(
                 [
-                    _navigation(settings, brand),
-                    html.Div([_header(), _content()], className="gl-main"),
+                    _navigation(settings, brand, items),
+                    html.Div([_header(who), _content()], className="gl-main"),
                 ],
                 className="gl-shell",
             ),
@@ -61,10 +67,10 @@ def _options(settings: DashboardSettings) -> dict[str, object]:
     }
 
 
-def _navigation(settings: DashboardSettings, brand: Brand) -> Component:
+def _navigation(settings: DashboardSettings, brand: Brand, items: Sequence[NavItem]) -> Component:
     links: list[Component] = []
     group = ""
-    for item in ids.NAV:
+    for item in items:
         if item.group != group:
             group = item.group
             links.append(html.Div(group, className="gl-nav-group"))
@@ -95,7 +101,7 @@ def _navigation(settings: DashboardSettings, brand: Brand) -> Component:
     )
 
 
-def _header() -> Component:
+def _header(who: Principal) -> Component:
     return html.Header(
         [
             html.Div(id=ids.FRESHNESS, className="gl-fresh"),
@@ -111,6 +117,7 @@ def _header() -> Component:
             _range_menu(),
             _refresh_menu(),
             _theme_menu(),
+            _person_menu(who),
         ],
         className="gl-header",
     )
@@ -230,6 +237,42 @@ def _theme_menu() -> Component:
             html.Div(html.Div(items, className="gl-pop-list"), className="gl-pop-body"),
         ],
         className="gl-pop",
+    )
+
+
+def _person_menu(who: Principal) -> Component:
+    """Who is signed in, and the way out. Nothing where no login is asked."""
+    if who.kind != "user":
+        return None
+    where = "" if who.at_home else f" · {fmt.plain(who.tenant, 40)}"
+    return html.Details(
+        [
+            html.Summary(
+                icon("person"), className="gl-button icon", **attrs({"aria-label": "Account"})
+            ),
+            html.Div(
+                html.Div(
+                    [
+                        html.Div(
+                            [
+                                html.B(fmt.plain(who.name, 60)),
+                                html.Div(f"{who.role_title}{where}", className="gl-sub"),
+                            ],
+                            className="gl-person",
+                        ),
+                        html.Form(
+                            html.Button("Sign out", className="gl-menu-item", type="submit"),
+                            method="POST",
+                            action="/logout",
+                        ),
+                    ],
+                    className="gl-pop-list",
+                ),
+                className="gl-pop-body",
+            ),
+        ],
+        className="gl-pop",
+        id="person",
     )
 
 

@@ -12,7 +12,7 @@ import asyncio
 import csv
 import io
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
@@ -124,6 +124,13 @@ def csv_text(table: pa.Table) -> str:
     writer.writerow([_harmless(name) for name in table.column_names])
     for row in table.to_pylist():
         writer.writerow([_harmless(value) for value in row.values()])
+    return out.getvalue()
+
+
+def csv_line(values: Sequence[object]) -> str:
+    """One line of the same kind of CSV."""
+    out = io.StringIO()
+    csv.writer(out).writerow([_harmless(v) for v in values])
     return out.getvalue()
 
 

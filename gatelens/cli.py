@@ -84,7 +84,15 @@ def version() -> None:
 
 
 def _add_groups() -> None:
-    from gatelens import cli_data, cli_jobs, cli_rules, cli_sql, cli_tokens, cli_upkeep
+    from gatelens import (
+        cli_data,
+        cli_jobs,
+        cli_rules,
+        cli_sql,
+        cli_tokens,
+        cli_upkeep,
+        cli_users,
+    )
 
     cli_sql.add_to(app)
     cli_data.add_to(app)
@@ -92,6 +100,7 @@ def _add_groups() -> None:
     app.add_typer(cli_jobs.app, name="jobs")
     app.add_typer(cli_rules.app, name="rules")
     app.add_typer(cli_tokens.app, name="token")
+    app.add_typer(cli_users.app, name="user")
 
 
 _add_groups()

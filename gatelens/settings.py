@@ -41,6 +41,11 @@ ENV_WITHOUT_SETTING = (
 
 _TOKENS_HINT = "make tokens with `gatelens token create` and name their file in tokens_file, "
 
+_USERS_HINT = (
+    'add one with `gatelens user add --role admin`, or set login = "on" under [dashboard] and make '
+    "the first admin with the link that is printed then, "
+)
+
 
 class Settings(BaseSettings):
     """All settings of one installation, checked. Made once per process."""
@@ -102,13 +107,19 @@ class Settings(BaseSettings):
     def check_binds(self) -> None:
         """Refuse to let other machines in where nobody is asked who they are, unless `insecure`.
 
-        The collector asks for tokens or client certificates where it is told to. Raises
-        UnsafeBindError.
+        The collector asks for tokens or client certificates where it is told to; the dashboards
+        ask for a login where they are told to, or once there is a user. Raises UnsafeBindError.
         """
         collector = self.collector
         if not (collector.tokens_file or collector.tls_client_ca):
             self._check_bind("collector.host", collector.host, _TOKENS_HINT)
-        self._check_bind("dashboard.host", self.dashboard.host, "")
+        if not _is_loopback(self.dashboard.host) and not self._login_asked():
+            self._check_bind("dashboard.host", self.dashboard.host, _USERS_HINT)
+
+    def _login_asked(self) -> bool:
+        from gatelens.people import anybody
+
+        return self.dashboard.login == "on" or self.insecure or anybody(self)
 
     def _check_bind(self, setting: str, host: str, hint: str) -> None:
         if not self.insecure and not _is_loopback(host):

@@ -86,11 +86,23 @@ def run_up(settings: Settings, config: Path | None) -> int:
             f"  dashboards  {dashboard_url(settings)}\n"
             "Ctrl-C stops all of it."
         )
+        print_setup_link(settings)
 
     supervisor = Supervisor(
         server_roles(settings, config), environment=insecure_flag(settings), on_ready=ready
     )
     return run_until_signal(supervisor)
+
+
+def print_setup_link(settings: Settings) -> None:
+    """Where a login is asked and nobody could give one: the link that makes the first admin."""
+    from gatelens.people import anybody, setup_link
+
+    if settings.dashboard.login == "on" and not anybody(settings):
+        console.print(
+            "Nobody can sign in yet. This link makes the first admin; it works once, for a day:\n"
+            f"  {setup_link(settings)}"
+        )
 
 
 def run_until_signal(supervisor: Supervisor) -> int:

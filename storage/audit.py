@@ -46,6 +46,26 @@ class AuditEntry:
     """Given by the store."""
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, for entries of stores that do not know requests."""
+
+    name: str
+    kind: str = "user"
+    address: str = ""
+
+    def did(self, action: str, target: str, tenant: str, **detail: object) -> AuditEntry:
+        return AuditEntry(
+            action=action,
+            target=target,
+            actor=self.name,
+            actor_kind=self.kind,
+            tenant=tenant,
+            address=self.address,
+            detail=detail,
+        )
+
+
 def append_audit(connection: sa.Connection, entry: AuditEntry) -> None:
     """Add an entry in the caller's transaction. Raises SQLAlchemyError."""
     connection.execute(

@@ -7,6 +7,7 @@
   var dark = matchMedia("(prefers-color-scheme: dark)").matches;
   var mode = wanted === "light" || wanted === "dark" ? wanted : dark ? "dark" : "light";
   document.documentElement.setAttribute("data-scheme", mode);
+  if (document.documentElement.hasAttribute("data-gl-door")) return;  // nobody is in yet
   window.gatelensEarly = {};
   ["/_dash-layout", "/_dash-dependencies"].forEach(function (path) {
     window.gatelensEarly[path] = fetch(path, { credentials: "same-origin" });

@@ -9,7 +9,7 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, 
 
 from alerting.errors import AlertingError
 from alerting.store import ActiveAlert, AlertCounts
-from dashboards import ids
+from dashboards import identity, ids
 from dashboards.alert_nav import alert_head
 from dashboards.alert_panels import alert_tiles, history_table, silences_table
 from dashboards.components import (
@@ -194,8 +194,10 @@ def register(app: Dash, data: Data) -> None:
         # Buttons that have just been drawn also trigger, without a click.
         if not any(t["value"] for t in ctx.triggered):
             return done, ""
+        who = identity.require("alerts.manage")
         what: Any = ctx.triggered_id
-        name = str(author or "").strip()[:100]
+        # Whoever signed in is who it was; a name is only asked for where nobody signs in.
+        name = who.name if who.kind == "user" else str(author or "").strip()[:100]
         if isinstance(what, dict) and what.get("type") == "alert-ack":
             said = await asyncio.to_thread(acknowledge, data, str(what.get("key")), name)
         elif isinstance(what, dict) and what.get("type") == "silence-end":
@@ -210,13 +212,18 @@ def register(app: Dash, data: Data) -> None:
 
 
 def acknowledge(data: Data, fingerprint: str, name: str) -> str:
-    if data.alerts.acknowledge(fingerprint[:200], by=name or "someone on the screen"):
+    if data.alerts.acknowledge(
+        fingerprint[:200],
+        by=name or "someone on the screen",
+        audit=identity.audit_entry("alert.acknowledge", fingerprint[:200]),
+    ):
         return "Acknowledged: it is not repeated while it fires."
     return "It does not fire any more."
 
 
 def end_silence(data: Data, key: str) -> str:
-    ended = key.isdigit() and len(key) < 16 and data.alerts.end_silence(int(key))
+    audit = identity.audit_entry("silence.end", key[:16])
+    ended = key.isdigit() and len(key) < 16 and data.alerts.end_silence(int(key), audit=audit)
     return "The silence has ended." if ended else "That silence had ended already."
 
 
@@ -225,7 +232,13 @@ def make_silence(data: Data, matchers: str, reason: str, name: str, length: str)
     _, seconds = DURATIONS.get(length, DURATIONS["2h"])
     parts = [part.strip() for part in matchers[:500].split(",") if part.strip()]
     try:
-        data.alerts.silence(parts, author=name, reason=reason[:500], duration_s=seconds)
+        data.alerts.silence(
+            parts,
+            author=name,
+            reason=reason[:500],
+            duration_s=seconds,
+            audit=identity.audit_entry("silence.create", ", ".join(parts), seconds=seconds),
+        )
     except AlertingError as err:
         return str(err)
     return "Silenced. Alerts that match are shown, and told to nobody."
