@@ -35,6 +35,10 @@ LONG_TEXT = UNIQUE_TEXT | {
 }  # fmt: skip
 """Text that hardly ever repeats: read as it is."""
 
+_MAP = pa.map_(pa.string(), pa.string())
+_CODED = pa.dictionary(pa.int32(), pa.string())
+_CODED_MAP = pa.map_(_CODED, _CODED)
+
 DICTIONARY_VALUES_MAX = 4096
 """Values of a column above which it is merged as plain text: every row group would repeat a long
 dictionary."""
@@ -82,12 +86,14 @@ def run_merge(table: LakeTable, merge: Merge) -> FileEntry:
 def read_files(table: LakeTable, files: Sequence[FileEntry]) -> pa.Table:
     """Rows of the files as stored; columns an older file does not have are NULL.
 
-    Text columns with few values come dictionary-encoded, and columns that are NULL throughout are
-    not read at all: together that is most of the cost of a merge. Raises LakeDamaged naming the
-    file, also when it holds another number of rows than the log says.
+    Text columns with few values and the texts in maps come dictionary-encoded, and columns that are
+    NULL throughout are not read at all: together that is most of the cost of a merge. Raises
+    LakeDamaged naming the file, also when it holds another number of rows than the log says.
     """
     schema = parquet_schema(table.spec.name)
     dictionary = [f.name for f in schema if f.type == pa.string() and f.name not in LONG_TEXT]
+    for name in (f.name for f in schema if f.type == _MAP):
+        dictionary += [f"{name}.key_value.key", f"{name}.key_value.value"]
     table.fetch(files)
     parts = [_read_file(table.location / file.path, file.rows, dictionary) for file in files]
     rows = sum(p.num_rows for p in parts)
@@ -129,6 +135,8 @@ def _joined(parts: Sequence[pa.Table], field: pa.Field, rows: int) -> pa.Chunked
     if all(field.name not in p.column_names for p in parts):
         return pa.chunked_array([pa.nulls(rows, field.type)])
     chunks: list[pa.Array] = []
+    if field.type == _MAP:
+        return _joined_map(parts, field.name)
     types = {p.schema.field(field.name).type for p in parts if field.name in p.column_names}
     encoded = all(pa.types.is_dictionary(t) for t in types)
     type_ = pa.dictionary(pa.int32(), pa.string()) if encoded else field.type
@@ -146,12 +154,36 @@ def _joined(parts: Sequence[pa.Table], field: pa.Field, rows: int) -> pa.Chunked
     return column
 
 
+def _joined_map(parts: Sequence[pa.Table], name: str) -> pa.ChunkedArray:
+    """A map over all files with keys and values as numbers into one dictionary each: moving a row
+    then moves numbers, not texts."""
+    chunks: list[pa.Array] = []
+    for part in parts:
+        if name in part.column_names:
+            chunks += part.column(name).cast(_CODED_MAP).chunks
+        else:
+            chunks.append(pa.nulls(part.num_rows, _CODED_MAP))
+    return pa.chunked_array(chunks, type=_CODED_MAP).unify_dictionaries()
+
+
+def _plain_where_varied(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Maps of many different values with these as text, for the reason of DICTIONARY_VALUES_MAX."""
+    if column.type != _CODED_MAP or not column.num_chunks:
+        return column
+    if len(column.chunk(0).items.dictionary) <= DICTIONARY_VALUES_MAX:
+        return column
+    return column.cast(pa.map_(_CODED, pa.string()))
+
+
 def sort_rows(spec: TableSpec, rows: pa.Table) -> pa.Table:
     """Order rows by the table's sort columns; NULL first; equal rows keep their order."""
     keys = [_sort_key(rows.column(name)) for name in reversed(spec.sort)]
     order = np.lexsort(keys)
     return pa.Table.from_arrays(
-        [c if c.null_count == len(c) else c.take(pa.array(order)) for c in rows.columns],
+        [
+            c if c.null_count == len(c) else _plain_where_varied(c.take(pa.array(order)))
+            for c in rows.columns
+        ],
         names=rows.column_names,
     )
 

@@ -173,6 +173,30 @@ def test_merges_stay_within_the_limit_on_rows() -> None:
     assert [m.rows for m in merges] == [800_000, 800_000, 400_000]
 
 
+@pytest.mark.parametrize("values", [1, merge_module.DICTIONARY_VALUES_MAX + 1])
+def test_maps_come_through_a_merge_as_they_were(
+    lake: Lake, session: ReadSession, values: int
+) -> None:
+    """NULL, empty and filled maps, NULL among the values, files without the column."""
+    table = lake.table("spans")
+    kinds = [None, {}, {"k": None}, {"k": "", "é": "x"}, {f"k{i % 7}": str(i) for i in range(5)}]
+    kept = []
+    for number in range(3):
+        maps = kinds + [{"id": f"{number}-{i}"} for i in range(values)]
+        ids = [f"{number}-{i:06}" for i in range(len(maps))]
+        rows = {"time": [HOUR] * len(maps), "tenant": ["default"] * len(maps), "span_id": ids}
+        if number:
+            rows["attributes"] = [None if m is None else list(m.items()) for m in maps]  # type: ignore[misc]
+        batch = pa.table(rows, schema=pa.schema([table.spec.arrow_schema.field(n) for n in rows]))
+        table.append(batch, app_id="w", app_version=number)
+        kept += [(i, m if number else None) for i, m in zip(ids, maps, strict=True)]
+    assert compact(lake, "spans", LATER).merges == 1
+    found = session.query("SELECT span_id, attributes FROM spans ORDER BY span_id").to_pylist()
+    assert [(r["span_id"], r["attributes"]) for r in found] == [
+        (i, None if m is None else list(m.items())) for i, m in kept
+    ]
+
+
 def test_tenants_are_never_merged_together(lake: Lake) -> None:
     table = lake.table("requests")
     for i, tenant in enumerate(["a", "b", "a", "b"]):
