@@ -83,27 +83,36 @@ def write(order: Order, *, workers: int = 1, progress: Show = lambda *_: None) -
     return done
 
 
-def write_plain(order: Order, *, workers: int = 1, progress: Show = lambda *_: None) -> None:
-    """The same rows, made anew, as Parquet files (zstd) in `order.plain`: one folder per table, one
-    file per hour, in order of time. Files that are there are left."""
+def write_plain(
+    order: Order, *, hours: int, workers: int = 1, progress: Show = lambda *_: None
+) -> None:
+    """The rows of the last hours, made anew, as Parquet files (zstd) in `order.plain`: one folder
+    per table, one file per hour, in order of time. Files that are there are left."""
     for table in TABLES:
         (order.plain / table).mkdir(parents=True, exist_ok=True)
-    for _ in _each_hour(_write_plain_hour, order, workers, progress):
+    for _ in _each_hour(_write_plain_hour, order, workers, progress, hours=hours):
         pass
 
 
 def _each_hour(
-    work: Callable[[tuple[Order, int]], Written], order: Order, workers: int, progress: Show
+    work: Callable[[tuple[Order, int]], Written],
+    order: Order,
+    workers: int,
+    progress: Show,
+    *,
+    hours: int | None = None,
 ) -> Iterator[Written]:
+    """What `work` did for each hour, in no order; `hours`: the last ones, None = all."""
     end_us = int(order.end.timestamp()) * SECOND_US
-    hours = [(order, end_us - back * HOUR_US) for back in range(order.days * 24, 0, -1)]
+    last = order.days * 24 if hours is None else hours
+    jobs = [(order, end_us - back * HOUR_US) for back in range(last, 0, -1)]
     started = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for number, part in enumerate(pool.imap_unordered(work, hours), 1):
+        for number, part in enumerate(pool.imap_unordered(work, jobs), 1):
             yield part
             if number % 12 == 0:
                 took = time.perf_counter() - started
-                progress(f"hour {number} of {len(hours)}", f"{took:,.0f} s")
+                progress(f"hour {number} of {len(jobs)}", f"{took:,.0f} s")
 
 
 def rows_of_hour(order: Order, begin_us: int) -> dict[str, pa.Table]:
@@ -185,25 +194,29 @@ def write_bodies(lake: Lake, rows: int) -> int:
 WORDS = ("nect", "quest", "liver", "voice", "change", "serve", "tract", "form", "ceive", "spond")
 
 
-def merge(lake: Lake, table: str, rows: int, show: Show) -> None:
+def merge(lake: Lake, table: str, show: Show) -> None:
+    """Compact a table; shows how fast it went, unless there was nothing to do."""
     started, cpu = time.perf_counter(), time.process_time()
     report = compact(lake, table, datetime.now(UTC) + timedelta(days=1))
     took, cpu = time.perf_counter() - started, time.process_time() - cpu
-    assert report.rows_merged == rows, (table, report.rows_merged, rows)
-    show(f"compaction of {table}, per core-second", f"{rows / cpu:,.0f} rows/s")
-    show(f"compaction of {table}, wall", f"{rows / took:,.0f} rows/s")
+    if report.rows_merged:
+        show(f"compaction of {table}, per core-second", f"{report.rows_merged / cpu:,.0f} rows/s")
+        show(f"compaction of {table}, wall", f"{report.rows_merged / took:,.0f} rows/s")
 
 
-def write_rollups(lake: Lake, *, days: int, copies: int) -> None:
-    """`copies` x `days` days of rollups: those of the requests, shifted back in time."""
+def write_rollups(lake: Lake, month: Lake, *, days: int, copies: int) -> None:
+    """Day rollups of the requests into `month`, `copies` times, each shifted back in time: what the
+    day tier of a month holds. Done once."""
+    if month.table("usage_day").app_version("rollup") == copies - 1:
+        return
     with ReadSession(lake, memory_limit="4GB") as session:
         usage = session.query(USAGE_SQL).cast(lake.table("usage_day").spec.arrow_schema)
         latency = session.query(LATENCY_SQL).cast(lake.table("latency_day").spec.arrow_schema)
-    for table, rows in (("usage_day", usage), ("latency_day", latency)):
+    for table, rows in (("latency_day", latency), ("usage_day", usage)):
         for copy in range(copies):
             shifted = _shifted(rows, timedelta(days=days * copy))
-            lake.table(table).append(shifted, app_id="rollup", app_version=copy)
-        compact(lake, table, datetime.now(UTC) + timedelta(days=1))
+            month.table(table).append(shifted, app_id="rollup", app_version=copy)
+        compact(month, table, datetime.now(UTC) + timedelta(days=1))
 
 
 def _shifted(rows: pa.Table, back: timedelta) -> pa.Table:
