@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from html import escape
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -133,7 +134,7 @@ def create_app(data: Data) -> Dash:
     app = LeanDash(
         "dashboards",
         backend=HttpOnlyBackend,
-        title=data.settings.title,
+        title=escape(data.settings.title),
         update_title="",
         suppress_callback_exceptions=True,
         assets_ignore=r"boot\.js|gridstack.*|gl_public\.js",

@@ -15,8 +15,8 @@
   const label = (name) => LABELS[name] || name;
   const hidden = () => {
     const first = location.pathname.split("/")[1];
-    if (location.pathname === "/dashboards") return true;
-    return ["sql", "alerts", "operate", "explorer", "traces", "services", "logs"].includes(first);
+    if (location.pathname === "/dashboards") return true; // the list; a dashboard itself has filters
+    return ["sql", "reports", "alerts", "operate", "explorer", "traces", "services", "logs"].includes(first);
   };
 
   gl.removeFilter = (name, value) => {

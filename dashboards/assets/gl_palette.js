@@ -141,10 +141,14 @@
   };
 
   // --- create alert: the editor, with what this screen is filtered by ------------------------------
-  gl.createAlert = function (measure) {
+  // filters: query string of what narrows the chart beyond the page, as a panel of a custom dashboard has.
+  gl.createAlert = function (measure, filters) {
     const params = new URLSearchParams(location.search);
     const [first, name] = location.pathname.split("/").slice(1);
     if (name && (first === "apis" || first === "consumers")) params.set(first.slice(0, -1), decodeURIComponent(name));
+    const own = new URLSearchParams(filters || "");
+    for (const key of new Set(own.keys())) params.delete(key);
+    for (const [key, value] of own) params.append(key, value);
     params.set("measure", measure);
     gl.go("/alerts/rules/new?" + params);
   };
@@ -155,7 +159,7 @@
     const open = hit("data-gl-open");
     if (open) gl[open.dataset.glOpen]();
     const rule = hit("data-gl-alert");
-    if (rule) gl.createAlert(rule.dataset.glAlert);
+    if (rule) gl.createAlert(rule.dataset.glAlert, rule.dataset.glFilters);
     const raw = hit("data-gl-raw");
     if (raw) {
       const [first, name] = location.pathname.split("/").slice(1), params = new URLSearchParams(location.search);

@@ -110,6 +110,7 @@ def chart_menu(title: str, alert: str, raw: str = "") -> Component:
                     [
                         item("Raw requests", **{"data-gl-raw": raw}),
                         item("Create alert", **{"data-gl-alert": alert}),
+                        item("Add to dashboard", **{"data-gl-pin": alert, "data-gl-title": title}),
                     ],
                     className="gl-pop-list",
                 ),

@@ -108,7 +108,6 @@ def menu(panel: Panel) -> Component:
             **{
                 "data-gl-alert": alert,
                 "data-gl-filters": filters,
-                "data-gl-by": ",".join(source.by),
             },
         )
         if alert

@@ -71,8 +71,9 @@ class serving:
         self,
         storage: StorageSettings,
         alerting: AlertingSettings = AlertingSettings(),  # noqa: B008 - frozen
+        settings: DashboardSettings = DashboardSettings(port=0),  # noqa: B008 - frozen
     ) -> None:
-        self._data = Data(DashboardSettings(port=0), storage, alerting=alerting)
+        self._data = Data(settings, storage, alerting=alerting)
         self._server = uvicorn.Server(uvicorn_config(create_server(self._data)))
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
