@@ -55,7 +55,8 @@ GONE = "This link does not work (any more). Ask whoever gave it to you for anoth
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en" data-scheme="dark"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title><link rel="icon" href="data:,">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
+<link rel="icon" href="data:,">
 <style>{tokens}</style>
 {styles}</head>
 <body class="gl-public"><header class="gl-header"><div class="gl-brand">{brand}</div>
