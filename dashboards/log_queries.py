@@ -75,7 +75,7 @@ useful AS (
     SELECT facet, sum(logs) AS records
     FROM counted
     GROUP BY facet
-    HAVING facet = '' OR count(*) BETWEEN 2 AND 50
+    HAVING facet = '' OR (count(*) BETWEEN 2 AND 50 AND max(length(value)) <= 120)
     ORDER BY facet != '', records DESC, facet
     LIMIT 6
 )

@@ -91,7 +91,7 @@ class Area:
     colour: str
 
 
-NAMED_FROM = 1.1
+NAMED_FROM = 2.5
 """Percent of the whole from which an area carries its name; smaller ones tell it on hover."""
 
 

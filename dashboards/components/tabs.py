@@ -15,7 +15,7 @@ def tabs(parameter: str, options: Mapping[str, str], chosen: str) -> Component:
         [
             html.Button(
                 text,
-                className="gl-tab on" if value == chosen else "gl-tab",
+                className="gl-choice on" if value == chosen else "gl-choice",
                 type="button",
                 **attrs(
                     {
@@ -26,7 +26,7 @@ def tabs(parameter: str, options: Mapping[str, str], chosen: str) -> Component:
             )
             for value, text in options.items()
         ],
-        className="gl-tabs",
+        className="gl-choices",
         role="group",
     )
 

@@ -305,7 +305,7 @@ def switch(traffic: Traffic, glance: Glance, view: View, shown: str) -> list[Sta
         "Data sent",
         glance.measures[DATA_SENT],
         fmt.bytes_size(glance.measures[DATA_SENT]),
-        hint="answers' bodies and headers, as the gateway counts",
+        hint="to clients, as gateways count it",
     )
     return [
         chooser(card, key, shown)

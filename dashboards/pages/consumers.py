@@ -60,7 +60,14 @@ COLUMNS: list[dict[str, object]] = [
     {"field": "plan", "headerName": "Plan", "width": 130},
     number_column("quota", "Quota used", width=120),
     number_column("last_seen", "Last seen", width=120),
-    {"field": "look", "headerName": "", "cellRenderer": "Look", "width": 76, "sortable": False},
+    {
+        "field": "look",
+        "headerName": "",
+        "cellRenderer": "Look",
+        "width": 76,
+        "pinned": "right",
+        "sortable": False,
+    },
 ]
 
 
