@@ -23,11 +23,12 @@ APIS_MAX = 200
 MEMO_MAX = 100_000
 """Entries of a lookup kept between batches; when full it is emptied and fills anew."""
 
-RECENT_SPANS_MAX = 100_000
-"""Spans of gateways, and of services behind one, remembered per tenant to find pairs."""
+RECENT_SPANS_MAX = 50_000
+"""Spans of gateways, and as many of services, remembered per tenant to find pairs: about 2 MB each.
+At more than that within a sender's delay, calls before the first pair may count twice."""
 
 FRONTS_MAX = 1_000
 """Services per tenant known to be behind a gateway, and gateways known; more are not learned."""
 
-TENANTS_MAX = 256
+TENANTS_MAX = 64
 """Tenants of which is remembered what is behind a gateway; of more, the catalog must say it."""
