@@ -54,7 +54,16 @@ def matrix(
         time_axis(fig, columns)
     else:
         fig.update_axis("xaxis", type="category", showgrid=False)
-    fig.update_axis("yaxis", type="category", autorange="reversed", showgrid=False, fixedrange=True)
+    fig.update_axis(
+        "yaxis",
+        type="category",
+        autorange="reversed",
+        showgrid=False,
+        fixedrange=True,
+        # The template asks for few ticks; here each is a row's name.
+        tickmode="linear",
+        dtick=1,
+    )
     return fig
 
 
