@@ -19,7 +19,11 @@ from collector.auth import Principal, TokenBook
 from collector.errors import CollectorError, CollectorStartError, TryLater
 from collector.formats import FORMATS
 from collector.intake import Incoming, Intake
-from collector.limits import GRPC_METADATA_BYTES_MAX, GRPC_STREAMS_PER_CONNECTION_MAX
+from collector.limits import (
+    GRPC_IDLE_MS_MAX,
+    GRPC_METADATA_BYTES_MAX,
+    GRPC_STREAMS_PER_CONNECTION_MAX,
+)
 from collector.payload import Format
 from collector.receivers.envoy_als_service import envoy_als_handler
 from collector.responses import failure_of, success_body
@@ -63,6 +67,8 @@ class GrpcServer:
                 ("grpc.max_metadata_size", GRPC_METADATA_BYTES_MAX),
                 ("grpc.absolute_max_metadata_size", GRPC_METADATA_BYTES_MAX),
                 ("grpc.max_concurrent_streams", GRPC_STREAMS_PER_CONNECTION_MAX),
+                ("grpc.max_allowed_incoming_connections", settings.connections_max),
+                ("grpc.max_connection_idle_ms", GRPC_IDLE_MS_MAX),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.keepalive_time_ms", 60_000),
                 ("grpc.keepalive_timeout_ms", 20_000),

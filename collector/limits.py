@@ -23,6 +23,12 @@ STATUS_MESSAGE_CHARS_MAX = 1024
 """Characters of an error message sent back; longer ones are cut. Keeps responses far below the
 4 MiB that OTLP 1.11 allows."""
 
+FILES_KEPT = 512
+"""Open files of the process that connections may not use up: the log, the lake, its readers."""
+
+GRPC_IDLE_MS_MAX = 10 * 60 * 1000
+"""Time after which a gRPC connection without calls is closed; clients open it again when needed."""
+
 GRPC_METADATA_BYTES_MAX = 16 * 1024
 """Metadata of one RPC. Beyond: RESOURCE_EXHAUSTED by the gRPC core."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import uvloop
 
 from collector.memory import keep_large_buffers
+from collector.open_files import within_open_files
 from collector.service import Collector
 from collector.settings import CollectorSettings
 from storage.settings import StorageSettings
@@ -22,6 +23,7 @@ def run(settings: CollectorSettings, storage: StorageSettings, catalog_path: Pat
     CollectorStartError, in one sentence, when a port is taken or a folder cannot be written.
     """
     keep_large_buffers()
+    settings = within_open_files(settings)
     collector = Collector(settings, storage, catalog_path)
     collector.start()
     # What exists now stays; the collector's own objects are short-lived and free of cycles, so

@@ -109,7 +109,8 @@ class CollectorSettings:
     """Idle time after which an HTTP connection is closed; longer than senders' export intervals."""
 
     connections_max: int = 10_000
-    """Open HTTP connections. Beyond: closed on arrival, with a 503."""
+    """Open connections, over HTTP and over gRPC each. Beyond: closed on arrival, over HTTP with a
+    503. Fewer where the process may not open as many files."""
 
     listeners: tuple[str, ...] = ()
     """UDP and TCP listeners, such as syslog+udp://127.0.0.1:5514?format=nginx, syslog+tcp://,

@@ -56,7 +56,7 @@ class CollectorProcess:
         if wait:
             self.wait_ready()
 
-    def wait_ready(self, timeout_s: float = 30) -> bool:
+    def wait_ready(self, timeout_s: float = 100) -> bool:
         """True once it takes data; False when it died first."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
