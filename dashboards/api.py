@@ -18,6 +18,7 @@ from analytics.api import install
 from dashboards.custom import api as custom_api
 from dashboards.custom.boards import Boards
 from dashboards.data import Data
+from dashboards.errors import Forbidden
 from dashboards.people import api as people_api
 from dashboards.sql_api import create_router
 
@@ -59,6 +60,10 @@ def create_api(data: Data) -> FastAPI:
             else err.detail
         )
         return JSONResponse({"error": text}, status_code=err.status_code, headers=err.headers)
+
+    @api.exception_handler(Forbidden)
+    async def not_for_you(_request: Request, err: Forbidden) -> JSONResponse:
+        return JSONResponse({"error": str(err)}, status_code=403)
 
     @api.exception_handler(RequestValidationError)
     async def unreadable(_request: Request, err: RequestValidationError) -> JSONResponse:

@@ -77,6 +77,32 @@ def formats_page() -> str:
     return NOTICE + "\n".join(out)
 
 
+def roles_table() -> str:
+    """Who may do what, of dashboards/roles.py, as in docs/people.md between its marks."""
+    from dashboards.roles import PERMISSIONS, ROLES
+
+    lines = ["| role | for whom | sees | may |", "|---|---|---|---|"]
+    lines += [
+        f"| {spec.title} (`{name}`) | {spec.about} | {spec.rows} | "
+        + ", ".join(f"`{p}`" for p in PERMISSIONS if p in spec.permissions)
+        + " |"
+        for name, spec in ROLES.items()
+    ]
+    lines += ["", "| permission | lets one |", "|---|---|"]
+    lines += [f"| `{name}` | {about} |" for name, about in PERMISSIONS.items()]
+    return "\n".join(lines)
+
+
+ROLES_BEGIN, ROLES_END = "<!-- roles: made by `make docs` -->", "<!-- end of roles -->"
+
+
+def people_page(text: str) -> str:
+    """docs/people.md with the table of roles made anew."""
+    before, _, rest = text.partition(ROLES_BEGIN)
+    _, _, after = rest.partition(ROLES_END)
+    return f"{before}{ROLES_BEGIN}\n{roles_table()}\n{ROLES_END}{after}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "tables.md": tables_page,
@@ -164,6 +190,9 @@ def write_pages(folder: Path) -> None:
     """Write every page; existing ones are replaced."""
     for name, make in PAGES.items():
         (folder / name).write_text(make(), encoding="utf-8")
+    people = folder / "people.md"
+    if people.exists():
+        people.write_text(people_page(people.read_text("utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

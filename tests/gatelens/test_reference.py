@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatelens.reference import PAGES, field_documentation
+from gatelens.reference import PAGES, field_documentation, people_page
 from gatelens.settings import section_fields
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -26,3 +26,9 @@ def test_every_setting_is_documented() -> None:
         if not field_documentation(cls).get(field.name)
     ]
     assert missing == []
+
+
+def test_the_page_about_people_has_the_roles_of_the_code() -> None:
+    page = (DOCS / "people.md").read_text("utf-8")
+    assert page == people_page(page)
+    assert "`alerts.manage`" in page
