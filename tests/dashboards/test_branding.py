@@ -134,7 +134,7 @@ def test_screens_and_public_links_wear_the_brand(branded: str) -> None:
             assert "--gl-accent:#0a5ea8" in page
             assert "Northwind &lt;APIs&gt;" in page
         assert "/branding/logo?v=" in client.get("/public").text
-        assert "/branding/logo?v=" in client.get("/_dash-layout").text
+        assert "/branding/logo?v=" in str(client.get("/_dash-layout").json())
         logo = client.get("/branding/logo")
         assert logo.headers["content-type"] == "image/svg+xml"
         assert "sandbox" in logo.headers["content-security-policy"]
