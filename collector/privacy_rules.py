@@ -33,6 +33,7 @@ from collector.gateways.attributes import Keys
 from collector.naming.unique import Memo, map_unique
 from collector.privacy import hash_credential
 from collector.privacy_maps import replace_items
+from collector.privacy_scan import Bools, with_parameters, with_secrets
 from collector.settings import (
     QUERY_PARAMETERS,
     AddressPolicy,
@@ -74,7 +75,6 @@ _HEADER = (
     r'(?i)((?:\\?")?(?:[a-z_]*authorization|[a-z_-]*cookie|[a-z_-]*api[-_]?key)(?:\\?")?'
     r'\s*[:=]\s*\[?(?:\\?")?)(?:(?:basic|bearer)\s+)?[^"\\,\s\]]+'
 )
-_HEADER_HINTS = ("uthorization", "ookie", "pi-key", "pi-Key", "pi_key", "PI-KEY", "pikey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class _Rules:
             return maps
         maps = replace_items(maps, _SECRETS, _redact)
         if self._parameter:
-            maps = replace_items(maps, _URLS, self._urls)
+            maps = replace_items(maps, _URLS, self._urls, only=with_parameters)
         if self._policy.client_addresses != "keep":
             maps = replace_items(maps, _ADDRESSES, self._addresses)
         if self._policy.user_names != "keep":
@@ -230,9 +230,10 @@ class _Rules:
 
     def _text(self, values: pa.Array) -> pa.Array:
         """Log bodies: parameters of URLs, header values, and addresses where they are not kept."""
+        queries, headers = with_secrets(values)
         if self._parameter:
-            values = _where(values, ("?", "&"), self._urls)
-        values = _where(values, _HEADER_HINTS, _redact_headers)
+            values = _where(values, queries, self._urls)
+        values = _where(values, headers, _redact_headers)
         return values if self._policy.client_addresses == "keep" else _mask_addresses(values)
 
     def _record(self, values: pa.Array) -> pa.Array:
@@ -248,17 +249,11 @@ def _changed(rows: pa.RecordBatch, columns: Mapping[str, pa.Array]) -> pa.Record
     return rows
 
 
-def _where(
-    values: pa.Array, hints: tuple[str, ...], change: Callable[[pa.Array], pa.Array]
-) -> pa.Array:
-    """`change` the values that hold one of the hints: looking for them costs next to nothing."""
-    found = pc.match_substring(values, hints[0])
-    for hint in hints[1:]:
-        found = pc.or_(found, pc.match_substring(values, hint))
-    if not pc.any(found).as_py():
+def _where(values: pa.Array, found: Bools, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    if not found.any():
         return values
-    found = pc.fill_null(found, False)
-    return pc.replace_with_mask(values, found, change(values.filter(found)))
+    mask = pa.array(found)
+    return pc.replace_with_mask(values, mask, change(values.filter(mask)))
 
 
 def _redact(values: pa.Array) -> pa.Array:
