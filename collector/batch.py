@@ -18,6 +18,7 @@ from collector.limits import REJECT_RECORD_CHARS_MAX
 from collector.naming import Naming
 from collector.payload import Decoded, Format
 from collector.privacy_rules import PrivacyRules
+from storage.coded import concat_tables
 from storage.physical import conform
 from storage.schemas import TABLES
 
@@ -38,7 +39,7 @@ class Batch:
     first: int
     last: int
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
-    """Table -> rows in the table's own columns."""
+    """Table -> rows in the table's own columns, text coded where it came so."""
     records: int = 0
     stored: Counter[str] = field(default_factory=Counter)
     """Format -> records that became rows of their signal's table."""
@@ -46,7 +47,7 @@ class Batch:
     poisoned: Counter[str] = field(default_factory=Counter)
 
     def rows(self, table: str) -> pa.Table:
-        return pa.concat_tables(self.tables[table])
+        return concat_tables(self.tables[table])
 
 
 KeepPoison = Callable[[Entry, Exception], None]

@@ -42,7 +42,8 @@ class Decoded:
     """Rows of one or more payloads."""
 
     tables: dict[str, pa.RecordBatch]
-    """Lake table name -> rows, `rejects` and `requests` included. Empty tables are left out."""
+    """Lake table name -> rows, `rejects` and `requests` included. Empty tables are left out. Text
+    may be coded (`storage/coded.py`)."""
     accepted: int
     """Records that became rows of their signal's table."""
     rejected: int

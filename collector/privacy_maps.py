@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.gateways.attributes import Keys
+from storage.coded import map_of, plain
 
 
 def replace_items(
@@ -24,42 +25,46 @@ def replace_items(
     """The maps with `change` of the values of these keys; NULL becomes ''. Every entry counts, of
     a key that is there twice too. `only`: which of the values may change at all. The same array
     where there is nothing to change."""
-    _, offsets, data = maps.keys.buffers()
-    if data is None or len(maps) == 0:
+    if len(maps.keys) == 0:
         return maps
     if maps.keys.offset or maps.items.offset:
         maps = pa.concat_arrays([maps, maps.slice(0, 0)])
-        _, offsets, data = maps.keys.buffers()
-    marks = np.zeros(len(maps.keys), dtype=np.bool_)
-    marked = _mark(
-        np.frombuffer(data, dtype=np.uint8), np.frombuffer(offsets, dtype=np.int32),
-        keys.text, keys.starts, keys.head, keys.following, marks,
-    )  # fmt: skip
-    if not marked:
+    marks = _marks(maps.keys, keys)
+    if not marks.any():
         return maps
     if only is not None:
         places = np.flatnonzero(marks)
-        chosen = only(maps.items.take(pa.array(places)))
+        chosen = only(plain(maps.items.take(pa.array(places))))
         if not chosen.any():
             return maps
         marks[places[~chosen]] = False
     mask = pa.array(marks)
-    changed = change(maps.items.filter(mask)).cast(pa.string()).fill_null("")
-    items = pc.replace_with_mask(maps.items, mask, changed)
-    entries = pa.StructArray.from_arrays(
-        [maps.keys, items], fields=[maps.type.key_field, maps.type.item_field]
-    )
-    return pa.Array.from_buffers(
-        maps.type, len(maps), maps.buffers()[:2], maps.null_count, maps.offset, [entries]
-    )
+    items = plain(maps.items)
+    changed = change(items.filter(mask)).cast(pa.string()).fill_null("")
+    return map_of(maps, maps.keys, pc.replace_with_mask(items, mask, changed))
+
+
+def _marks(found: pa.Array, keys: Keys) -> npt.NDArray[np.bool_]:
+    """Which of the keys of all maps are among `keys`."""
+    if isinstance(found, pa.DictionaryArray):
+        wanted: npt.NDArray[np.bool_] = keys.numbers(found.dictionary) >= 0
+        codes = found.indices.to_numpy()
+        return wanted[codes] if wanted.any() else np.zeros(len(codes), dtype=np.bool_)
+    marks = np.zeros(len(found), dtype=np.bool_)
+    _, offsets, data = found.buffers()
+    if data is not None:
+        _mark(
+            np.frombuffer(data, dtype=np.uint8), np.frombuffer(offsets, dtype=np.int32),
+            keys.text, keys.starts, keys.head, keys.following, marks,
+        )  # fmt: skip
+    return marks
 
 
 @numba.njit(cache=True, nogil=True)
 def _mark(
     data: Any, offsets: Any, names: Any, starts: Any, head: Any, following: Any, marks: Any
-) -> int:
-    """Marks the entries whose key is one of the names; answers how many."""
-    count = 0
+) -> None:
+    """Marks the entries whose key is one of the names."""
     for entry in range(marks.size):
         at = offsets[entry]
         size = offsets[entry + 1] - at
@@ -73,7 +78,5 @@ def _mark(
                 j -= 1
             if j < 0:
                 marks[entry] = True
-                count += 1
                 break
             name = following[name]
-    return count

@@ -40,6 +40,7 @@ from collector.settings import (
     CollectorSettings,
     UserPolicy,
 )
+from storage.coded import concat_coded, set_column
 
 REDACTED = "REDACTED"
 
@@ -159,7 +160,7 @@ class PrivacyRules:
             )
             for tenant in tenants
         ]
-        return pa.concat_batches(parts)
+        return concat_coded(parts)
 
 
 class _Rules:
@@ -244,8 +245,7 @@ class _Rules:
 
 def _changed(rows: pa.RecordBatch, columns: Mapping[str, pa.Array]) -> pa.RecordBatch:
     for name, values in columns.items():
-        index = rows.schema.get_field_index(name)
-        rows = rows.set_column(index, rows.schema.field(index), values)
+        rows = set_column(rows, name, values)
     return rows
 
 

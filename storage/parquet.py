@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from storage.coded import schema_of
 from storage.errors import InvalidRows
 from storage.files import fsync_file, fsync_folder
 from storage.limits import PARTITIONS_PER_COMMIT_MAX, ROW_GROUP_ROWS, TENANT_CHARS_MAX
@@ -162,7 +163,8 @@ def partition_folder(partition: Partition) -> str:
 def stored_rows(spec: TableSpec, rows: pa.Table) -> pa.Table:
     """Rows with the columns and types of the files."""
     schema = parquet_schema(spec.name)
-    return pa.Table.from_arrays([store(rows.column(n)) for n in schema.names], schema=schema)
+    columns = [store(rows.column(n)) for n in schema.names]
+    return pa.Table.from_arrays(columns, schema=schema_of(schema, columns))
 
 
 def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) -> None:
@@ -172,6 +174,7 @@ def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) ->
         # merging asks for columns without values.
         empty = [n for n in rows.column_names if rows.column(n).null_count == rows.num_rows]
         options["write_statistics"] = ["time", *empty]
+        options["use_dictionary"] = _with_coded(options["use_dictionary"], rows.schema)
     if level == 2:
         options["bloom_filter_options"] = _bloom_filters(spec, rows)
     with pq.ParquetWriter(path, rows.schema, **options) as writer:
@@ -191,6 +194,20 @@ def writer_options(spec: TableSpec, *, level: int) -> dict[str, object]:
         "write_page_index": level > 0,
     }
     return options
+
+
+def _with_coded(leaves: object, schema: pa.Schema) -> list[str]:
+    """The leaves and those whose text comes coded: a dictionary that is there costs nothing."""
+    assert isinstance(leaves, list)
+    found = set(leaves)
+    for field in schema:
+        if pa.types.is_dictionary(field.type):
+            found.add(field.name)
+        elif pa.types.is_map(field.type):
+            for name, type_ in (("key", field.type.key_type), ("value", field.type.item_type)):
+                if pa.types.is_dictionary(type_):
+                    found.add(f"{field.name}.key_value.{name}")
+    return sorted(found)
 
 
 def _encodings(spec: TableSpec) -> dict[str, str]:

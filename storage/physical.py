@@ -13,6 +13,7 @@ from functools import cache
 import pyarrow as pa
 from deltalake import Schema as DeltaSchema
 
+from storage.coded import plain_type, schema_of
 from storage.errors import InvalidRows
 from storage.schemas import PARTITION_COLUMNS, TABLES, TableSpec
 
@@ -92,7 +93,8 @@ def delta_schema(spec: TableSpec) -> DeltaSchema:
 
 
 def conform(spec: TableSpec, rows: pa.Table | pa.RecordBatch) -> pa.Table:
-    """Rows in the table's columns, order and types; missing columns filled with NULL.
+    """Rows in the table's columns, order and types; missing columns filled with NULL. Text may be
+    coded, and stays so.
 
     Raises InvalidRows for an unknown column, a type that cannot be cast without loss, or a missing
     or NULL `time` or `tenant`.
@@ -111,7 +113,7 @@ def conform(spec: TableSpec, rows: pa.Table | pa.RecordBatch) -> pa.Table:
             columns.append(pa.nulls(table.num_rows, field.type))
             continue
         column = table.column(index)
-        if column.type != field.type:
+        if plain_type(column.type) != field.type:
             try:
                 column = column.cast(field.type)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
@@ -119,7 +121,7 @@ def conform(spec: TableSpec, rows: pa.Table | pa.RecordBatch) -> pa.Table:
         if not field.nullable and column.null_count:
             raise InvalidRows(spec.name, f"column {field.name} has NULL")
         columns.append(column)
-    return pa.Table.from_arrays(columns, schema=known)
+    return pa.Table.from_arrays(columns, schema=schema_of(known, columns))
 
 
 def store(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.coded import plain
 from storage.schemas import ATTRIBUTES
 
 Bools = npt.NDArray[np.bool_]
@@ -32,6 +33,12 @@ class Keys:
         self.following = np.full(len(raw), -1, dtype=np.int64)
         for i, name in enumerate(raw):
             self.following[i], self.head[len(name)] = self.head[len(name)], i
+        self._number = {name: i for i, name in enumerate(self.names)}
+
+    def numbers(self, keys: pa.Array) -> npt.NDArray[np.int64]:
+        """Which of the names each key is, -1 = none."""
+        found = [self._number.get(key, -1) for key in keys.to_pylist()]
+        return np.array(found, dtype=np.int64)
 
 
 class AttributeColumns:
@@ -52,16 +59,22 @@ class AttributeColumns:
         self._items: pa.Array = maps.items
         self._place: dict[str, Places] = {}
         """Key -> entry of each row, -1 where it has none."""
-        _, offsets, data = maps.keys.buffers()
-        if maps.null_count == len(maps) or data is None:
+        if maps.null_count == len(maps) or not len(maps.keys):
             return
         lists = maps.offsets.to_numpy(zero_copy_only=False)
         found = np.empty((len(keys.names), self.rows), dtype=np.int32)
         hits = np.zeros(len(keys.names), dtype=np.int64)
-        _find_keys(
-            np.frombuffer(data, dtype=np.uint8), np.frombuffer(offsets, dtype=np.int32), lists,
-            rows, keys.text, keys.starts, keys.head, keys.following, found, hits,
-        )  # fmt: skip
+        if isinstance(maps.keys, pa.DictionaryArray):
+            codes = maps.keys.indices.to_numpy()
+            _find_codes(codes, lists, rows, keys.numbers(maps.keys.dictionary), found, hits)
+        else:
+            _, offsets, data = maps.keys.buffers()
+            if data is None:
+                return
+            _find_keys(
+                np.frombuffer(data, dtype=np.uint8), np.frombuffer(offsets, dtype=np.int32), lists,
+                rows, keys.text, keys.starts, keys.head, keys.following, found, hits,
+            )  # fmt: skip
         self._place = {name: found[i] for i, name in enumerate(keys.names) if hits[i]}
 
     def kept(self, mask: Bools) -> AttributeColumns:
@@ -86,7 +99,9 @@ class AttributeColumns:
         if place is None:
             return pa.nulls(self.rows, pa.string())
         missing = place < 0
-        taken = self._items.take(pa.array(place, mask=missing) if missing.any() else place)
+        taken = plain(
+            self._items.take(pa.array(place, mask=missing) if missing.any() else place)
+        )
         empty = pc.equal(pc.binary_length(taken), 0)
         if not pc.any(empty).as_py():
             return taken
@@ -95,9 +110,15 @@ class AttributeColumns:
     def bytes_of(self, *keys: str) -> tuple[npt.NDArray[np.uint8], Any, Any] | None:
         """Buffer, starts and ends of the same text, an empty span where it is missing; None where
         all of it is."""
-        place = self._first(keys)
-        _, offsets, data = self._items.buffers()
-        if place is None or data is None:
+        place, items = self._first(keys), self._items
+        if place is None:
+            return None
+        if isinstance(items, pa.DictionaryArray):
+            codes = items.indices.fill_null(0).to_numpy()
+            missing = (place < 0) | items.is_null().to_numpy(zero_copy_only=False)[place]
+            place, items = np.where(missing, -1, codes[place]), items.dictionary
+        _, offsets, data = items.buffers()
+        if data is None:
             return None
         bounds = np.frombuffer(offsets, dtype=np.int32)
         starts, ends = bounds[place], bounds[place + 1]
@@ -112,6 +133,21 @@ class AttributeColumns:
         for other in others:
             first = np.where(first < 0, other, first)
         return first
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_codes(codes: Any, lists: Any, rows: Any, names: Any, found: Any, hits: Any) -> None:
+    """`_find_keys` for coded keys; `names`: the name of each code, -1 = none of them."""
+    for i in range(rows.size):
+        for entry in range(lists[rows[i]], lists[rows[i] + 1]):
+            name = names[codes[entry]]
+            if name < 0:
+                continue
+            if hits[name] == 0:
+                found[name, :] = -1
+            hits[name] += 1
+            if found[name, i] < 0:
+                found[name, i] = entry
 
 
 @numba.njit(cache=True, nogil=True)

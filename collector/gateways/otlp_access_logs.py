@@ -45,6 +45,7 @@ from collector.gateways.registry import GATEWAY_FORMATS
 from collector.gateways.rows import constant, floats, requests_batch
 from collector.naming import Naming
 from collector.naming.counting import ISTIO_DIRECTION
+from storage.coded import plain_batch
 from storage.schemas import REQUESTS
 
 SOURCE = "otlp_log"
@@ -85,6 +86,7 @@ def requests_from_logs(logs: pa.RecordBatch, naming: Naming) -> pa.RecordBatch |
     kinds, found = _kinds(logs)
     if kinds.null_count == len(kinds):
         return None
+    logs = plain_batch(logs)
     gateway = valid(kinds)
     told = gateway & found.has(*KEYS["method"][:2]) & found.has(*KEYS["status"][:2])
     parts = [_from_attributes(logs, kinds, told)] if told.any() else []

@@ -31,6 +31,7 @@ from collector.gateways.otlp_attributes import (
 )
 from collector.gateways.rows import constant, floats, requests_batch
 from collector.naming import Naming
+from storage.coded import plain_batch
 
 _NEEDED = [
     "time", "tenant", "environment", "trace_id", "span_id", "duration_ns", "status",
@@ -51,7 +52,7 @@ def requests_from_spans(spans: pa.RecordBatch, naming: Naming) -> pa.RecordBatch
         return None
     rows, whole = np.flatnonzero(server), spans
     found = find_attributes(spans, rows)
-    spans = spans.select(_NEEDED).filter(pa.array(server))
+    spans = plain_batch(spans.select(_NEEDED).filter(pa.array(server)))
     kinds = gateway_kinds(spans, found)
     calls = _calls(spans, found)
     services = spans.column("service_name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,17 +10,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from collector.otlp.body import Body, Bytes, Ints
-from collector.otlp.text import LENGTH_MASK, PAD, gather, hex_ids, repeat_lists
+from collector.otlp.text import LENGTH_MASK, PAD, encode, gather, hex_ids
 from storage.schemas import ATTRIBUTES
 
 Bools = npt.NDArray[np.bool_]
 Offsets = npt.NDArray[np.int32]
 
 _STRING_BYTES_MAX = 2**31 - 1
-_ENTRIES = [
-    pa.field("key", pa.string(), nullable=False),
-    pa.field("value", pa.string()),
-]
+_CODED = pa.dictionary(pa.int32(), pa.string())
+_CODES_MAX = 65_536
+"""Different texts of a column beyond which it is written as it is: the dictionary of a Parquet
+column ends at 1 MiB."""
+
+_SECRET = np.uint64(secrets.randbits(64) | 1)
+"""Of the hash that finds equal texts: nobody outside can make them collide at will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,29 @@ def string_array(source: Source, references: Ints) -> pa.Array:
 
 def text_array(source: Source, references: Ints) -> pa.Array:
     """Text of a proto3 field, which has no way to say absent: empty is NULL."""
-    return string_array(source, np.where(references & LENGTH_MASK > 0, references, -1))
+    return coded_array(source, np.where(references & LENGTH_MASK > 0, references, -1))
+
+
+def coded_array(source: Source, references: Ints, *, most: int | None = None) -> pa.Array:
+    """`string_array` as codes into a dictionary (`storage/coded.py`) where at most `most` texts
+    differ; None = one in four."""
+    rows = len(references)
+    valid = references >= 0
+    if not valid.any():
+        return pa.nulls(rows, _CODED)
+    room = min(rows // 4 + 16, _CODES_MAX) if most is None else max(most, 1)
+    firsts = np.empty(room, dtype=np.int64)
+    codes = np.empty(rows, dtype=np.int32)
+    count = encode(
+        source.data, source.aux, references, _SECRET,
+        np.full(1 << (2 * room - 1).bit_length(), -1, dtype=np.int32),
+        np.empty(room, dtype=np.uint64), firsts, codes,
+    )  # fmt: skip
+    if count < 0:
+        return string_array(source, references)
+    buffers = [_validity(valid), pa.py_buffer(codes)]
+    indices = pa.Array.from_buffers(pa.int32(), rows, buffers)
+    return pa.DictionaryArray.from_arrays(indices, string_array(source, firsts[:count]))
 
 
 def id_array(data: Bytes, references: Ints, size: int) -> pa.Array:
@@ -96,8 +122,9 @@ def list_array(type_: pa.DataType, offsets: Offsets, values: pa.Array) -> pa.Arr
 
 
 def _map_array(offsets: Offsets, keys: pa.Array, values: pa.Array) -> pa.Array:
-    entries = pa.StructArray.from_arrays([keys, values], fields=_ENTRIES)
-    return list_array(ATTRIBUTES, offsets, entries)
+    key, value = ATTRIBUTES.key_field.with_type(keys.type), pa.field("value", values.type)
+    entries = pa.StructArray.from_arrays([keys, values], fields=[key, value])
+    return list_array(pa.map_(key, value), offsets, entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,42 +137,23 @@ class Pairs:
     count: int
     """Rows of the table the entries belong to."""
 
-    def maps(self, source: Source) -> pa.Array:
-        """MAP per row; NULL where a row has no entries."""
-        return _map_array(
-            list_offsets(self.rows, self.count),
-            string_array(source, self.keys),
-            string_array(source, self.values),
-        )
+    def maps(self, source: Source, *, coded: bool = True) -> pa.Array:
+        """MAP per row; NULL where a row has no entries. `coded`: keys and values may be codes."""
+        make = coded_array if coded else string_array
+        offsets = list_offsets(self.rows, self.count)
+        return _map_array(offsets, make(source, self.keys), make(source, self.values))
 
     def repeated_maps(self, source: Source, at: Ints) -> pa.Array:
-        """`maps` of the rows in `at`, at the cost of a copy per entry of `at`."""
+        """`maps` of the rows in `at`, all coded, at the cost of two codes per entry of `at`."""
         lists = list_offsets(self.rows, self.count)
         sizes = np.diff(lists)[at]
         offsets = np.zeros(len(at) + 1, dtype=np.int32)
         np.cumsum(sizes, dtype=np.int32, out=offsets[1:])
-        valid = self.values >= 0
-        if not valid.all():
-            index = np.repeat(lists[at] - offsets[:-1], sizes) + np.arange(offsets[-1])
-            valid = valid[index]
-        else:
-            valid = np.ones(1, dtype=np.bool_)
-        keys = self._repeated(source, self.keys, lists, at, int(offsets[-1]))
-        values = self._repeated(source, self.values, lists, at, int(offsets[-1]))
-        always = np.ones(1, dtype=np.bool_)
-        return _map_array(offsets, _strings(*keys, always), _strings(*values, valid))
-
-    def _repeated(
-        self, source: Source, references: Ints, lists: Offsets, at: Ints, entries: int
-    ) -> tuple[Offsets, Bytes]:
-        offsets, data = _gathered(source, references)
-        ends = offsets[lists]
-        size = int(np.diff(ends)[at].sum(dtype=np.int64))
-        assert size <= _STRING_BYTES_MAX, "more than 2 GiB of text in one column"
-        out_offsets = np.empty(entries + 1, dtype=np.int32)
-        out = np.empty(size + PAD, dtype=np.uint8)
-        repeat_lists(lists, offsets, data, at, out_offsets, out)
-        return out_offsets, out
+        index = pa.array(np.repeat(lists[at] - offsets[:-1], sizes) + np.arange(offsets[-1]))
+        every = len(self.keys)
+        keys = coded_array(source, self.keys, most=every).take(index)
+        values = coded_array(source, self.values, most=every).take(index)
+        return _map_array(offsets, keys, values)
 
 
 def join_pairs(count: int, *parts: Pairs) -> Pairs:

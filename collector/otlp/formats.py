@@ -20,6 +20,7 @@ from collector.otlp.rows import Part, decode_part
 from collector.otlp.snippets import DESCRIPTIONS, SNIPPETS
 from collector.otlp.traces import Traces
 from collector.payload import Decoded, MalformedBody, Payload
+from storage.coded import concat_coded
 
 _RECORD_BYTES, _ITEM_BYTES, _BODY_FACTOR, _REPEATED_FACTOR = 400, 110, 8, 2
 """Memory of a decode per record, per message or list entry, per byte of the body and per byte that
@@ -108,7 +109,7 @@ class OtlpFormat:
         for name, batches in ((self.signal.table, rows), ("rejects", rejects)):
             filled = [batch for batch in batches if batch.num_rows]
             if filled:
-                tables[name] = filled[0] if len(filled) == 1 else pa.concat_batches(filled)
+                tables[name] = concat_coded(filled)
         accepted, rejected = (
             tables[name].num_rows if name in tables else 0
             for name in (self.signal.table, "rejects")

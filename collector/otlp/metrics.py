@@ -202,7 +202,7 @@ def _exemplars(attributes: Attributes, source: Source) -> pa.Array:
             number_array(*_values(body, "exemplar")),
             id_array(body.data, body.column("exemplar", "trace_id"), 16),
             id_array(body.data, body.column("exemplar", "span_id"), 8),
-            attributes.of("exemplar").maps(source),
+            attributes.of("exemplar").maps(source, coded=False),
         ],
         fields=list(_EXEMPLARS.value_type),
     )

@@ -71,7 +71,7 @@ _SKIPPED = {"key_strindex"}
 
 # Columns of an entry; scan.py names the same numbers.
 (WIRE, OP, SLOT, CONTEXT, TABLE, KIND_SLOT, CASE, LIVE_TABLE, CLEAR_FROM, CLEAR_TO, HAS_BIT,
- EXTRA_SLOT, EXTRA_BYTES, POSITION_SLOT) = range(14)  # fmt: skip
+ EXTRA_SLOT, EXTRA_BYTES, POSITION_SLOT, PAIR) = range(15)  # fmt: skip
 ENTRY_WIDTH = 16
 
 # Operations of an entry. 1-7 convert a scalar; a list adds OP_LIST to its element's operation.
@@ -185,6 +185,7 @@ class _Planner:
             child_table = _table_of(descriptor)
             row[TABLE] = TABLE_ID[child_table]
             row[CONTEXT] = self.context(child, child_table, "")
+            row[PAIR] = child_table == "attribute"
             if child_table in ("attribute", "record"):
                 # What metadata costs is its bytes, once per data point; attributes are counted.
                 by_bytes = table == "metric" and child_table == "attribute"

@@ -16,6 +16,7 @@ from collector.otlp.records import Records, Signal
 from collector.otlp.rejects import refused_rows
 from collector.otlp.shared import share
 from collector.payload import Payload
+from storage.coded import schema_of
 from storage.schemas import TABLES, TIMESTAMP
 
 _NO_LIMIT = 2**62
@@ -93,4 +94,5 @@ def _batch(
     columns["time"] = number_array(micros(records.time), TIMESTAMP, always)
     columns["tenant"] = pa.repeat(pa.scalar(payload.tenant, pa.string()), len(scopes))
     schema = TABLES[signal.table].arrow_schema
-    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+    arrays = [columns[name] for name in schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema_of(schema, arrays))

@@ -22,12 +22,13 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from collector.otlp.arrow import Pairs, Source, join_pairs, string_array, text_array
+from collector.otlp.arrow import Pairs, Source, coded_array, join_pairs
 from collector.otlp.attributes import Attributes, HotKeys
 from collector.otlp.body import ROW_MASK, Body, Bytes, Ints
 from collector.otlp.plan import OWNER_SHIFT, TABLE_ID
 from collector.otlp.text import LENGTH_MASK
 from collector.otlp.values import number_texts
+from storage.coded import plain
 
 _SERVICE = {
     "service_name": ("service.name",),
@@ -80,7 +81,7 @@ class Shared:
         index = pa.array(scopes)
         taken = {name: column.take(index) for name, column in self.columns.items()}
         if environment and taken["environment"].null_count:
-            taken["environment"] = taken["environment"].fill_null(environment)
+            taken["environment"] = plain(taken["environment"]).fill_null(environment)
         taken["resource_attributes"] = self.attributes.repeated_maps(self.source, scopes)
         return taken
 
@@ -118,11 +119,13 @@ def share(attributes: Attributes) -> Shared:
     source = Source(body.data, extra.aux())
     index = pa.array(resources)
     columns = {
-        column: string_array(source, found.first(*names)).take(index)
+        column: coded_array(source, found.first(*names), most=own.count).take(index)
         for column, names in _SERVICE.items()
     }
     for name in ("name", "version"):
-        columns[f"scope_{name}"] = text_array(source, body.column("scope", f"scope.{name}"))
+        references = body.column("scope", f"scope.{name}")
+        references = np.where(references & LENGTH_MASK > 0, references, -1)
+        columns[f"scope_{name}"] = coded_array(source, references, most=len(references))
     return Shared(source, columns, of_scope, extras)
 
 

@@ -49,22 +49,102 @@ def gather(buf, aux, references, offsets, out):  # type: ignore[no-untyped-def]
     return to
 
 
-@kernel(types.void(INTS32, INTS32, BYTES, INTS, INTS32, OUT))
-def repeat_lists(lists, offsets, data, rows, out_offsets, out):  # type: ignore[no-untyped-def]
-    """Lists of strings (list offsets, string offsets, data), one per entry of `rows`."""
-    to = np.int64(0)
-    item = np.int64(0)
-    out_offsets[0] = 0
-    for i in range(len(rows)):
-        first = lists[rows[i]]
-        last = lists[rows[i] + 1]
-        start = np.int64(offsets[first])
-        for j in range(first, last):
-            item += 1
-            out_offsets[item] = to + offsets[j + 1] - start
-        size = offsets[last] - start
-        copy(data, start, size, out, to)
-        to += size
+_WORDS = types.Array(types.uint64, 1, "C")
+_PROBES_MAX = 64
+
+
+@numba.njit(inline="always", nogil=True)
+def _short(source, at, size):  # type: ignore[no-untyped-def]
+    """Fewer than eight bytes as a word."""
+    if at + 8 <= len(source):
+        # Shifted out in two steps: by 64, where size is 0, would be no shift.
+        shift = np.uint64(8 * (7 - size))
+        return load64(source, at) << shift << np.uint64(8) >> np.uint64(8) >> shift
+    word = np.uint64(0)
+    for i in range(size):
+        word |= np.uint64(source[at + i]) << np.uint64(8 * i)
+    return word
+
+
+@numba.njit(inline="always", nogil=True)
+def _hash(source, at, size, secret):  # type: ignore[no-untyped-def]
+    value = secret ^ np.uint64(size)
+    done = np.int64(0)
+    while done + 8 <= size:
+        value = (value ^ load64(source, at + done)) * secret
+        value ^= value >> np.uint64(29)
+        done += 8
+    if done < size:
+        value = (value ^ _short(source, at + done, size - done)) * secret
+    # What differs in high bits only must reach the low ones, which choose the slot.
+    value = (value ^ value >> np.uint64(32)) * np.uint64(0x9E3779B97F4A7C15)
+    return value ^ value >> np.uint64(32)
+
+
+@numba.njit(inline="always", nogil=True)
+def _equal(a, at, b, other, size):  # type: ignore[no-untyped-def]
+    if size < 8:
+        return _short(a, at, size) == _short(b, other, size)
+    done = np.int64(0)
+    while done + 8 < size:
+        if load64(a, at + done) != load64(b, other + done):
+            return False
+        done += 8
+    return load64(a, at + size - 8) == load64(b, other + size - 8)
+
+
+@kernel(types.int64(BYTES, BYTES, INTS, types.uint64, INTS32, _WORDS, INTS, INTS32))
+def encode(buf, aux, references, secret, slots, hashes, firsts, codes):  # type: ignore[no-untyped-def]
+    """codes[i] = number of the text references[i] points to, in order of first occurrence; 0 where
+    it is NULL. firsts[number] = the first reference to it. Returns how many there are.
+
+    -1: more than `firsts` has room for, or texts made to collide: the caller goes without codes.
+    `slots`: a power of two of them, all -1, twice as many as `firsts` at least. `secret`: odd.
+    """
+    split = np.int64(len(buf))
+    mask = np.uint64(len(slots) - 1)
+    count = np.int64(0)
+    for i in range(len(references)):
+        reference = references[i]
+        if reference < 0:
+            codes[i] = 0
+            continue
+        at = reference >> 32
+        size = reference & LENGTH_MASK
+        far = at >= split
+        value = _hash(aux, at - split, size, secret) if far else _hash(buf, at, size, secret)
+        place = value & mask
+        probes = 0
+        while True:
+            number = slots[place]
+            if number < 0:
+                if count == len(firsts):
+                    return -1
+                slots[place] = count
+                hashes[count] = value
+                firsts[count] = reference
+                codes[i] = count
+                count += 1
+                break
+            if hashes[number] == value and firsts[number] & LENGTH_MASK == size:
+                other = firsts[number] >> 32
+                if other >= split:
+                    if far:
+                        same = _equal(aux, at - split, aux, other - split, size)
+                    else:
+                        same = _equal(buf, at, aux, other - split, size)
+                elif far:
+                    same = _equal(aux, at - split, buf, other, size)
+                else:
+                    same = _equal(buf, at, buf, other, size)
+                if same:
+                    codes[i] = number
+                    break
+            probes += 1
+            if probes > _PROBES_MAX:
+                return -1
+            place = (place + np.uint64(1)) & mask
+    return count
 
 
 @numba.njit(inline="always", nogil=True)

@@ -9,12 +9,12 @@ import pyarrow as pa
 from collector.otlp.arrow import (
     Source,
     body_ids,
+    coded_array,
     id_array,
     join_pairs,
     list_array,
     list_offsets,
     number_array,
-    string_array,
     text_array,
 )
 from collector.otlp.attributes import Attributes, HotKeys
@@ -23,6 +23,7 @@ from collector.otlp.plan import TRACES
 from collector.otlp.records import Signal, sized
 from collector.otlp.shared import Shared
 from collector.otlp.text import small_numbers, url_paths
+from storage.coded import plain
 from storage.schemas import SPANS
 
 _KINDS = pa.array(["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"])
@@ -114,12 +115,13 @@ class Traces(Signal):
             "server_address": found.first("server.address", "http.host", "net.host.name"),
             "client_address": found.first("client.address", "http.client_ip"),
         }.items():
-            columns[column] = string_array(source, references)
+            columns[column] = coded_array(source, references)
         return columns
 
 
 def _named(names: pa.Array, numbers: Ints) -> pa.Array:
-    return names.take(pa.array(np.where((numbers >= 0) & (numbers < len(names)), numbers, 0)))
+    codes = np.where((numbers >= 0) & (numbers < len(names)), numbers, 0).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(codes), names)
 
 
 def _status_codes(source: Source, references: Ints) -> pa.Array:
@@ -141,7 +143,7 @@ def _paths(source: Source, paths: Ints, targets: Ints, urls: Ints) -> Ints:
 
 def _own(attributes: Attributes, shared: Shared, table: str) -> pa.Array:
     own = attributes.of(table)
-    return join_pairs(own.count, own, shared.extras[table]).maps(shared.source)
+    return join_pairs(own.count, own, shared.extras[table]).maps(shared.source, coded=False)
 
 
 def _events(attributes: Attributes, shared: Shared) -> pa.Array:
@@ -152,7 +154,7 @@ def _events(attributes: Attributes, shared: Shared) -> pa.Array:
     events = pa.StructArray.from_arrays(
         [
             number_array(time, pa.int64(), time > 0),
-            text_array(source, body.column("event", "name")),
+            plain(text_array(source, body.column("event", "name"))),
             _own(attributes, shared, "event"),
         ],
         fields=list(_EVENTS.value_type),
@@ -168,7 +170,7 @@ def _links(attributes: Attributes, shared: Shared) -> pa.Array:
         [
             id_array(body.data, body.column("link", "trace_id"), 16),
             id_array(body.data, body.column("link", "span_id"), 8),
-            text_array(source, body.column("link", "trace_state")),
+            plain(text_array(source, body.column("link", "trace_state"))),
             _own(attributes, shared, "link"),
         ],
         fields=list(_LINKS.value_type),
