@@ -99,9 +99,7 @@ class AttributeColumns:
         if place is None:
             return pa.nulls(self.rows, pa.string())
         missing = place < 0
-        taken = plain(
-            self._items.take(pa.array(place, mask=missing) if missing.any() else place)
-        )
+        taken = plain(self._items.take(pa.array(place, mask=missing) if missing.any() else place))
         empty = pc.equal(pc.binary_length(taken), 0)
         if not pc.any(empty).as_py():
             return taken

@@ -10,13 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from collector.otlp.body import Body, Bytes, Ints
-from collector.otlp.text import LENGTH_MASK, PAD, encode, gather, hex_ids
+from collector.otlp.text import LENGTH_MASK, PAD, encode, gather, hex_ids, pick
+from storage.coded import plain
 from storage.schemas import ATTRIBUTES
 
 Bools = npt.NDArray[np.bool_]
 Offsets = npt.NDArray[np.int32]
 
 _STRING_BYTES_MAX = 2**31 - 1
+_NO_GROUPS = np.empty(0, dtype=np.int32)
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _CODES_MAX = 65_536
 """Different texts of a column beyond which it is written as it is: the dictionary of a Parquet
@@ -66,9 +68,15 @@ def text_array(source: Source, references: Ints) -> pa.Array:
     return coded_array(source, np.where(references & LENGTH_MASK > 0, references, -1))
 
 
-def coded_array(source: Source, references: Ints, *, most: int | None = None) -> pa.Array:
+def coded_array(
+    source: Source,
+    references: Ints,
+    *,
+    most: int | None = None,
+    groups: npt.NDArray[np.int32] | None = None,
+) -> pa.Array:
     """`string_array` as codes into a dictionary (`storage/coded.py`) where at most `most` texts
-    differ; None = one in four."""
+    differ; None = one in four. `groups`: numbers from 0, texts of one are likely to be equal."""
     rows = len(references)
     valid = references >= 0
     if not valid.any():
@@ -77,7 +85,7 @@ def coded_array(source: Source, references: Ints, *, most: int | None = None) ->
     firsts = np.empty(room, dtype=np.int64)
     codes = np.empty(rows, dtype=np.int32)
     count = encode(
-        source.data, source.aux, references, _SECRET,
+        source.data, source.aux, references, _NO_GROUPS if groups is None else groups, _SECRET,
         np.full(1 << (2 * room - 1).bit_length(), -1, dtype=np.int32),
         np.empty(room, dtype=np.uint64), firsts, codes,
     )  # fmt: skip
@@ -86,6 +94,27 @@ def coded_array(source: Source, references: Ints, *, most: int | None = None) ->
     buffers = [_validity(valid), pa.py_buffer(codes)]
     indices = pa.Array.from_buffers(pa.int32(), rows, buffers)
     return pa.DictionaryArray.from_arrays(indices, string_array(source, firsts[:count]))
+
+
+def codes_of(coded: pa.DictionaryArray) -> npt.NDArray[np.int32]:
+    """Codes of texts; any number where NULL."""
+    codes: npt.NDArray[np.int32] = np.frombuffer(coded.indices.buffers()[1], dtype=np.int32)
+    return codes[coded.offset : coded.offset + len(coded)]
+
+
+def picked_array(texts: pa.DictionaryArray, places: Ints) -> pa.Array:
+    """texts[places], NULL where a place is negative, with a dictionary of only what is there;
+    without codes where most texts differ."""
+    rows = len(places)
+    numbers = np.full(len(texts.dictionary), -1, dtype=np.int32)
+    firsts, picked = np.empty_like(numbers), np.empty(rows, dtype=np.int32)
+    count = pick(codes_of(texts), places, numbers, firsts, picked)
+    indices = pa.Array.from_buffers(
+        pa.int32(), rows, [_validity(places >= 0), pa.py_buffer(picked)]
+    )
+    dictionary = texts.dictionary.take(pa.array(firsts[:count]))
+    coded = pa.DictionaryArray.from_arrays(indices, dictionary)
+    return coded if count <= rows // 4 + 16 else plain(coded)
 
 
 def id_array(data: Bytes, references: Ints, size: int) -> pa.Array:
@@ -139,9 +168,19 @@ class Pairs:
 
     def maps(self, source: Source, *, coded: bool = True) -> pa.Array:
         """MAP per row; NULL where a row has no entries. `coded`: keys and values may be codes."""
-        make = coded_array if coded else string_array
-        offsets = list_offsets(self.rows, self.count)
-        return _map_array(offsets, make(source, self.keys), make(source, self.values))
+        if coded:
+            return self.maps_of(*self.texts(source))
+        return self.maps_of(string_array(source, self.keys), string_array(source, self.values))
+
+    def texts(self, source: Source) -> tuple[pa.Array, pa.Array]:
+        """Keys and values of all entries, coded where texts repeat."""
+        keys = coded_array(source, self.keys)
+        groups = codes_of(keys) if isinstance(keys, pa.DictionaryArray) else None
+        return keys, coded_array(source, self.values, groups=groups)
+
+    def maps_of(self, keys: pa.Array, values: pa.Array) -> pa.Array:
+        """`maps` of texts that are made already."""
+        return _map_array(list_offsets(self.rows, self.count), keys, values)
 
     def repeated_maps(self, source: Source, at: Ints) -> pa.Array:
         """`maps` of the rows in `at`, all coded, at the cost of two codes per entry of `at`."""

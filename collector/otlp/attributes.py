@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from collector.otlp.arrow import Pairs, Source
+from collector.otlp.arrow import Pairs, Source, codes_of
 from collector.otlp.body import ROW_MASK, Body, Bytes, Ints
 from collector.otlp.plan import OWNER_SHIFT, TABLE_ID
-from collector.otlp.text import match_keys
+from collector.otlp.text import match_codes, match_keys
 from collector.otlp.values import render_values
 
 _NONE = np.empty(0, dtype=np.int64)
@@ -85,8 +86,20 @@ class HotKeys:
             data, pairs.keys, pairs.values, pairs.rows,
             self._text, self._at, self._head, self._following, hits, found,
         )  # fmt: skip
+        return self._found(found, hits, pairs.count)
+
+    def find_coded(self, keys: pa.DictionaryArray, pairs: Pairs) -> Found:
+        """The same by coded keys: places of entries instead of their values."""
+        found = np.full((len(self._at), pairs.count), -1, dtype=np.int64)
+        hits = np.zeros(len(self._at), dtype=np.int64)
+        names = [self._number.get(key, -1) for key in keys.dictionary.to_pylist()]
+        numbers = np.array(names, dtype=np.int64)
+        match_codes(codes_of(keys), pairs.values, pairs.rows, numbers, hits, found)
+        return self._found(found, hits, pairs.count)
+
+    def _found(self, found: npt.NDArray[np.int64], hits: Ints, rows: int) -> Found:
         there = {name: found[i] for name, i in self._number.items() if hits[i]}
-        return Found(there, np.full(pairs.count, -1, dtype=np.int64))
+        return Found(there, np.full(rows, -1, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +110,8 @@ class Found:
     _none: Ints
 
     def first(self, *names: str) -> Ints:
-        """References of the first of `names` that is there and not empty; -1 where none is."""
+        """References (or places) of the first of `names` that is there and not empty; -1 where
+        none is."""
         result = self._none
         for values in (self._values[name] for name in names if name in self._values):
             result = values if result is self._none else np.where(result < 0, values, result)

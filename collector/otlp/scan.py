@@ -202,7 +202,7 @@ def _fixed(buf, position, size):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always", nogil=True)
-def _pair(buf, position, end):  # type: ignore[no-untyped-def]
+def _key_value(buf, position, end):  # type: ignore[no-untyped-def]
     """(kind, key, value) of a KeyValue as nearly all are written: key and value once, in this
     order, shorter than 128 bytes, the value a string, bool, int or double. Kind 0: it is not, or
     not well-formed; then nothing of this counts."""
@@ -295,7 +295,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                 return TRUNCATED, at
             if op == OP_MESSAGE:
                 if entries[entry + PAIR] == 1 and depth + 1 < DEPTH_MAX and items < items_max:
-                    kind, key, number_value = _pair(buf, position, position + size)
+                    kind, key, number_value = _key_value(buf, position, position + size)
                     if kind > 0:
                         # What the long way below does, for a message of five fields in one go.
                         items += 1

@@ -49,6 +49,7 @@ def gather(buf, aux, references, offsets, out):  # type: ignore[no-untyped-def]
     return to
 
 
+_GROUPS = types.Array(types.int32, 1, "C", readonly=True)
 _WORDS = types.Array(types.uint64, 1, "C")
 _PROBES_MAX = 64
 
@@ -93,26 +94,60 @@ def _equal(a, at, b, other, size):  # type: ignore[no-untyped-def]
     return load64(a, at + size - 8) == load64(b, other + size - 8)
 
 
-@kernel(types.int64(BYTES, BYTES, INTS, types.uint64, INTS32, _WORDS, INTS, INTS32))
-def encode(buf, aux, references, secret, slots, hashes, firsts, codes):  # type: ignore[no-untyped-def]
+@numba.njit(inline="always", nogil=True)
+def _same(buf, aux, split, one, other):  # type: ignore[no-untyped-def]
+    """Whether two references point to equal texts."""
+    size = one & LENGTH_MASK
+    if other & LENGTH_MASK != size:
+        return False
+    a, b = one >> 32, other >> 32
+    if a < split:
+        if b < split:
+            return _equal(buf, a, buf, b, size)
+        return _equal(buf, a, aux, b - split, size)
+    if b < split:
+        return _equal(aux, a - split, buf, b, size)
+    return _equal(aux, a - split, aux, b - split, size)
+
+
+@kernel(types.int64(BYTES, BYTES, INTS, _GROUPS, types.uint64, INTS32, _WORDS, INTS, INTS32))
+def encode(  # type: ignore[no-untyped-def]
+    buf, aux, references, groups, secret, slots, hashes, firsts, codes
+):
     """codes[i] = number of the text references[i] points to, in order of first occurrence; 0 where
     it is NULL. firsts[number] = the first reference to it. Returns how many there are.
 
     -1: more than `firsts` has room for, or texts made to collide: the caller goes without codes.
     `slots`: a power of two of them, all -1, twice as many as `firsts` at least. `secret`: odd.
+    `groups`: what the text most likely equals is the one before of its group (of its key); without
+    groups, the one that last followed the text before it. Right guesses, which most are, save the
+    hash.
     """
     split = np.int64(len(buf))
     mask = np.uint64(len(slots) - 1)
     count = np.int64(0)
+    grouped = len(groups) == len(references)
+    guesses = np.full((groups.max() if grouped and len(groups) else len(firsts)) + 2, -1, np.int32)
+    group = np.int64(0)
     for i in range(len(references)):
         reference = references[i]
         if reference < 0:
             codes[i] = 0
             continue
+        if grouped:
+            group = np.int64(groups[i])
+        guess = guesses[group]
+        if guess >= 0 and _same(buf, aux, split, reference, firsts[guess]):
+            codes[i] = guess
+            if not grouped:
+                group = np.int64(guess) + 1
+            continue
         at = reference >> 32
         size = reference & LENGTH_MASK
-        far = at >= split
-        value = _hash(aux, at - split, size, secret) if far else _hash(buf, at, size, secret)
+        if at >= split:
+            value = _hash(aux, at - split, size, secret)
+        else:
+            value = _hash(buf, at, size, secret)
         place = value & mask
         probes = 0
         while True:
@@ -120,30 +155,22 @@ def encode(buf, aux, references, secret, slots, hashes, firsts, codes):  # type:
             if number < 0:
                 if count == len(firsts):
                     return -1
-                slots[place] = count
+                number = np.int32(count)
+                slots[place] = number
                 hashes[count] = value
                 firsts[count] = reference
-                codes[i] = count
                 count += 1
                 break
-            if hashes[number] == value and firsts[number] & LENGTH_MASK == size:
-                other = firsts[number] >> 32
-                if other >= split:
-                    if far:
-                        same = _equal(aux, at - split, aux, other - split, size)
-                    else:
-                        same = _equal(buf, at, aux, other - split, size)
-                elif far:
-                    same = _equal(aux, at - split, buf, other, size)
-                else:
-                    same = _equal(buf, at, buf, other, size)
-                if same:
-                    codes[i] = number
-                    break
+            if hashes[number] == value and _same(buf, aux, split, reference, firsts[number]):
+                break
             probes += 1
             if probes > _PROBES_MAX:
                 return -1
             place = (place + np.uint64(1)) & mask
+        codes[i] = number
+        guesses[group] = number
+        if not grouped:
+            group = np.int64(number) + 1
     return count
 
 
@@ -214,6 +241,38 @@ def match_keys(  # type: ignore[no-untyped-def]
                     found[name, rows[i]] = value if filled else -2
                 break
             name = following[name]
+
+
+@kernel(types.void(_GROUPS, INTS, INTS, INTS, INTS, _GRID))
+def match_codes(codes, values, rows, numbers, hits, found):  # type: ignore[no-untyped-def]
+    """`match_keys` by codes of the keys: numbers[code] is the name, -1 = none of them. What is
+    found is the entry's place, not its value."""
+    for i in range(len(codes)):
+        name = numbers[codes[i]]
+        if name < 0:
+            continue
+        hits[name] += 1
+        if found[name, rows[i]] == -1:
+            value = values[i]
+            found[name, rows[i]] = i if value >= 0 and value & LENGTH_MASK > 0 else -2
+
+
+@kernel(types.int64(_GROUPS, INTS, INTS32, INTS32, INTS32))
+def pick(codes, places, numbers, firsts, picked):  # type: ignore[no-untyped-def]
+    """picked[i] = number of codes[places[i]] among those picked, in order of their first; 0 where
+    the place is negative. firsts[number] = its code. `numbers`: -1 per code. Returns how many."""
+    count = np.int64(0)
+    for i in range(len(places)):
+        picked[i] = 0
+        if places[i] < 0:
+            continue
+        code = codes[places[i]]
+        if numbers[code] < 0:
+            numbers[code] = np.int32(count)
+            firsts[count] = code
+            count += 1
+        picked[i] = numbers[code]
+    return count
 
 
 @kernel(types.void(BYTES, BYTES, INTS, types.boolean, INTS))

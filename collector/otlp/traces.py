@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from collector.otlp.arrow import (
+    Pairs,
     Source,
     body_ids,
     coded_array,
@@ -15,6 +16,7 @@ from collector.otlp.arrow import (
     list_array,
     list_offsets,
     number_array,
+    picked_array,
     text_array,
 )
 from collector.otlp.attributes import Attributes, HotKeys
@@ -75,6 +77,7 @@ class Traces(Signal):
         start = body.column("record", "start_time_unix_nano")
         end = body.column("record", "end_time_unix_nano")
         own = attributes.of("record")
+        keys, texts = own.texts(source)
         columns = {
             "start_time_unix_nano": number_array(start, pa.int64(), start > 0),
             "duration_ns": number_array(end - start, pa.int64(), (start != 0) & (end != 0)),
@@ -83,7 +86,7 @@ class Traces(Signal):
             "parent_span_id": body_ids(body, "record", "parent_span_id", 8),
             "kind": _named(_KINDS, body.column("record", "kind")),
             "status": _named(_STATUSES, body.column("record", "status.code")),
-            "attributes": own.maps(source),
+            "attributes": own.maps_of(keys, texts),
             "events": _events(attributes, shared),
             "links": _links(attributes, shared),
         }
@@ -99,24 +102,40 @@ class Traces(Signal):
         ):  # fmt: skip
             values = body.column("record", name).astype(np.uint32)
             columns[name] = number_array(values, pa.uint32(), everywhere)
+        return columns | _hot_columns(body, source, own, keys, texts)
+
+
+def _hot_columns(
+    body: Body, source: Source, own: Pairs, keys: pa.Array, values: pa.Array
+) -> dict[str, pa.Array]:
+    """Columns of the attributes that nearly every call has."""
+    if isinstance(keys, pa.DictionaryArray) and isinstance(values, pa.DictionaryArray):
+        found = _HOT.find_coded(keys, own)
+        entries = np.concatenate((own.values, [-1]))
+
+        def first(*names: str) -> Ints:
+            return entries[found.first(*names)]
+
+        def text(*names: str) -> pa.Array:
+            return picked_array(values, found.first(*names))
+
+    else:
         found = _HOT.find(body.data, own)
-        columns["http_response_status_code"] = _status_codes(
-            source, found.first("http.response.status_code", "http.status_code")
-        )
-        for column, references in {
-            "http_request_method": found.first("http.request.method", "http.method"),
-            "http_route": found.first("http.route"),
-            "url_path": _paths(
-                source,
-                found.first("url.path"),
-                found.first("http.target"),
-                found.first("url.full", "http.url"),
-            ),
-            "server_address": found.first("server.address", "http.host", "net.host.name"),
-            "client_address": found.first("client.address", "http.client_ip"),
-        }.items():
-            columns[column] = coded_array(source, references)
-        return columns
+        first = found.first
+
+        def text(*names: str) -> pa.Array:
+            return coded_array(source, found.first(*names))
+
+    paths = _paths(source, first("url.path"), first("http.target"), first("url.full", "http.url"))
+    status = first("http.response.status_code", "http.status_code")
+    return {
+        "http_request_method": text("http.request.method", "http.method"),
+        "http_route": text("http.route"),
+        "http_response_status_code": _status_codes(source, status),
+        "url_path": coded_array(source, paths),
+        "server_address": text("server.address", "http.host", "net.host.name"),
+        "client_address": text("client.address", "http.client_ip"),
+    }
 
 
 def _named(names: pa.Array, numbers: Ints) -> pa.Array:

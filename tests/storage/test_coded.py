@@ -49,7 +49,9 @@ def test_plain_is_the_inverse_of_coded() -> None:
         [spans("a", None), coded(spans(None, None))],
     ],
 )
-def test_parts_are_one_in_memory_and_in_the_lake(parts: list[pa.RecordBatch], tmp_path: Any) -> None:
+def test_parts_are_one_in_memory_and_in_the_lake(
+    parts: list[pa.RecordBatch], tmp_path: Any
+) -> None:
     expected = [row["name"] for part in parts for row in plain_batch(part).to_pylist()]
     assert concat_coded(parts).column("name").to_pylist() == expected
     table = concat_tables([pa.Table.from_batches([part]) for part in parts])

@@ -36,6 +36,8 @@ def test_codes_stand_for_the_same_texts(pick: int, size: int) -> None:
     array = coded_array(source, references)
     assert isinstance(array, pa.DictionaryArray) == (pick < 1000)
     array.validate(full=True)
+    groups = np.array([rng.randrange(5) for _ in texts], np.int32)
+    assert coded_array(source, references, groups=groups).equals(array)
     expected = [None if t is None else t.decode() for t in texts]
     assert array.to_pylist() == string_array(source, references).to_pylist() == expected
     if isinstance(array, pa.DictionaryArray):
@@ -64,8 +66,9 @@ def test_texts_made_to_collide_end_the_search() -> None:
     codes, hashes = np.empty(1000, np.int32), np.empty(1000, np.uint64)
     slots = np.full(16, -1, np.int32)  # far too few: as if all fell on a few slots
     firsts = np.empty(1000, np.int64)
-    arguments = (source.data, source.aux, references, np.uint64(1), slots, hashes, firsts, codes)
-    assert encode(*arguments) == -1
+    none = np.empty(0, np.int32)
+    out = (np.uint64(1), slots, hashes, firsts, codes)
+    assert encode(source.data, source.aux, references, none, *out) == -1
 
 
 def test_parts_with_and_without_codes_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +80,9 @@ def test_parts_with_and_without_codes_are_put_together(monkeypatch: pytest.Monke
     whole = OTLP_TRACES.decode(many)
     monkeypatch.setattr("collector.otlp.formats.JOIN_BYTES_MAX", 1)
     apart = OTLP_TRACES.decode(many).tables["spans"]
-    assert isinstance(OTLP_TRACES.decode(many[:1]).tables["spans"].column("name").dictionary, pa.Array)
+    assert isinstance(
+        OTLP_TRACES.decode(many[:1]).tables["spans"].column("name").dictionary, pa.Array
+    )
     assert apart.column("name").type == pa.string()
     assert pa.types.is_dictionary(apart.column("trace_state").type)
     assert plain(apart.column("trace_state")).to_pylist() == ["a=b"] * 600
