@@ -25,24 +25,21 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
+from benchmarks.collector_corpus import MARK, corpus
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 
-MARK = "0123456789abcdef"
-"""Sixteen bytes of every body that the sender replaces by a counter."""
-
-PATHS = {"spans": "/v1/traces", "logs": "/v1/logs", "metrics": "/v1/metrics"}
+PATHS = {
+    "spans": "/v1/traces", "metrics": "/v1/metrics",
+    "logs": "/v1/logs", "logs-300": "/v1/logs", "logs-2k": "/v1/logs",
+}  # fmt: skip
 METHODS = {
     "spans": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
@@ -98,90 +95,6 @@ end
 """ + WRK[WRK.index("function done") :]
 
 
-CORPUS_BYTES = 16_000_000
-"""Different bodies are made up to this size, then sent over and over with new counters: ids and
-paths repeat seldom enough for dictionaries and compression to work as in real use."""
-
-
-def corpus(signal: str, count: int) -> list[bytes]:
-    first = body_of(signal, count)
-    more = min(64, CORPUS_BYTES // len(first))
-    return [first, *(body_of(signal, count, seed) for seed in range(1, max(2, more)))]
-
-
-def body_of(signal: str, count: int, seed: int = 0) -> bytes:
-    """A request of `count` records: spans of about 400 B with 10 attributes, logs of 300 B to 2 KB,
-    histograms with 12 buckets."""
-    rng = random.Random(seed)
-    now = time.time_ns()
-    if signal == "spans":
-        traces = ExportTraceServiceRequest()
-        resource = traces.resource_spans.add()
-        spans = resource.scope_spans.add().spans
-    elif signal == "logs":
-        logs = ExportLogsServiceRequest()
-        resource = logs.resource_logs.add()
-        records = resource.scope_logs.add().log_records
-    else:
-        metrics = ExportMetricsServiceRequest()
-        resource = metrics.resource_metrics.add()
-        points = resource.scope_metrics.add().metrics.add(name="http.server.request.duration")
-        points.histogram.aggregation_temporality = 2
-    _put(resource.resource.attributes, {"service.name": "checkout", "service.instance.id": MARK})
-    for number in range(count):
-        start = now - rng.randrange(10**9)
-        common = {
-            "http.request.method": rng.choice(["GET", "POST"]),
-            "http.route": f"/v1/orders/{{id}}/items/{rng.randrange(20)}",
-            "http.response.status_code": rng.choice([200, 200, 200, 201, 404, 500]),
-        }
-        if signal == "spans":
-            span = spans.add(
-                trace_id=rng.randbytes(16),
-                span_id=rng.randbytes(8),
-                parent_span_id=rng.randbytes(8),
-                name="GET /v1/orders/{id}",
-                kind=rng.choice([2, 2, 3]),
-                start_time_unix_nano=start,
-                end_time_unix_nano=start + rng.randrange(10**8),
-            )
-            more = {
-                "url.path": f"/v1/orders/{rng.randrange(10**6)}/items",
-                "server.address": "orders.shop.example",
-                "server.port": 8443,
-                "client.address": f"192.0.2.{rng.randrange(256)}",
-                "user_agent.original": "shop-mobile/4.1 (Android 14)",
-                "network.protocol.version": "1.1",
-                "app.tenant": rng.choice(["a", "b", "c"]),
-            }
-            _put(span.attributes, common | more)
-        elif signal == "logs":
-            record = records.add(
-                time_unix_nano=start, severity_number=9, severity_text="INFO",
-                trace_id=rng.randbytes(16), span_id=rng.randbytes(8),
-            )  # fmt: skip
-            record.body.string_value = f"order {number} was placed " * rng.randrange(5, 90)
-            _put(record.attributes, common)
-        else:
-            point = points.histogram.data_points.add(
-                start_time_unix_nano=start, time_unix_nano=now, count=100, sum=rng.random(),
-                bucket_counts=[rng.randrange(50) for _ in range(12)],
-                explicit_bounds=[0.005 * 2**i for i in range(11)],
-            )  # fmt: skip
-            _put(point.attributes, common | {"series": number})
-    request = traces if signal == "spans" else logs if signal == "logs" else metrics
-    return bytes(request.SerializeToString())
-
-
-def _put(attributes: object, values: dict[str, object]) -> None:
-    for key, value in values.items():
-        attribute = attributes.add(key=key)  # type: ignore[attr-defined]
-        if isinstance(value, int):
-            attribute.value.int_value = value
-        else:
-            attribute.value.string_value = value
-
-
 @dataclass
 class Server:
     process: subprocess.Popen[bytes]
@@ -197,6 +110,11 @@ class Server:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"VmHWM:\s+(\d+)", text)
         return int(found.group(1)) / 1024 if found else float("nan")
+
+    def settle(self) -> None:
+        """Wait until everything acknowledged is in the lake."""
+        while self.metric("gatelens_collector_wal_lag_requests"):
+            time.sleep(0.05)
 
     def metric(self, name: str) -> float:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics") as answer:
@@ -220,7 +138,7 @@ def serve(folder: Path, cpu: str | None) -> Iterator[Server]:
     )
     server = Server(process, *ports, folder)
     try:
-        for _ in range(600):
+        for _ in range(1800):  # a first start compiles its kernels
             try:
                 server.metric("x")
                 break
@@ -263,7 +181,9 @@ def send_http(
     connections: int,
     zip_: bool,
     cpu: str,
+    delay_ms: int = 0,
 ) -> Load:
+    """`delay_ms`: each connection's pause between an answer and its next request."""
     folder = server.folder.parent
     file, script = folder / "body", folder / "wrk.lua"
     at = bodies[0].index(MARK.encode())
@@ -276,6 +196,8 @@ def send_http(
         file.write_bytes(b"".join(bodies))
         text = WRK.replace("{at}", str(at)).replace("{id}", str(random.getrandbits(31)))
         text = text.replace("{sizes}", ",".join(str(len(body)) for body in bodies))
+    if delay_ms:
+        text += f"function delay() return {delay_ms} end\n"
     script.write_text(text.replace("{body}", str(file)))
     url = f"http://127.0.0.1:{server.http}{PATHS[signal]}"
     out = subprocess.run(
@@ -336,7 +258,8 @@ def send_grpc(
     file.write_bytes(b"".join(bodies))
     out = subprocess.run(
         ["taskset", "-c", cpu, sys.executable, "-c", GRPC_SENDER, str(server.grpc),
-         METHODS[signal], file, str(seconds), str(connections), "1" if zip_ else "0",
+         METHODS[signal.partition("-")[0]], file, str(seconds), str(connections),
+         "1" if zip_ else "0",
          str(at), json.dumps([len(body) for body in bodies])],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
@@ -344,43 +267,112 @@ def send_grpc(
     return Load(n, s, p50, p99, refused, 0)
 
 
-def run_one(args: argparse.Namespace, transport: str, signal: str, batch: int, zip_: bool) -> None:
+@dataclass
+class Figures:
+    """One run, or the medians of several."""
+
+    records_s: float
+    cpu_s_per_million: float
+    p50_ms: float
+    p99_ms: float
+    rss_mb: float
+    lag_s: float
+
+
+def measure(
+    args: argparse.Namespace, transport: str, signal: str, batch: int, zip_: bool
+) -> Figures:
+    """One server, warmed up for a second, under load; every acknowledged record is counted."""
     bodies = corpus(signal, batch)
     send = send_http if transport == "http" else send_grpc
     with tempfile.TemporaryDirectory(prefix="gatelens-bench-", dir=args.folder) as name:
         folder = Path(name) / "data"
         with serve(folder, args.server_cpu) as server:
             send(server, signal, bodies, 1, args.connections, zip_, args.sender_cpu)
+            server.settle()
             before = server.cpu_s()
             stored = server.metric("gatelens_collector_records_stored_total")
             load = send(
                 server, signal, bodies, args.seconds, args.connections, zip_, args.sender_cpu
             )
             sent_at = time.time()
-            while server.metric("gatelens_collector_wal_lag_requests"):
-                time.sleep(0.05)
+            server.settle()
             lag_s = time.time() - sent_at
             cpu_s = server.cpu_s() - before
             stored = server.metric("gatelens_collector_records_stored_total") - stored
             accepted = server.metric("gatelens_collector_records_accepted_total")
             rss = server.peak_rss_mb()
         lake = Lake(StorageSettings(data_dir=folder))
-        rows = ReadSession(lake).query(f"SELECT count(*) n FROM {signal}")["n"][0].as_py()
+        table = signal.partition("-")[0]
+        rows = ReadSession(lake).query(f"SELECT count(*) n FROM {table}")["n"][0].as_py()
         assert rows == accepted, f"{rows} rows, {accepted} records acknowledged"
         assert load.refused + load.broken == 0, load
+    cpu_per_million = cpu_s / stored * 1e6
+    return Figures(stored / load.seconds, cpu_per_million, load.p50_ms, load.p99_ms, rss, lag_s)
+
+
+def run_one(args: argparse.Namespace, transport: str, signal: str, batch: int, zip_: bool) -> None:
+    runs = [measure(args, transport, signal, batch, zip_) for _ in range(args.runs)]
+    middle = Figures(*(median(values) for values in zip(*map(astuple, runs), strict=True)))
+    size = len(corpus(signal, batch)[0]) / batch
     print(
-        f"{transport:5} {signal:8} {batch:6} {'gzip' if zip_ else 'none':5} "
-        f"{len(bodies[0]) / batch:7.0f} {stored / load.seconds:10,.0f} "
-        f"{cpu_s / stored * 1e6:8.2f} {load.p50_ms:8.1f} {load.p99_ms:8.1f} "
-        f"{rss:7.0f} {lag_s:6.1f}",
+        f"{transport:5} {signal:8} {batch:6} {'gzip' if zip_ else 'none':5} {size:7.0f} "
+        f"{middle.records_s:10,.0f} {middle.cpu_s_per_million:8.2f} {middle.p50_ms:8.1f} "
+        f"{middle.p99_ms:8.1f} {middle.rss_mb:7.0f} {middle.lag_s:6.1f}",
         flush=True,
     )
+
+
+def run_light(args: argparse.Namespace) -> None:
+    """What a sender and a reader notice when the server is not full."""
+    with tempfile.TemporaryDirectory(prefix="gatelens-bench-", dir=args.folder) as name:
+        folder = Path(name) / "data"
+        with serve(folder, args.server_cpu) as server:
+            few, many = corpus("spans", 512), corpus("spans", 1000)
+            http = partial(send_http, server, "spans", zip_=False, cpu=args.sender_cpu)
+            full = http(many, seconds=2, connections=8)
+            server.settle()
+            busy, started = server.cpu_s(), time.time()
+            time.sleep(5)
+            idle = (server.cpu_s() - busy) / (time.time() - started)
+            print(f"idle: {100 * idle:.2f} % of a processor")
+            one = http(few, seconds=args.seconds, connections=1, delay_ms=50)
+            print(f"one client, batches of 512, pausing 50 ms: ack p50 {one.p50_ms:.1f} ms, "
+                  f"p99 {one.p99_ms:.1f} ms")  # fmt: skip
+            pause_ms = int(2 * 8 * 1000 * full.seconds / full.requests)
+            half = http(many, seconds=args.seconds, connections=8, delay_ms=pause_ms)
+            print(f"half of full load ({1000 * half.requests / half.seconds:,.0f} of "
+                  f"{1000 * full.requests / full.seconds:,.0f} spans/s): ack p50 "
+                  f"{half.p50_ms:.1f} ms, p99 {half.p99_ms:.1f} ms")  # fmt: skip
+            server.settle()
+            waits = sorted(_until_queryable(server, number) for number in range(20))
+            print(f"acknowledged to queryable, 20 times: p50 {waits[9]:.2f} s, "
+                  f"longest {waits[-1]:.2f} s")  # fmt: skip
+
+
+def _until_queryable(server: Server, number: int) -> float:
+    """Seconds from the answer to one request until its rows are in a snapshot of the lake."""
+    table = Lake(StorageSettings(data_dir=server.folder)).table("spans")
+    before = sum(entry.rows for entry in table.snapshot().files())
+    mark = b"%016x" % random.getrandbits(64)
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.http}/v1/traces",
+        corpus("spans", 10)[0].replace(MARK.encode(), mark),
+        {"Content-Type": "application/x-protobuf"},
+    )
+    urllib.request.urlopen(request).read()
+    acknowledged = time.time()
+    while sum(entry.rows for entry in table.snapshot().files()) == before:
+        time.sleep(0.01)
+    return time.time() - acknowledged
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--signals", default="spans,logs,metrics")
+    parser.add_argument("--runs", type=int, default=1, help="print medians of so many runs")
+    parser.add_argument("--light", action="store_true", help="latencies below full load, idle")
+    parser.add_argument("--signals", default="spans,logs-300,logs-2k,metrics")
     parser.add_argument("--batches", default="100,1000,8000")
     parser.add_argument("--zip", default="none,gzip")
     parser.add_argument("--transports", default="http,grpc")
@@ -392,6 +384,9 @@ def main() -> None:
     packages = ("uvicorn", "httptools", "grpcio", "numba", "pyarrow")
     print(f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}")
     print(", ".join(f"{p} {version(p)}" for p in packages), f"load {os.getloadavg()[0]:.1f}")
+    if args.light:
+        run_light(args)
+        return
     print(
         "door  signal    batch zip     B/rec  records/s  CPU s/M   p50 ms   p99 ms  RSS MB  lag s"
     )

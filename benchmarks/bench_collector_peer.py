@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
 
-from benchmarks.bench_collector import Server, corpus, send_grpc, send_http
+from benchmarks.bench_collector import Server, send_grpc, send_http
+from benchmarks.collector_corpus import corpus
 
 EXPORTERS: dict[str, dict[str, object]] = {
     "nop": {"nop": None},
