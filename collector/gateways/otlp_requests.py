@@ -31,7 +31,7 @@ from collector.gateways.otlp_attributes import (
 )
 from collector.gateways.rows import constant, floats, requests_batch
 from collector.naming import Naming
-from storage.coded import plain_batch
+from storage.coded import plain, plain_batch, set_column
 
 _NEEDED = [
     "time", "tenant", "environment", "trace_id", "span_id", "duration_ns", "status",
@@ -46,6 +46,7 @@ def requests_from_spans(spans: pa.RecordBatch, naming: Naming) -> pa.RecordBatch
 
     None if there is no such span. Order is that of the spans.
     """
+    spans = set_column(spans, "service_name", plain(spans.column("service_name")))
     server = true(pc.equal(spans.column("kind"), "SERVER"))
     if not server.any():
         naming.fronts.notice(spans)
