@@ -2,8 +2,9 @@
 
 Both sides may be folders or object stores. Data files never change once written, so a second backup
 into the same place copies only what is new. Order makes an interruption harmless: data files, then
-the log that names them, then the removal of what the log no longer names. Every file is read back
-and compared by SHA-256.
+the log that names them, then the manifest, then the removal of what neither needs any more. Every
+file is read back and compared by SHA-256. A restore brings the log last, too: one that was killed
+leaves files without tables, never a table without its files.
 """
 
 from __future__ import annotations
@@ -64,10 +65,11 @@ def backup(settings: StorageSettings, target: Path | str) -> BackupReport:
     digests: Digests = {}
     versions: dict[str, int] = {}
     copied = size = 0
+    dead: list[str] = []
     for name in TABLES:
         table = lake.existing(name)
         if table is not None:
-            snapshot, count, written = _backup_table(table, place, known, digests)
+            snapshot, count, written = _backup_table(table, place, known, digests, dead)
             versions[name] = snapshot.version
             copied, size = copied + count, size + written
     if lake.store.exists(VERSION_FILE):
@@ -79,6 +81,8 @@ def backup(settings: StorageSettings, target: Path | str) -> BackupReport:
     problems = list(check_lake(saved))
     if problems:
         raise BackupError(f"{problems[0].path} does not read back: {problems[0].reason}.")
+    for path in dead:
+        place.delete(path)
     return BackupReport(versions, len(digests), copied, size)
 
 
@@ -97,7 +101,7 @@ def restore(source: Path | str, settings: StorageSettings) -> BackupReport:
     digests: Digests = manifest["files"]
     size = 0
     left = dict(digests)
-    for found in sorted(saved.list("lake/"), key=lambda f: f.path):
+    for found in sorted(saved.list("lake/"), key=lambda f: ("tenant=" not in f.path, f.path)):
         relative = found.path.removeprefix("lake/")
         digest = _copy(saved, found.path, target, relative)
         if left.pop(relative, digest) != digest:
@@ -112,11 +116,11 @@ def restore(source: Path | str, settings: StorageSettings) -> BackupReport:
 
 
 def _backup_table(
-    table: LakeTable, target: Store, known: Digests, digests: Digests
+    table: LakeTable, target: Store, known: Digests, digests: Digests, dead: list[str]
 ) -> tuple[Snapshot, int, int]:
     for attempt in range(ATTEMPTS_MAX):
         try:
-            return _copy_table(table, target, known, digests)
+            return _copy_table(table, target, known, digests, dead)
         except FileNotFoundError:
             if attempt == ATTEMPTS_MAX - 1:
                 raise
@@ -124,8 +128,9 @@ def _backup_table(
 
 
 def _copy_table(
-    table: LakeTable, target: Store, known: Digests, digests: Digests
+    table: LakeTable, target: Store, known: Digests, digests: Digests, dead: list[str]
 ) -> tuple[Snapshot, int, int]:
+    """Adds to `digests` the files of the table, to `dead` what the backup needs no longer."""
     snapshot = table.snapshot()
     name = table.spec.name
     there = {f.path: f.size for f in target.list(f"lake/{name}/")}
@@ -139,15 +144,18 @@ def _copy_table(
             continue
         digests[key] = _copy(table.store, key, target, f"lake/{key}")
         copied, size = copied + 1, size + entry.size
-    _copy_log(table, snapshot.version, target, there)
-    for path in there.keys() - live:
-        if path.endswith(".parquet") and not path.startswith(f"lake/{table.log.prefix}/"):
-            target.delete(path)
+    dead += _copy_log(table, snapshot.version, target, there)
+    dead += [
+        path
+        for path in sorted(there.keys() - live)
+        if path.endswith(".parquet") and not path.startswith(f"lake/{table.log.prefix}/")
+    ]
     return snapshot, copied, size
 
 
-def _copy_log(table: LakeTable, version: int, target: Store, there: Mapping[str, int]) -> None:
-    """The log up to a version; the pointer to its checkpoint last."""
+def _copy_log(table: LakeTable, version: int, target: Store, there: Mapping[str, int]) -> list[str]:
+    """The log up to a version; the pointer to its checkpoint last. Returns what of the backup's log
+    the source has cleaned away since, oldest first: a hole would stop readers."""
     prefix = f"{table.log.prefix}/"
     names = sorted(f.path.removeprefix(prefix) for f in table.store.list(prefix))
     names = [n for n in names if n[:20].isdigit()]
@@ -159,10 +167,8 @@ def _copy_log(table: LakeTable, version: int, target: Store, there: Mapping[str,
         pointer = f"{prefix}_last_checkpoint"
         _copy(table.store, pointer, target, f"lake/{pointer}")
     oldest = min((int(n[:20]) for n in names), default=0)
-    for path in there:  # what the source has cleaned away since the backup before
-        number = path.removeprefix(f"lake/{prefix}")[:20]
-        if number.isdigit() and int(number) < oldest:
-            target.delete(path)
+    numbers = {path: path.removeprefix(f"lake/{prefix}")[:20] for path in sorted(there)}
+    return [p for p, number in numbers.items() if number.isdigit() and int(number) < oldest]
 
 
 def _copy(source: Store, name: str, target: Store, new_name: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from storage.maintenance import compact
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 from storage.state import leases, open_state
+from storage.store import LocalStore
 from tests.storage.conftest import HOUR, requests
 
 DIGEST = "SELECT count(*) n, count(DISTINCT request_id) ids, sum(duration_ms) ms FROM requests"
@@ -110,3 +113,59 @@ def test_a_folder_in_use_is_never_overwritten(
 
 def test_an_empty_lake_can_be_saved(settings: StorageSettings, tmp_path: Path) -> None:
     assert backup(settings, tmp_path / "backup").files == 0
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing after it runs."""
+
+
+def test_a_backup_killed_at_any_write_restores_to_what_was_or_is(
+    lake: Lake,
+    settings: StorageSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    often_checkpointed: None,
+) -> None:
+    filled(lake, 3)
+    place, first = tmp_path / "backup", tmp_path / "first"
+    backup(settings, place)
+    shutil.copytree(place, first)
+    before = answers(settings)
+    compact(lake, "requests", datetime.now(HOUR.tzinfo) + timedelta(days=2))
+    filled(lake, 2, first=3)
+    after = answers(settings)
+    writes = 0
+    for name in ("replace", "delete"):
+        monkeypatch.setattr(LocalStore, name, _counted(getattr(LocalStore, name), lambda: limit))
+    limit = 10**9
+    _COUNT.clear()
+    backup(settings, place)
+    writes = len(_COUNT)
+    seen = []
+    for limit in range(writes):
+        shutil.rmtree(place)
+        shutil.copytree(first, place)
+        _COUNT.clear()
+        with pytest.raises(Killed):
+            backup(settings, place)
+        _COUNT.clear()
+        limit = 10**9
+        seen.append(answers(restored(place, tmp_path / f"restored-{len(seen)}")))
+        backup(settings, place)
+        assert answers(restored(place, tmp_path / f"again-{len(seen)}")) == after
+    assert writes > 5
+    assert before in seen and after in seen
+    assert all(found["n"] % 3 == 0 for [found] in seen)  # whole commits
+
+
+_COUNT: list[object] = []
+
+
+def _counted(method: Callable[..., object], limit: Callable[[], int]) -> Callable[..., object]:
+    def counted(self: object, *arguments: object) -> object:
+        if len(_COUNT) >= limit():
+            raise Killed
+        _COUNT.append(arguments[0])
+        return method(self, *arguments)
+
+    return counted

@@ -69,7 +69,7 @@ def settings(environment: None, endpoint: str, tmp_path: Path) -> StorageSetting
 def make_bucket(endpoint: str) -> None:
     import httpx
 
-    httpx.put(f"{endpoint}/gatelens-test").raise_for_status()
+    httpx.put(f"{endpoint}/gatelens-test", timeout=60).raise_for_status()
 
 
 def elsewhere(settings: StorageSettings, tmp_path: Path) -> StorageSettings:
@@ -132,6 +132,20 @@ def test_merging_changes_no_answer_and_sweeps_the_bucket(
     assert names == [f"requests/{f.path}" for f in table.snapshot().files()]
     assert answer(elsewhere(settings, tmp_path)) == before
     assert table.changes(table.version() - 1).rows == 0
+
+
+def test_retention_drops_hours_of_a_bucket_and_frees_them(settings: StorageSettings) -> None:
+    kept = replace(settings, retention_raw_days=0, retention_tenant_days=(("gone", 1),))
+    lake = Lake(kept)
+    table = lake.table("requests")
+    fill(table, 1)
+    table.append(requests(5, tenant="gone"), app_id="g", app_version=1)
+    expired = LATER + timedelta(days=1)
+    assert maintain(lake, expired).files_expired == 1
+    report = maintain(lake, expired + timedelta(seconds=GRACE_SECONDS))
+    assert report.files_swept == 2 and report.bytes_freed > 0  # expired, and merged
+    assert not [f for f in table.store.list("requests/") if "tenant=gone" in f.path]
+    assert answer(kept) == [{"n": 3, "ids": 3, "ms": 3.0}]
 
 
 def test_analysts_sql_runs_without_credentials_in_its_process(
