@@ -121,7 +121,7 @@ def questions(day: datetime, consumer: str) -> list[Question]:
         Question(
             "100 newest 5xx of a consumer",
             f"SELECT epoch_us(time) AS t FROM requests WHERE consumer = '{consumer}' "
-            "AND status_code >= 500 ORDER BY t DESC LIMIT 100",
+            "AND status_code >= 500 ORDER BY time DESC LIMIT 100",
             newest,
             f"SELECT toUnixTimestamp64Micro(time) AS t FROM bench.requests WHERE "
             f"consumer = '{consumer}' AND status_code >= 500 ORDER BY t DESC LIMIT 100",

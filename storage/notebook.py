@@ -16,7 +16,7 @@ from storage.log import time_to_us
 from storage.macros import create_macros
 from storage.schemas import TABLES
 from storage.sql_bounds import time_bounds
-from storage.views import quoted, view_sql
+from storage.views import quoted, reading_order, view_sql
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -56,7 +56,9 @@ class Notebook:
         given = dict(params) if isinstance(params, Mapping) else list(params)
         tree = self._parse(query)
         for name in sorted({w.lower() for w in _WORD.findall(query)} & TABLES.keys()):
-            cursor.execute(f"CREATE TEMP VIEW {quoted(name)} AS {self._view(name, tree, given)}")
+            cursor.execute(
+                f"CREATE TEMP VIEW {quoted(name)} AS {self._view(name, query, tree, given)}"
+            )
         return cursor.sql(query, params=given) if given else cursor.sql(query)
 
     def polars(
@@ -93,6 +95,7 @@ class Notebook:
     def _view(
         self,
         name: str,
+        query: str,
         tree: dict[str, object],
         params: dict[str, object] | list[object],
     ) -> str:
@@ -106,4 +109,6 @@ class Notebook:
             self._tenant, max(starts, default=None), min(ends, default=None)
         )
         table.fetch(files)
-        return view_sql(self._con, name, table.location, [f.path for f in files])
+        return view_sql(
+            self._con, name, table.location, reading_order(query, [f.path for f in files])
+        )

@@ -20,7 +20,7 @@ from storage.log import FileEntry, time_to_us
 from storage.macros import create_macros
 from storage.row_scope import RowScope, scoped_sql
 from storage.schemas import TABLES
-from storage.views import quoted, view_sql
+from storage.views import quoted, reading_order, view_sql
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -105,7 +105,9 @@ class ReadSession:
         for name in sorted({w.lower() for w in _WORD.findall(sql)} & TABLES.keys()):
             chosen = self._own(files[name]) if name in files else self.files(name, start, end)
             self.lake.fetch(name, chosen)
-            body = view_sql(cursor, name, self.lake.root / name, [f.path for f in chosen])
+            body = view_sql(
+                cursor, name, self.lake.root / name, reading_order(sql, [f.path for f in chosen])
+            )
             if chosen:
                 body = scoped_sql(name, body, self.scope)
             cursor.execute(f"CREATE TEMP VIEW {quoted(name)} AS {body}")

@@ -28,7 +28,7 @@ from storage.row_scope import RowScope, scoped_sql
 from storage.schemas import TABLES
 from storage.sql_bounds import time_bounds
 from storage.sql_guard import Tree, check_tree, position_of
-from storage.views import literal, quoted, view_sql
+from storage.views import literal, quoted, reading_order, view_sql
 from storage.wire import Answer, Files, Request, read_files, read_request, write_answer
 
 Wanted = dict[str, list[int | None]]
@@ -102,6 +102,8 @@ def execute(
         con.execute("SET TimeZone = 'UTC'")
         files = ask(_wanted(con, request, tree))
         root = files.root
+        for name, chosen in files.tables.items():
+            files.tables[name] = list(reading_order(request.sql, chosen))
         _prepare(con, files, request.scope)
         with progress_told(con, tell):
             return _run(con, request)

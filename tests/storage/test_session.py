@@ -23,10 +23,13 @@ from storage.errors import DiskLow
 from storage.lake import Lake
 from storage.macros import create_macros
 from storage.maintenance import compact
+from storage.notebook import Notebook
 from storage.schemas import TABLES, TIMESTAMP, Column
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 from storage.sql_guard import check_text
+from storage.sql_worker import SqlPool
+from storage.views import reading_order
 from tests.storage.conftest import HOUR, requests
 
 _MACROS = duckdb.connect()
@@ -65,6 +68,24 @@ def test_only_files_that_can_hold_the_range_are_opened(lake: Lake, session: Read
         (table.location / entry.path).unlink()
     rest = ids(session, start=HOUR + timedelta(hours=5))
     assert rest == [f"{hour:08x}" for hour in range(5, 48)]
+
+
+def test_the_newest_rows_are_read_from_the_newest_files(
+    lake: Lake, session: ReadSession, settings: StorageSettings
+) -> None:
+    assert reading_order("SELECT 1 ORDER BY time DESC\nLIMIT 5", ["a", "b"]) == ["b", "a"]
+    for other in ("SELECT 1 LIMIT 5", "SELECT 1 ORDER BY time DESC", "SELECT 'descr' LIMIT 1"):
+        assert reading_order(other, ["a", "b"]) == ["a", "b"]
+    for hour in range(6):
+        rows = requests(3, start=HOUR + timedelta(hours=hour), first=hour * 10)
+        lake.table("requests").append(rows, app_id="w", app_version=hour)
+    newest = "SELECT request_id FROM requests ORDER BY time DESC LIMIT 4"
+    expected = [f"{n:08x}" for n in (52, 51, 50, 42)]
+    assert session.query(newest)["request_id"].to_pylist() == expected
+    with SqlPool(settings) as pool:
+        assert pool.run(newest).table["request_id"].to_pylist() == expected
+    with Notebook(lake) as notebook:
+        assert notebook.arrow(newest)["request_id"].to_pylist() == expected
 
 
 def test_bounds_are_half_open_to_the_microsecond(lake: Lake, session: ReadSession) -> None:
