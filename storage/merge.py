@@ -104,15 +104,28 @@ def read_files(table: LakeTable, files: Sequence[FileEntry]) -> pa.Table:
 def _read_file(path: Path, rows: int, dictionary: list[str]) -> pa.Table:
     """The columns of a file that hold any value."""
     try:
-        with pq.ParquetFile(path, read_dictionary=dictionary) as file:
-            found = file.metadata.num_rows
-            if rows >= 0 and found != rows:
-                raise LakeDamaged(str(path), f"{found} rows instead of {rows}")
-            empty = _null_columns(file.metadata)
-            names = [f.name for f in file.schema_arrow if f.name not in empty]
-            return file.read(columns=names, use_threads=False)
+        try:
+            return _read_columns(path, rows, dictionary)
+        except pa.ArrowNotImplementedError:
+            # A map that Arrow cannot read as numbers into one dictionary.
+            return _read_columns(path, rows, [name for name in dictionary if "." not in name])
     except (OSError, pa.ArrowException) as err:
         raise LakeDamaged(str(path), str(err).split("\n")[0]) from err
+
+
+def _read_columns(path: Path, rows: int, dictionary: list[str]) -> pa.Table:
+    with pq.ParquetFile(path, read_dictionary=dictionary) as file:
+        found = file.metadata.num_rows
+        if rows >= 0 and found != rows:
+            raise LakeDamaged(str(path), f"{found} rows instead of {rows}")
+        empty = _null_columns(file.metadata)
+        names = [f.name for f in file.schema_arrow if f.name not in empty]
+        # Group by group: each has dictionaries of its own, and Arrow reads maps with one at a time.
+        if not file.num_row_groups:
+            return file.read(columns=names, use_threads=False)
+        groups = range(file.num_row_groups)
+        parts = [file.read_row_group(g, columns=names, use_threads=False) for g in groups]
+        return pa.concat_tables(parts)
 
 
 def _null_columns(metadata: pq.FileMetaData) -> set[str]:
@@ -156,14 +169,18 @@ def _joined(parts: Sequence[pa.Table], field: pa.Field, rows: int) -> pa.Chunked
 
 def _joined_map(parts: Sequence[pa.Table], name: str) -> pa.ChunkedArray:
     """A map over all files with keys and values as numbers into one dictionary each: moving a row
-    then moves numbers, not texts."""
+    then moves numbers, not texts. As text where a file could not be read so."""
+    types = {p.schema.field(name).type for p in parts if name in p.column_names}
+    coded = all(pa.types.is_dictionary(t.item_type) for t in types)
+    type_ = _CODED_MAP if coded else _MAP
     chunks: list[pa.Array] = []
     for part in parts:
         if name in part.column_names:
-            chunks += part.column(name).cast(_CODED_MAP).chunks
+            chunks += part.column(name).cast(type_).chunks
         else:
-            chunks.append(pa.nulls(part.num_rows, _CODED_MAP))
-    return pa.chunked_array(chunks, type=_CODED_MAP).unify_dictionaries()
+            chunks.append(pa.nulls(part.num_rows, type_))
+    column = pa.chunked_array(chunks, type=type_)
+    return column.unify_dictionaries() if coded else column
 
 
 def _plain_where_varied(column: pa.ChunkedArray) -> pa.ChunkedArray:

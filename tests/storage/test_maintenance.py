@@ -197,6 +197,35 @@ def test_maps_come_through_a_merge_as_they_were(
     ]
 
 
+def test_late_rows_join_a_file_of_several_row_groups_with_maps(
+    lake: Lake, session: ReadSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Maps of several dictionaries at once are what Arrow cannot read as numbers; values that
+    outgrow their dictionary are written half as numbers, half as text."""
+    monkeypatch.setattr("storage.parquet.ROW_GROUP_ROWS", 10_000)
+    table = lake.table("spans")
+
+    def append(number: int, rows: int) -> None:
+        maps = [[("id", f"{number}-{i:060}"), ("kind", f"k{i % 3}")] for i in range(rows)]
+        columns = {"time": [HOUR] * rows, "tenant": ["default"] * rows, "attributes": maps}
+        fields = [table.spec.arrow_schema.field(n) for n in columns]
+        table.append(pa.table(columns, schema=pa.schema(fields)), app_id="w", app_version=number)
+
+    append(0, 30_000)
+    assert compact(lake, "spans", LATER).merges == 1
+    (sealed,) = files_of(table)
+    file = pq.ParquetFile(table.location / sealed.path)
+    assert file.num_row_groups == 3
+    append(1, 20_000)
+    report = compact(lake, "spans", LATER)
+    assert (report.merges, report.damaged) == (1, [])
+    sql = (
+        "SELECT count(*) n, count(DISTINCT attributes['id']) ids, "
+        "count_if(attributes['kind'] = 'k1') ones FROM spans"
+    )
+    assert session.query(sql).to_pylist() == [{"n": 50_000, "ids": 50_000, "ones": 16_667}]
+
+
 def test_tenants_are_never_merged_together(lake: Lake) -> None:
     table = lake.table("requests")
     for i, tenant in enumerate(["a", "b", "a", "b"]):
