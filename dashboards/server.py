@@ -46,6 +46,7 @@ from dashboards.custom.boards import Boards
 from dashboards.custom.public_page import PublicPages, is_public
 from dashboards.data import Data
 from dashboards.errors import DashboardStartError, Forbidden
+from dashboards.exports import answer_with_exports
 from dashboards.gate import Gate, changes_state, is_api, proves_same_origin, put_off
 from dashboards.guards import (
     SECURITY_HEADERS,
@@ -175,7 +176,8 @@ class Dispatcher:
                 identity.require(wanted[0])
         except Forbidden as err:
             return await refuse(send, 403, str(err))
-        return await self._api(scope, receive, with_headers(send, SECURITY_HEADERS))
+        secured = with_headers(send, SECURITY_HEADERS)
+        return await answer_with_exports(self._api, self._data.state, scope, receive, secured)
 
     async def _note_refusals(self, path: str) -> None:
         """Who was refused what goes to the audit log."""

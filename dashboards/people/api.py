@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from dashboards import identity
 from dashboards.data import Data
+from dashboards.exports import name_export
 from dashboards.sql_api import csv_line
 from storage.audit import AuditEntry, read_audit
 
@@ -59,6 +60,7 @@ def create_router(data: Data) -> APIRouter:
 
     @router.get("/audit", response_model=list[Entry])
     def audit(
+        request: Request,
         since: Annotated[float | None, Query(description="Epoch seconds.")] = None,
         until: Annotated[float | None, Query(description="Epoch seconds, exclusive.")] = None,
         actor: Annotated[str, Query(max_length=200, description="Part of the name.")] = "",
@@ -84,7 +86,7 @@ def create_router(data: Data) -> APIRouter:
 
         if format == "json":
             return [_shown(e) for e in page(before_id, limit)]
-        identity.audit(data.state, "export", "audit log", since=since, until=until)
+        name_export(request, "audit log")
 
         def lines() -> Iterator[str]:
             yield csv_line(list(Entry.model_fields))
