@@ -120,6 +120,8 @@ def remove_schedule(store: Schedules, schedule_id: int) -> None:
 @router.post("/reports/schedules/{schedule_id}/run", status_code=202)
 def run_schedule(store: Schedules, schedule_id: int) -> RunBody:
     """Mail the last period's report once more; it is sent within a minute."""
+    if store.get(schedule_id) is None:
+        raise HTTPException(404, f"there is no schedule {schedule_id}")
     return RunBody(key=store.run_now(schedule_id, now=datetime.now(UTC)))
 
 
