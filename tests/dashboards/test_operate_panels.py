@@ -1,0 +1,65 @@
+"""What the Operate screen counts: segments of the write-ahead log, and the lake's tables."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
+from storage.lake import Lake
+from storage.settings import StorageSettings
+from tests.dashboards.known import Call, requests_table
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+def call(minute: int) -> Call:
+    return Call(NOW.replace(minute=minute), "orders", "/orders", "shop", 200, 5.0, 4.0)
+
+
+def segment(path: Path, size: int, written_at: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    os.utime(path, (written_at, written_at))
+
+
+def test_each_log_below_the_folder_is_counted_by_itself(tmp_path: Path) -> None:
+    segment(tmp_path / "1.wal", 10, 100)
+    segment(tmp_path / "2.wal", 20, 200)
+    segment(tmp_path / "otlp" / "1.wal", 5, 50)
+    segment(tmp_path / "otlp" / "notes.txt", 999, 900)
+    own, otlp = wal_sizes(tmp_path)
+    assert (own.name, own.segments, own.bytes) == ("wal", 2, 30)
+    assert own.written_at == datetime.fromtimestamp(200, UTC)
+    assert (otlp.name, otlp.segments, otlp.bytes) == ("otlp", 1, 5)
+    assert otlp.written_at == datetime.fromtimestamp(50, UTC)
+
+
+def test_a_segment_that_goes_while_it_is_looked_at_is_left_out(tmp_path: Path) -> None:
+    segment(tmp_path / "1.wal", 10, 100)
+    (tmp_path / "2.wal").symlink_to(tmp_path / "gone")
+    assert [(s.segments, s.bytes) for s in wal_sizes(tmp_path)] == [(1, 10)]
+
+
+def test_without_a_collector_here_the_table_says_so(tmp_path: Path) -> None:
+    assert wal_sizes(tmp_path / "none") == []
+    assert "collectors run elsewhere" in str(wal_table([], NOW))
+
+
+def test_tables_that_were_never_written_are_not_listed(tmp_path: Path) -> None:
+    assert table_sizes(Lake(StorageSettings(data_dir=tmp_path))) == []
+    assert "The lake is empty." in str(lake_table([], NOW))
+
+
+def test_a_table_is_told_by_its_log(tmp_path: Path) -> None:
+    lake = Lake(StorageSettings(data_dir=tmp_path))
+    for version, minute in enumerate((5, 3), start=1):
+        calls = [call(minute), call(minute + 10)]
+        lake.table("requests").append(requests_table(calls), app_id="t", app_version=version)
+    (size,) = table_sizes(lake)
+    assert (size.name, size.files, size.rows) == ("requests", 2, 4)
+    assert size.oldest == NOW.replace(minute=3)
+    on_disk = sum(f.stat().st_size for f in tmp_path.rglob("*.parquet"))
+    assert size.bytes == on_disk
+    assert "requests" in str(lake_table([size], NOW))
