@@ -192,10 +192,27 @@ def minute(when: datetime | None) -> str:
     return MISSING if when is None else f"{local(when):%d %b %H:%M} {zone_name()}"
 
 
+OVERFLOW = "__overflow__"
+"""API or route that the collector's naming gives to what gets no name of its own
+(collector/naming/routes.py)."""
+
+OVERFLOW_WHY = (
+    "Calls without a name of their own: to hosts or paths that nothing ever answered, such as a "
+    "scanner's, and those past the limit of names that are not in catalog.yaml."
+)
+
+_READABLE = {OVERFLOW: "other (unnamed)", "__unmatched__": "no route (never answered)"}
+
+
 def plain(text: str | None, length: int = 80) -> str:
-    """A telemetry string for a label: control characters removed, cut with an ellipsis."""
-    if text is None:
-        return MISSING
+    """A telemetry string for a label: control characters removed, cut with an ellipsis. Names that
+    the collector made up are put in words."""
+    return MISSING if text is None else cleaned(_READABLE.get(text, text), length)
+
+
+def cleaned(text: str, length: int = 80) -> str:
+    """The string itself, for cells whose click filters by what they hold; control characters
+    removed, cut with an ellipsis."""
     clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
     return clean if len(clean) <= length else clean[: length - 1] + "…"
 

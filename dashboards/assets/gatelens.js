@@ -277,12 +277,15 @@
       props.data.mark ? el("span", { className: "gl-badge warn", title: props.data.mark_why || "" }, props.data.mark) : null);
   };
 
+  // Names the collector made up, in words; the same as in format.py, which cannot be asked here.
+  const readable = { __overflow__: "other (unnamed)", __unmatched__: "no route (never answered)" };
+
   // A value that narrows the page to itself on a click; the column's name is the URL's parameter.
   cells.Filter = (props) => {
     const value = props.value;
     const field = props.colDef.field;
     const dot = field === "status" ? el("i", { className: "gl-dot", style: { background: props.data.colour } }) : null;
-    const text = value === null || value === undefined ? "–" : value;
+    const text = value === null || value === undefined ? "–" : readable[value] || value;
     const narrow = () => gl.addFilter(field, value === null || value === undefined ? "(none)" : String(value));
     return el("button", { type: "button", className: "gl-cell-filter gl-api", title: "Filter by " + text, onClick: narrow }, dot, el("span", { className: "gl-ellipsis" }, text));
   };

@@ -75,7 +75,9 @@ def layout(data: Data, name: str) -> Component:
         marks.append(badge(f"owner {known.owner}"))
     if known and known.product:
         marks.append(badge(f"product {known.product}"))
-    if not known:
+    if name == fmt.OVERFLOW:
+        marks.append(html.Span("many names", className="gl-badge warn", title=fmt.OVERFLOW_WHY))
+    elif not known:
         marks.append(badge("uncatalogued", "warn"))
     return screen(
         "api",

@@ -54,6 +54,8 @@ COLUMNS: list[dict[str, object]] = [
     number_column("last_seen", "Last seen", width=100),
 ]
 
+UNCATALOGUED = "uncatalogued"
+
 
 def layout(_data: Data) -> Component:
     return html.Div(
@@ -94,9 +96,17 @@ def register(app: Dash, data: Data) -> None:
         )
         axis = axis_of(view, completeness.data_until)
         shown = api_rows(table, usage, consumers, apdexes, axis, view, data)
-        unknown = sum(1 for row in shown if row["mark"])
+        unknown = sum(1 for row in shown if row["mark"] == UNCATALOGUED)
         sub = f"{view.label} · {len(shown)} APIs"
         return shown, sub + (f" · {unknown} uncatalogued" if unknown else "")
+
+
+def mark(name: str | None, known: bool) -> dict[str, str]:
+    """The badge beside an API's name and what it means; '' = no badge."""
+    if name == fmt.OVERFLOW:
+        return {"mark": "many names", "mark_why": fmt.OVERFLOW_WHY}
+    why = "Not in catalog.yaml; add it to give it an owner, a product and SLOs."
+    return {"mark": "" if known else UNCATALOGUED, "mark_why": why}
 
 
 def api_rows(
@@ -123,11 +133,10 @@ def api_rows(
         rows.append(
             {
                 "id": name or "(none)",
-                "api": name or "(no name)",
+                "api": fmt.plain(name or "(no name)", 200),
                 "href": api_path(name or "(none)") + view.query(),
                 "colour": data.colours.colour(name),
-                "mark": "" if known else "uncatalogued",
-                "mark_why": "Not in catalog.yaml; add it to give it an owner, a product and SLOs.",
+                **mark(name, known is not None),
                 "spark": sparks.get(name, []),
                 "owner": known.owner if known else "",
                 "consumers": distinct.get(name, 0),

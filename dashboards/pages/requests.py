@@ -109,7 +109,7 @@ def request_rows(rows: pl.DataFrame, view: View) -> list[dict[str, Any]]:
                 "id": str(index),
                 "time": fmt.clock_ms(row["time"]),
                 **{
-                    name: None if row[column] is None else fmt.plain(str(row[column]), 200)
+                    name: None if row[column] is None else fmt.cleaned(str(row[column]), 200)
                     for name, column in _FILTERS.items()
                 },
                 "colour": STATUS_CLASS[status_class(status)],

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from collector.naming.routes import OVERFLOW, UNMATCHED
 from dashboards import format as fmt
+from dashboards.pages.apis import UNCATALOGUED, mark
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,20 @@ def test_text_for_charts_is_escaped_and_cut() -> None:
 def test_exact_keeps_every_digit() -> None:
     assert float(fmt.exact(1 / 3)) == 1 / 3
     assert fmt.exact(None) == ""
+
+
+def test_names_that_the_collector_made_up_are_put_in_words() -> None:
+    assert fmt.OVERFLOW == OVERFLOW
+    assert fmt.plain(OVERFLOW) == fmt.for_plotly(OVERFLOW) == "other (unnamed)"
+    assert fmt.plain(UNMATCHED) == "no route (never answered)"
+    assert fmt.cleaned(OVERFLOW) == OVERFLOW  # what a click filters by
+    assert fmt.plain("my__overflow__") == "my__overflow__"
+
+
+def test_what_got_no_name_is_not_called_uncatalogued() -> None:
+    assert mark("orders", True)["mark"] == ""
+    assert mark("orders", False)["mark"] == UNCATALOGUED
+    assert mark(None, False)["mark"] == UNCATALOGUED
+    badge = mark(OVERFLOW, False)
+    assert badge["mark"] == "many names"
+    assert "nothing ever answered" in badge["mark_why"]
