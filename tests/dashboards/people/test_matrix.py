@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from alerting.store import AlertStore
+from analytics.report_schedules import ReportSchedule, ReportScheduleStore
 from dashboards import roles
 from dashboards.app import DETAILS, PAGES, create_app
+from dashboards.custom.definition import Dashboard
+from dashboards.custom.store import DashboardStore
+from storage.state import alert_history, alert_instances
 from tests.aio import run
 from tests.dashboards.people.town import BY, FOREIGN, MINE, OTHERS, PEOPLE, Town, trace_id
 
@@ -203,7 +209,15 @@ def _filled(part: Any) -> Any:
         return []
     value: Any = f"{OTHERS}-app"
     if part["id"] == "view":
-        value = {"search": f"?from=now-1h&consumer={OTHERS}-app&api={OTHERS}-api", "mode": "dark"}
+        search = f"?from=now-1h&consumer={OTHERS}-app&api={OTHERS}-api"
+        search += f"&report=consumer:{OTHERS}-app&service={OTHERS}-svc"
+        value = {"search": search, "mode": "dark"}
+    elif part["id"] == "sql-text" and part["property"] == "value":
+        value = "SELECT api, consumer, route FROM requests"
+    elif part["id"] == "boards-find":
+        value = ""
+    elif part["id"] == "board-asked":
+        value = {"id": f"{MINE}-board"}
     elif part["id"].startswith("trace"):
         value = trace_id(OTHERS)
     elif "changed" in part["id"]:
@@ -257,16 +271,78 @@ def test_nobody_gets_nothing_of_dash(town: Town) -> None:
     run(ask())
 
 
+@pytest.fixture(scope="module")
+def things(town: Town) -> None:
+    """What people made and what happened in the home tenant: a dashboard, a schedule, a silence,
+    an alert that fires about the other rows, and its history."""
+    state, now = town.data.state, datetime.now(UTC)
+    board = {
+        "title": f"{MINE} board",
+        "panels": [{"id": "p", "kind": "number", "source": {"measures": ["requests"]}}],
+    }
+    DashboardStore(state).create(Dashboard.model_validate(board), author="operator")
+    schedule = ReportSchedule(
+        audience="consumer", name=f"{OTHERS}-app", period="day", author="operator"
+    )
+    ReportScheduleStore(state).add(schedule, now=now)
+    AlertStore(state).silence(
+        [f"api={OTHERS}-api"], author="operator", reason=f"{OTHERS} is mended", duration_s=600
+    )
+    series = {
+        "fingerprint": "f" * 64,
+        "rule": "slow",
+        "labels": json.dumps({"api": f"{OTHERS}-api", "alertname": "slow"}),
+        "severity": "critical",
+    }
+    at = now.timestamp()
+    with state.begin() as connection:
+        connection.execute(
+            alert_instances.insert().values(
+                **series, state="firing", active_since=at, fired_at=at, updated_at=at
+            )
+        )
+        connection.execute(
+            alert_history.insert().values(
+                **series, from_state="pending", to_state="firing", at=at, summary=f"{OTHERS} slow"
+            )
+        )
+
+
+def test_the_things_are_shown_to_whoever_may_see_them(town: Town, things: None) -> None:
+    """Else the test below could not fail."""
+
+    async def ask() -> None:
+        async with town.client("operator") as client:
+            for key, words in (
+                ("alerts", (f"{OTHERS}-api", f"{OTHERS} slow", f"{OTHERS} is mended")),
+                ("reports", (f"{OTHERS}-app",)),
+                ("dashboards", (f"{MINE} board",)),
+                ("sql", (f"{OTHERS}-api", f"{MINE}-api")),
+                ("services", (f"{OTHERS}-svc", f"{MINE}-svc")),
+            ):
+                text = ""
+                for body in updates(town, key):
+                    text += (await client.post("/_dash-update-component", json=body)).text
+                for word in words:
+                    assert word in text, (key, word)
+
+    run(ask())
+
+
 @pytest.mark.parametrize(
     ("name", "pages"),
     [
         ("app", ("me",)),
         ("owner", ("", "apis", "consumers", "requests", "logs", "traces")),
+        ("owner", ("services", "explorer", "dashboards", "alerts", "reports", "products")),
+        ("viewer", ("dashboards", "alerts", "reports", "products")),
+        ("analyst", ("services", "explorer", "sql", "dashboards", "alerts", "reports")),
         ("neighbour", ("", "apis", "requests", "admin")),
+        ("neighbour", ("services", "explorer", "sql", "dashboards", "reports", "products")),
     ],
 )
 def test_no_callback_tells_of_other_peoples_rows(
-    town: Town, name: str, pages: tuple[str, ...]
+    town: Town, things: None, name: str, pages: tuple[str, ...]
 ) -> None:
     async def ask() -> None:
         async with town.client(name) as client:
