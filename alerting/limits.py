@@ -38,6 +38,10 @@ LOOK_EVERY_S_MAX = 60.0
 """A rule over long windows is looked at every 1/100 of its span of data, at most this rarely: a
 month's sum does not move in 5 s, and asking for it costs."""
 
+QUOTA_LOOK_EVERY_S = 150.0
+"""Quotas are forecast from four weeks of every consumer: seconds of work on a large lake, about
+numbers that move in hours. Below EVALUATION_GAP_S, so that `for` works."""
+
 EVALUATION_GAP_S = 180.0
 """Time between two evaluations that may count towards `for`. More (a restart, a pause) does not
 count: two breaches an hour apart do not prove an hour of breach."""

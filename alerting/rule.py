@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal
 
-from alerting.limits import LOOK_EVERY_S_MAX, SQL_LOOK_EVERY_S
+from alerting.limits import LOOK_EVERY_S_MAX, QUOTA_LOOK_EVERY_S, SQL_LOOK_EVERY_S
 from alerting.pipeline import SIGNALS, Signal
 from alerting.state_machine import NoData, Timing
 from analytics.query import MEASURES, Filters
@@ -230,6 +230,8 @@ class Rule:
     @property
     def look_every_s(self) -> float:
         """How often it is worth looking; the engine's own interval is the lower bound."""
+        if isinstance(self.check, Quota):
+            return QUOTA_LOOK_EVERY_S
         queries = isinstance(self.check, Sql | Match | Pipeline)
         least = SQL_LOOK_EVERY_S if queries else 0.0
         return max(least, min(LOOK_EVERY_S_MAX, self.window_s / 100))

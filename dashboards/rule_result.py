@@ -71,7 +71,7 @@ def pages_table(tried: Backtest, formatter: fmt.Formatter) -> Component:
         for page in reversed(tried.pages[-PAGES_SHOWN:])
     ]
     heads = (
-        Head("Fired (UTC)"),
+        Head(f"Fired ({fmt.zone_name()})"),
         Head("Who"),
         Head("Lasted", True),
         Head("Worst", True),

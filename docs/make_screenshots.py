@@ -42,6 +42,9 @@ PAGES = {
     "explorer": "/explorer?from=now-15m",
     "sql": "/sql",
     "alerts": "/alerts",
+    "rules": "/alerts/rules",
+    "rule": "/alerts/rules/new?measure=error_rate&api=payments",
+    "delivery": "/alerts/delivery",
     "operate": "/operate?from=now-30m",
 }
 
@@ -49,6 +52,9 @@ PAGES = {
 def photograph(page: Page, url: str, name: str, theme: str) -> None:
     page.goto(url, wait_until="networkidle")
     page.wait_for_timeout(4_000)  # charts draw after their data has come
+    if name == "rule":
+        page.click("#rule-try")
+        page.wait_for_timeout(4_000)
     page.screenshot(path=DOCS / "img" / f"{name}-{theme}.png")
 
 

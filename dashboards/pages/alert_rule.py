@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import parse_qs
 
 from dash import ALL, Dash, Input, Output, State, dcc, html, no_update
 
 from alerting.errors import AlertingError, ConfigInvalid
-from alerting.rule import SEVERITIES, Rule
-from alerting.rule_draft import CONDITIONS, STARTERS, Draft, draft_source
+from alerting.rule import Rule
+from alerting.rule_draft import STARTERS, Draft, draft_source
 from alerting.rule_words import say_rule
 from analytics.errors import QueryRefused
-from analytics.query import DIMENSIONS, MEASURES
 from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.alert_desk import ShownRule, say_mistakes
@@ -36,8 +34,8 @@ from dashboards.components import (
 from dashboards.data import Data
 from dashboards.figures.tried_rule import tried_rule
 from dashboards.guard import guarded
+from dashboards.rule_form import asked_fields, draft_of, rule_form
 from dashboards.rule_result import pages_table, result_stats, unit_formatter
-from dashboards.view import FILTERS
 from storage.errors import SqlError, StorageError
 
 TEXT = "rule-text"
@@ -70,7 +68,7 @@ def layout(data: Data, name: str) -> Component:
                 [
                     html.Div(
                         [
-                            _form() if new else html.Div(id="rule-fields", hidden=True),
+                            rule_form() if new else html.Div(id="rule-fields", hidden=True),
                             _text_panel(shown, may),
                         ],
                         className="w5 gl-column",
@@ -99,65 +97,6 @@ def _silence_link(shown: ShownRule | None) -> Component:
         return None
     href = f"/alerts?silence=alertname%3D{fmt.url_part(shown.rule.name)}"
     return dcc.Link("Silence…", href=href, className="gl-button")
-
-
-def _form() -> Component:
-    def field(key: str, label: str, **more: Any) -> Component:
-        text = dcc.Input(
-            id={"type": "rule-field", "key": key},
-            type="text",
-            className="gl-input",
-            maxLength=400,
-            autoComplete="off",
-            debounce=0.4,
-            **more,
-        )
-        return html.Label([label, text])
-
-    def choice(key: str, label: str, options: dict[str, str], value: Any, **more: Any) -> Component:
-        picker = dcc.Dropdown(
-            id={"type": "rule-field", "key": key},
-            options=[{"value": k, "label": v} for k, v in options.items()],
-            value=value,
-            clearable=False,
-            className="gl-dropdown",
-            **more,
-        )
-        return html.Label([label, picker])
-
-    measures = {
-        name: f"{name.replace('_', ' ')} · {m.description.split('.')[0].lower()}"
-        for name, m in MEASURES.items()
-    }
-    groups = {name: name.replace("_", " ") for name in DIMENSIONS}
-    kinds = {"threshold": "A measure beyond a limit", **{k: v[0] for k, v in STARTERS.items()}}
-    return panel(
-        "What must not be",
-        html.Div(
-            [
-                choice("kind", "Kind", kinds, "threshold"),
-                html.Div(
-                    [
-                        choice("measure", "Measure", measures, "error_rate"),
-                        field("condition", "Condition", placeholder="> 5%"),
-                        field("window", "Over the last", value="5m"),
-                        field("for_", "Lasting for", value="1m"),
-                        choice("group_by", "One alert per", groups, ["api"], multi=True),
-                        field("min_requests", "At least so many requests", value="20"),
-                        field("filters", "Only where", placeholder="api=orders, plan=gold"),
-                        choice("severity", "Severity", {s: s for s in SEVERITIES}, "warning"),
-                        field("name", "Name", placeholder="made from the rest"),
-                        field("owner", "Owner", placeholder="team"),
-                        field("summary", "What people read", placeholder="{api} fails {value}"),
-                        field("runbook_url", "Runbook", placeholder="https://"),
-                    ],
-                    id="rule-fields",
-                    className="gl-form plain",
-                ),
-            ],
-            className="gl-form-outer",
-        ),
-    )
 
 
 def _text_panel(shown: ShownRule | None, may: bool) -> Component:
@@ -293,7 +232,7 @@ def register(app: Dash, data: Data) -> None:
                 data.analytics,
                 data.session,
                 hours=hours,
-                zone="UTC",
+                zone=fmt.zone().key,
             )
         except ConfigInvalid:
             return "The rule has mistakes; they stand below its text.", *[no_update] * 3
@@ -376,47 +315,6 @@ def register(app: Dash, data: Data) -> None:
         name = str(seen.get("name") or "") if isinstance(seen, dict) else ""
         changes = await asyncio.to_thread(data.desk.alerts.history, HISTORY_SHOWN, rule=name)
         return history_table(changes, data.view(stored))
-
-
-def asked_fields(search: str) -> dict[str, Any]:
-    """What a link asks a new rule to be: `?measure=p95_ms&api=orders&kind=change`.
-
-    Filters are the same words as everywhere; what is unknown is left out.
-    """
-    params = parse_qs(search.removeprefix("?")[:4_000])
-    asked: dict[str, Any] = {}
-    if (measure := params.get("measure", [""])[0]) in MEASURES:
-        asked["measure"] = measure
-        asked["condition"] = CONDITIONS.get(MEASURES[measure].unit, "")
-    if (kind := params.get("kind", [""])[0]) in STARTERS:
-        asked["kind"] = kind
-    filters = [
-        f"{dimension}={value[:100]}"
-        for word, dimension in FILTERS.items()
-        for value in params.get(word, [])[:10]
-    ]
-    if filters:
-        asked["filters"] = ", ".join(filters)
-        if any(part.startswith("consumer=") for part in filters):
-            asked["group_by"] = ["consumer"]
-    return asked
-
-
-def draft_of(fields: dict[str, Any]) -> Draft:
-    """The form as a draft; anything odd becomes text that the check refuses."""
-    filters: dict[str, list[str]] = {}
-    for part in str(fields.get("filters") or "").split(","):
-        name, _, value = part.strip().partition("=")
-        if name.strip():
-            filters.setdefault(name.strip(), []).append(value.strip())
-    groups = fields.get("group_by") or []
-    words = ("measure", "name", "condition", "window", "for_", "min_requests", "severity",
-             "summary", "owner", "runbook_url")  # fmt: skip
-    return Draft(
-        **{word: str(fields.get(word) or "") for word in words},
-        group_by=[str(g) for g in groups] if isinstance(groups, list) else [],
-        filters=filters,
-    )
 
 
 def limit_of(rule: Rule) -> float | None:

@@ -16,7 +16,8 @@ from alerting.settings import AlertingSettings
 from dashboards import identity
 from dashboards.errors import Forbidden
 from dashboards.figures.tried_rule import POINTS_MAX, tried_rule
-from dashboards.pages.alert_rule import asked_fields, draft_of, limit_of
+from dashboards.pages.alert_rule import limit_of
+from dashboards.rule_form import asked_fields, draft_of
 from dashboards.rule_result import unit_formatter
 from storage.settings import StorageSettings
 from tests.alerting.world import running_sink
