@@ -20,10 +20,12 @@ from playwright.sync_api import Page, sync_playwright
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from tests.browser import chromium_path, launch_arguments  # noqa: E402  (needs the path above)
+from tests.browser import chromium_path, launch_arguments, wait_for_screen  # noqa: E402  (needs the path above)
 from tests.e2e.installation import free_port  # noqa: E402
 
 INCIDENT_SEEN_AFTER_S = 150
+SCREEN_WITHIN_S = 60.0
+"""The demo itself takes most of a small machine."""
 VIEWPORT = {"width": 1440, "height": 900}
 PAGES = {
     "home": "/?from=now-30m",
@@ -50,11 +52,12 @@ PAGES = {
 
 
 def photograph(page: Page, url: str, name: str, theme: str) -> None:
-    page.goto(url, wait_until="networkidle")
-    page.wait_for_timeout(4_000)  # charts draw after their data has come
+    page.goto(url)
+    wait_for_screen(page, SCREEN_WITHIN_S)
     if name == "rule":
         page.click("#rule-try")
-        page.wait_for_timeout(4_000)
+        wait_for_screen(page, SCREEN_WITHIN_S)
+    page.wait_for_timeout(1_500)  # charts draw after their data has come
     page.screenshot(path=DOCS / "img" / f"{name}-{theme}.png")
 
 
