@@ -1,6 +1,6 @@
 """Telemetry that tries to run a script or to be more than text, in every string a screen shows.
 
-Written two hours before everything else the tests know, so that no count of theirs includes it.
+Written hours before everything else the tests know, so that no count of theirs includes it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ PAYLOADS = (
     "</script><iframe srcdoc='<script>parent.canary=1</script>'>",
     "%{x}<br><b>bold</b>",
 )
-RANGE = "from=now-3h&to=now-90m&refresh=off"
+RANGE = "from=now-6h&to=now-4h&refresh=off"
 """The part of the past they lie in."""
 
 TRACE = "c" * 32
 
+AGO = timedelta(hours=5)
+"""Outside the last hour, which tests count, and the hour before it, which they compare with."""
+
 
 def write_canaries(storage: StorageSettings, now: datetime) -> None:
     lake = Lake(storage)
-    begin = now - timedelta(hours=2)
+    begin = now - AGO
     requests, spans, logs, metrics = [], [], [], []
     for n, text in enumerate(PAYLOADS):
         time = begin + timedelta(seconds=20 * n)

@@ -18,7 +18,10 @@ from dashboards.settings import DashboardSettings
 from storage.settings import StorageSettings
 from tests.dashboards.conftest import Running
 
-COUNT = "SELECT api, count(*) AS n FROM requests GROUP BY api ORDER BY n DESC, api"
+COUNT = (
+    "SELECT api, count(*) AS n FROM requests WHERE time >= now() - INTERVAL 1 HOUR "
+    "GROUP BY api ORDER BY n DESC, api"
+)
 
 
 @pytest.fixture
