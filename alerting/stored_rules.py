@@ -75,7 +75,7 @@ class RuleStore:
         """
         whole = re.match(r"(\s*(#.*)?\n)*rules\s*:", source) is not None
         try:
-            text = source if whole else _as_file(source)
+            text = source if whole else as_file(source)
             rules = parse_rules(text, file=STORED, tenant=self._tenant)
         except ConfigInvalid as err:
             shift = 0 if whole else 1  # the line that made it a file
@@ -216,6 +216,6 @@ def _newest(connection: sa.Connection) -> list[StoredRule]:
     return [StoredRule(**row) for row in rows]
 
 
-def _as_file(source: str) -> str:
+def as_file(source: str) -> str:
     """A rule's own mapping as a file. Every line moves down by one."""
     return "rules:\n  - " + "\n    ".join(source.splitlines()) + "\n"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from alerting.rules import parse_rules
+from alerting.stored_rules import as_file
 from tests.browser import Troubles, exact_number, wait_for_screen
 from tests.dashboards.conftest import Running
 from tests.dashboards.telemetry import SLOW, TRACES, trace_id
@@ -96,14 +99,15 @@ def test_palette_leads_to_a_consumer_and_its_numbers(page: Page, server: Running
 def test_a_chart_leads_to_its_raw_requests_and_to_a_rule_that_loads(
     page: Page, server: Running
 ) -> None:
-    from alerting.rules import parse_rules
-
     troubles = opened(page, server, f"/apis/orders?{HOUR}&show=latency")
     page.get_by_label("Actions of Latency", exact=True).click()
     page.locator(".gl-pop[open]").get_by_role("button", name="Create alert").click()
-    (rule,) = parse_rules(page.get_by_label("Rule").input_value())
-    assert rule.name == "orders-p95-ms"
-    page.get_by_role("button", name="Close").click()
+    text = page.locator("#rule-text")
+    expect(text).to_have_value(re.compile("orders-p95-ms"))
+    (rule,) = parse_rules(as_file(text.input_value()))
+    assert dict(rule.filters.active()) == {"api": ("orders",)}
+    page.go_back()
+    wait_for_screen(page)
 
     page.get_by_label("Actions of Answers by status").click()
     page.locator(".gl-pop[open]").get_by_role("button", name="Raw requests").click()

@@ -21,6 +21,7 @@ from google.protobuf.message import DecodeError
 from collector.otlp.limits import OtlpLimits
 from collector.otlp.plan import TABLES
 from collector.otlp.scan import OK, SCRATCH, scan
+from storage.coded import plain_batch
 from storage.schemas import TABLES as LAKE_TABLES
 from tests.collector.otlp import reference
 from tests.collector.otlp.compare import FORMATS, assert_same, payload
@@ -138,7 +139,7 @@ def _compare_rows(
         assert (admission.records, admission.rejected) == (len(whys), sum(map(bool, whys)))
     schema = LAKE_TABLES[otlp.signal.table].arrow_schema
     if kept:
-        rows = decoded.tables[otlp.signal.table]
+        rows = plain_batch(decoded.tables[otlp.signal.table])
         wanted = pa.RecordBatch.from_pylist(kept, schema=schema)
         for name in rows.schema.names:
             if name == "series":
