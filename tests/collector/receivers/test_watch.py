@@ -57,12 +57,12 @@ def test_targets_and_endpoints_become_metrics(
     base = f"http://127.0.0.1:{target}"
     names = ("health", "down", "slow", "huge")
     probes = [
-        f"  - {{name: {n}, url: '{base}/{n}', interval_s: 0.3, "
-        f"timeout_s: {0.2 if n == 'slow' else 5}}}"
+        f"  - {{name: {n}, url: '{base}/{n}', interval_s: 1.5, "
+        f"timeout_s: {0.2 if n == 'slow' else 1.5}}}"
         for n in names
     ]
-    probes.append(f"  - {{name: wrong, url: '{base}/health', expect: DOWN, interval_s: 0.3,"
-                  " timeout_s: 5}")  # fmt: skip
+    probes.append(f"  - {{name: wrong, url: '{base}/health', expect: DOWN, interval_s: 1.5,"
+                  " timeout_s: 1.5}")  # fmt: skip
     probes.append("  - {name: nobody, url: 'http://127.0.0.1:1/', interval_s: 0.3, timeout_s: 0.2}")
     file = tmp_path / "watch.yaml"
     file.write_text(
