@@ -34,7 +34,8 @@ from playwright.sync_api import Browser, Page, Response, sync_playwright
 from analytics.jobs import JOBS
 from analytics.runner import RollupRunner
 from benchmarks.bench_analytics import fill
-from benchmarks.bench_collector import MARK, body_of, serve
+from benchmarks.bench_collector import serve
+from benchmarks.collector_corpus import MARK, body_of
 from storage.lake import Lake
 from storage.settings import StorageSettings
 from tests.browser import chromium_path, launch_arguments, wait_for_screen
