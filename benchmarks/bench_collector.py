@@ -126,11 +126,10 @@ class Server:
 def serve(folder: Path, cpu: str | None) -> Iterator[Server]:
     from socket import socket
 
-    ports = []
-    for _ in range(2):
-        with socket() as sock:
+    with socket() as http, socket() as grpc:
+        for sock in (http, grpc):
             sock.bind(("127.0.0.1", 0))
-            ports.append(sock.getsockname()[1])
+        ports: tuple[int, int] = (http.getsockname()[1], grpc.getsockname()[1])
     pin = ["taskset", "-c", cpu] if cpu else []
     log = (folder.parent / "server.log").open("wb")
     process = subprocess.Popen(

@@ -14,7 +14,7 @@ import platform
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numba
 import pyarrow as pa
@@ -44,7 +44,7 @@ _RESOURCE = {
 }
 
 
-def _add(target: object, values: dict[str, str | int | float | bool]) -> None:
+def _add(target: object, values: Mapping[str, str | int | float | bool]) -> None:
     for key, value in values.items():
         pair = target.add(key=key)  # type: ignore[attr-defined]
         kind = {bool: "bool_value", int: "int_value", float: "double_value", str: "string_value"}

@@ -325,7 +325,7 @@ def check(name: str, found: list[tuple[object, ...]], expected: list[tuple[objec
 
 
 def _rows(table: object) -> list[tuple[object, ...]]:
-    return [tuple(r) for r in pl.from_arrow(table).rows()]  # type: ignore[arg-type, union-attr]
+    return [tuple(r) for r in pl.from_arrow(table).rows()]  # type: ignore[union-attr]
 
 
 def _text(value: str) -> str:
