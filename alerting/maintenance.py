@@ -16,6 +16,7 @@ from alerting.errors import MaintenanceInvalid
 from alerting.limits import MAINTENANCE_S_MAX
 from alerting.matchers import Matcher, all_match, parse_matcher
 from alerting.time_intervals import TimeInterval
+from storage.audit import AuditEntry, append_audit
 from storage.state import maintenance_windows
 
 
@@ -57,9 +58,11 @@ def add_maintenance(
     starts_at: float,
     ends_at: float | None = None,
     recurs: TimeInterval | None = None,
+    audit: AuditEntry | None = None,
 ) -> int:
     """Id of the new window; matchers as text (`api=orders`), none = everything.
 
+    audit: written in the same transaction, here and below; None = nobody asks for a record.
     Raises MaintenanceInvalid with one sentence that says what to change.
     """
     if not name.strip() or not author.strip() or not reason.strip():
@@ -88,17 +91,24 @@ def add_maintenance(
     }
     with state.begin() as connection:
         key = connection.execute(sa.insert(maintenance_windows).values(row)).inserted_primary_key
+        if audit is not None:
+            append_audit(connection, audit)
     assert key is not None  # one row was inserted
     return int(key[0])
 
 
-def end_maintenance(state: sa.Engine, window_id: int, now: float) -> bool:
+def end_maintenance(
+    state: sa.Engine, window_id: int, now: float, *, audit: AuditEntry | None = None
+) -> bool:
     """End a window now; it stays on record. False when none of that id runs or will."""
     table = maintenance_windows
     open_ended = sa.or_(table.c.ends_at.is_(None), table.c.ends_at > now)
     with state.begin() as connection:
         update = sa.update(table).where(table.c.id == window_id, open_ended)
-        return connection.execute(update.values(ends_at=now)).rowcount > 0
+        done = connection.execute(update.values(ends_at=now)).rowcount > 0
+        if done and audit is not None:
+            append_audit(connection, audit)
+        return done
 
 
 def load_maintenance(connection: sa.Connection, now: float) -> list[MaintenanceWindow]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from alerting.errors import OnCallInvalid
 from alerting.limits import OVERRIDE_S_MAX
+from storage.audit import AuditEntry, append_audit
 from storage.state import on_call_overrides
 
 
@@ -65,12 +66,14 @@ def add_override(
     starts_at: float,
     ends_at: float,
     author: str,
+    now: float,
+    audit: AuditEntry | None = None,
 ) -> int:
     """Id of the new override. Raises OnCallInvalid. `channel` is not looked up: the caller knows
-    the channels."""
+    the channels. audit: written in the same transaction, here and below."""
     if not author.strip():
         raise OnCallInvalid("An override needs an author.")
-    if ends_at <= starts_at:
+    if ends_at <= max(starts_at, now):
         raise OnCallInvalid("The override would end before it starts.", "Give a later end.")
     if ends_at - starts_at > OVERRIDE_S_MAX:
         raise OnCallInvalid("The override is longer than 60 days.", "Change the rotation instead.")
@@ -83,16 +86,23 @@ def add_override(
     }
     with state.begin() as connection:
         key = connection.execute(sa.insert(on_call_overrides).values(row)).inserted_primary_key
+        if audit is not None:
+            append_audit(connection, audit)
     assert key is not None  # one row was inserted
     return int(key[0])
 
 
-def end_override(state: sa.Engine, override_id: int, now: float) -> bool:
+def end_override(
+    state: sa.Engine, override_id: int, now: float, *, audit: AuditEntry | None = None
+) -> bool:
     """End it now. False when none of that id still runs or will."""
     here = (on_call_overrides.c.id == override_id, on_call_overrides.c.ends_at > now)
     with state.begin() as connection:
         update = sa.update(on_call_overrides).where(*here)
-        return connection.execute(update.values(ends_at=now)).rowcount > 0
+        done = connection.execute(update.values(ends_at=now)).rowcount > 0
+        if done and audit is not None:
+            append_audit(connection, audit)
+        return done
 
 
 def load_overrides(connection: sa.Connection, now: float) -> list[Override]:

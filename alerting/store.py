@@ -24,7 +24,7 @@ from alerting.maintenance import (
     end_maintenance,
     load_maintenance,
 )
-from alerting.on_call import add_override, end_override, load_overrides
+from alerting.on_call import Override, add_override, end_override, load_overrides
 from alerting.silences import Silence, add_silence, end_silence, expiring, load_silences
 from alerting.state_machine import State
 from alerting.time_intervals import TimeInterval
@@ -339,6 +339,7 @@ class AlertStore:
         starts_at: float | None = None,
         ends_at: float | None = None,
         recurs: TimeInterval | None = None,
+        audit: AuditEntry | None = None,
     ) -> int:
         """Once from start (None = now) to end, or recurring. Raises MaintenanceInvalid."""
         now = self._clock()
@@ -352,11 +353,12 @@ class AlertStore:
             starts_at=now if starts_at is None else starts_at,
             ends_at=ends_at,
             recurs=recurs,
+            audit=audit,
         )
 
-    def end_maintenance(self, window_id: int) -> bool:
+    def end_maintenance(self, window_id: int, *, audit: AuditEntry | None = None) -> bool:
         """End a stored window now. False when none of that id runs or will."""
-        return end_maintenance(self._state, window_id, self._clock())
+        return end_maintenance(self._state, window_id, self._clock(), audit=audit)
 
     def on_call(self, at: float | None = None) -> dict[str, str]:
         """Whose turn it is, by rotation; at: epoch seconds, None = now."""
@@ -366,19 +368,42 @@ class AlertStore:
         moment = now if at is None else at
         return {r.name: r.channel_at(moment, stored) for r in self._delivery.rotations}
 
+    def stand_ins(self) -> list[Override]:
+        """Overrides that run now or will: those of the channels file first."""
+        now = self._clock()
+        written = [o for r in self._delivery.rotations for o in r.overrides if o.ends_at > now]
+        with self._state.connect() as connection:
+            return [*written, *load_overrides(connection, now)]
+
     def stand_in(
-        self, rotation: str, channel: str, *, author: str, starts_at: float, ends_at: float
+        self,
+        rotation: str,
+        channel: str,
+        *,
+        author: str,
+        starts_at: float | None = None,
+        ends_at: float,
+        audit: AuditEntry | None = None,
     ) -> int:
-        """Let somebody stand in on a rotation; id of the override. Raises OnCallInvalid."""
+        """Let somebody stand in on a rotation, from start (None = now); id of the override. Raises
+        OnCallInvalid."""
         found = next((r for r in self._delivery.rotations if r.name == rotation), None)
         if found is None:
             raise OnCallInvalid(f"No rotation is called {rotation!r}.")
         if channel not in self._delivery.channels:
             raise OnCallInvalid(f"No channel is called {channel!r}.")
+        now = self._clock()
         return add_override(
-            self._state, found, channel, starts_at=starts_at, ends_at=ends_at, author=author
+            self._state,
+            found,
+            channel,
+            starts_at=now if starts_at is None else starts_at,
+            ends_at=ends_at,
+            author=author,
+            now=now,
+            audit=audit,
         )
 
-    def end_stand_in(self, override_id: int) -> bool:
+    def end_stand_in(self, override_id: int, *, audit: AuditEntry | None = None) -> bool:
         """End an override now. False when none of that id still runs or will."""
-        return end_override(self._state, override_id, self._clock())
+        return end_override(self._state, override_id, self._clock(), audit=audit)

@@ -9,6 +9,7 @@ from typing import Any
 
 from dash import dcc, html
 
+from alerting.matchers import Matcher
 from alerting.silences import Silence
 from alerting.store import ActiveAlert, HistoryEntry
 from dashboards import format as fmt
@@ -17,6 +18,7 @@ from dashboards.components import (
     Tone,
     attrs,
     badge,
+    end_button,
     number,
     page_link,
     severity_tone,
@@ -137,6 +139,11 @@ def matchers_text(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{k}={v}" for k, v in sorted(kept.items()))
 
 
+def matcher_words(matchers: Sequence[Matcher]) -> str:
+    """As one types them: 'api=orders, severity=~warning|info'."""
+    return ", ".join(f"{m.label}{m.operator}{m.value}" for m in matchers)
+
+
 def alert_tiles(active: Sequence[ActiveAlert], view: View, now: datetime) -> Component:
     """One tile per active alert, worst first, with what one can do about it."""
     if not active:
@@ -236,11 +243,11 @@ def _evidence(change: HistoryEntry) -> Component:
     )
 
 
-def silences_table(silences: Sequence[Silence], now: datetime) -> Component:
+def silences_table(silences: Sequence[Silence], now: datetime, *, may: bool = True) -> Component:
     rows = [
         [
             html.Span(
-                fmt.plain(", ".join(f"{m.label}{m.operator}{m.value}" for m in s.matchers), 90),
+                fmt.plain(matcher_words(s.matchers), 90),
                 className="gl-mono",
             ),
             html.Span(fmt.plain(s.reason, 60), title=fmt.plain(s.reason, 400)),
@@ -251,12 +258,7 @@ def silences_table(silences: Sequence[Silence], now: datetime) -> Component:
                 className="gl-num",
             ),
             number(fmt.whole(s.matched), s.matched),
-            html.Button(
-                "End now",
-                className="gl-link-button",
-                type="button",
-                id={"type": "silence-end", "key": str(s.id)},
-            ),
+            end_button("silence-end", str(s.id)) if may else "",
         ]
         for s in silences
     ]

@@ -157,6 +157,12 @@ class Data:
         _require_all_alerts()
         return self._desk
 
+    @property
+    def manages_alerts(self) -> bool:
+        """Whether the asker may silence, plan maintenance and change rules of the home tenant."""
+        who = identity.current()
+        return who.at_home and who.scope is None and identity.allowed("alerts.manage")
+
     def view(self, stored: object) -> View:
         """Read what the browser says the URL is. Hostile input gives the default view."""
         fields = stored if isinstance(stored, dict) else {}

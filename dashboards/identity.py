@@ -95,6 +95,11 @@ def require(permission: Permission) -> Principal:
     return found
 
 
+def author(who: Principal, typed: object) -> str:
+    """Whoever signed in is who it was; a name is only asked for where nobody signs in."""
+    return who.name if who.kind == "user" else str(typed or "").strip()[:100]
+
+
 def refused() -> list[Permission]:
     """What was asked for in vain in this request, for the server's answer and the audit log."""
     return _refused.get() or []

@@ -10,22 +10,14 @@ from dash import dcc, html
 from alerting.rule import SEVERITIES
 from alerting.rule_draft import CONDITIONS, STARTERS, Draft
 from analytics.query import DIMENSIONS, MEASURES
-from dashboards.components import Component, panel
+from dashboards.components import Component, panel, text_field
 from dashboards.view import FILTERS
 
 
 def rule_form() -> Component:
     def field(key: str, label: str, **more: Any) -> Component:
-        text = dcc.Input(
-            id={"type": "rule-field", "key": key},
-            type="text",
-            className="gl-input",
-            maxLength=400,
-            autoComplete="off",
-            debounce=0.4,
-            **more,
-        )
-        return html.Label([label, text])
+        id = {"type": "rule-field", "key": key}
+        return text_field(id, label, maxLength=400, debounce=0.4, **more)
 
     def choice(key: str, label: str, options: dict[str, str], value: Any, **more: Any) -> Component:
         picker = dcc.Dropdown(

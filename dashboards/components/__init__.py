@@ -1,8 +1,8 @@
 """Building blocks every page is made of. Pure: values in, Dash components out; no query, no clock.
 
 One file per noun: base (numbers, badges), stats (the state row), panels (charts), tables, grids,
-links, tabs, screens (the skeleton of a page), states (skeletons, empty, failed), spark. Pages
-import from here. Looks live in assets/gatelens.css, by class name.
+links, tabs, forms, screens (the skeleton of a page), states (skeletons, empty, failed), spark.
+Pages import from here. Looks live in assets/gatelens.css, by class name.
 """
 
 from dashboards.components.base import (
@@ -15,6 +15,7 @@ from dashboards.components.base import (
     severity_tone,
     when,
 )
+from dashboards.components.forms import end_button, form_foot, text_field
 from dashboards.components.grids import grid, number_column
 from dashboards.components.links import api_link, crumbs, page_head, page_link
 from dashboards.components.panels import GRAPH_CONFIG, chart_menu, graph, panel, time_chart
@@ -39,7 +40,9 @@ __all__ = [
     "crumbs",
     "dot",
     "empty_installation",
+    "end_button",
     "failure",
+    "form_foot",
     "graph",
     "grid",
     "number",
@@ -58,6 +61,7 @@ __all__ = [
     "stat_row",
     "table",
     "tabs",
+    "text_field",
     "time_chart",
     "waiting",
     "when",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, ctx, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
 
 from alerting.channels import Delivery
-from alerting.maintenance import MaintenanceWindow
 from alerting.store import OutboxEntry
 from dashboards import format as fmt
 from dashboards import identity, ids
@@ -27,11 +27,30 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.guard import guarded
+from dashboards.maintenance_panel import (
+    FIELDS as MAINTENANCE_FIELDS,
+)
+from dashboards.maintenance_panel import (
+    end_maintenance,
+    maintenance_form,
+    maintenance_table,
+    plan_maintenance,
+)
+from dashboards.on_call_panel import FIELDS as STAND_IN_FIELDS
+from dashboards.on_call_panel import (
+    end_stand_in,
+    let_stand_in,
+    on_call_table,
+    stand_in_form,
+    stand_ins_table,
+)
 
 NOTICES_SHOWN = 100
 
 
-def layout(_data: Data) -> Component:
+def layout(data: Data) -> Component:
+    may = data.manages_alerts
+
     def place(id: str) -> Component:
         return html.Div(skeleton_rows(4), id=id)
 
@@ -41,14 +60,27 @@ def layout(_data: Data) -> Component:
             html.Div(
                 [
                     panel("Channels", place("delivery-channels"), className="w7 flush"),
-                    panel("On call", place("delivery-on-call"), className="w5 flush"),
+                    panel(
+                        "On call",
+                        html.Div(
+                            [
+                                stand_in_form(data.desk.delivery if may else None),
+                                place("delivery-on-call"),
+                            ]
+                        ),
+                        className="w5 flush",
+                    ),
                     panel(
                         "Notices",
                         place("delivery-notices"),
                         note="newest first; what was given up can be sent again",
                         className="flush",
                     ),
-                    panel("Maintenance", place("delivery-maintenance"), className="flush"),
+                    panel(
+                        "Maintenance",
+                        html.Div([maintenance_form(hidden=not may), place("delivery-maintenance")]),
+                        className="flush",
+                    ),
                 ],
                 className="gl-grid",
             ),
@@ -64,22 +96,34 @@ def register(app: Dash, data: Data) -> None:
         Output("delivery-maintenance", "children"),
         Input(ids.VIEW, "data"),
         Input({"type": "notice-said", "key": ALL}, "children"),
+        Input("stand-in-said", "children"),
+        Input("maintenance-said", "children"),
     )
     @guarded(outputs=4, show_in=2)
-    async def show(_stored: object, _again: object) -> tuple[Component, ...]:
+    async def show(stored: object, *_again: object) -> tuple[Component, ...]:
+        data.view(stored)  # the reader's zone
         desk, now = data.desk, data.clock()
-        notices, turns, windows = await asyncio.gather(
+        notices, turns, stand_ins, windows = await asyncio.gather(
             asyncio.to_thread(desk.alerts.notifications, NOTICES_SHOWN),
             asyncio.to_thread(desk.alerts.on_call),
+            asyncio.to_thread(desk.alerts.stand_ins),
             asyncio.to_thread(desk.alerts.maintenance),
         )
-        may = identity.allowed("alerts.manage")
+        may = data.manages_alerts
         return (
             channels_table(desk.delivery, notices, now, may=may),
-            on_call_table(desk.delivery, turns),
+            html.Div(
+                [
+                    on_call_table(desk.delivery, turns),
+                    stand_ins_table(stand_ins, now, may=may) if desk.delivery.rotations else "",
+                ]
+            ),
             notices_table(notices, now, may=may),
-            maintenance_table(windows, now),
+            maintenance_table(windows, now, may=may),
         )
+
+    _planner(app, data, "stand-in", STAND_IN_FIELDS, let_stand_in, end_stand_in)
+    _planner(app, data, "maintenance", MAINTENANCE_FIELDS, plan_maintenance, end_maintenance)
 
     @app.callback(
         Output({"type": "channel-said", "key": ALL}, "children"),
@@ -113,6 +157,37 @@ def register(app: Dash, data: Data) -> None:
         done = key.isdigit() and await asyncio.to_thread(data.desk.alerts.retry, int(key))
         said = "in line again" if done else "it is not given up any more"
         return [said if name == key else no_update for name in names]
+
+
+def _planner(
+    app: Dash,
+    data: Data,
+    kind: str,
+    fields: tuple[str, ...],
+    plan: Callable[[Data, dict[str, str], str], str],
+    end: Callable[[Data, str], str],
+) -> None:
+    """The callback of a form that plans something, and of the buttons that end it."""
+
+    @app.callback(
+        Output(f"{kind}-said", "children"),
+        Input(f"{kind}-create", "n_clicks"),
+        Input({"type": f"{kind}-end", "key": ALL}, "n_clicks"),
+        State(ids.VIEW, "data"),
+        *[State(f"{kind}-{field}", "value") for field in fields],
+        prevent_initial_call=True,
+    )
+    @guarded(show_in=0)
+    async def act(_create: object, _ends: object, stored: object, *values: object) -> Any:
+        # Buttons that have just been drawn also trigger, without a click.
+        if not any(t["value"] for t in ctx.triggered):
+            return no_update
+        who = identity.require("alerts.manage")
+        data.view(stored)  # times are typed in the reader's zone
+        if isinstance(ctx.triggered_id, dict):
+            return await asyncio.to_thread(end, data, str(ctx.triggered_id["key"]))
+        asked = {f: str(v or "")[:500] for f, v in zip(fields, values, strict=True)}
+        return await asyncio.to_thread(plan, data, asked, identity.author(who, asked["author"]))
 
 
 def channels_table(
@@ -154,19 +229,6 @@ def _test_button(name: str) -> Component:
             html.Span(id={"type": "channel-said", "key": name}, className="gl-said", role="status"),
         ]
     )
-
-
-def on_call_table(delivery: Delivery, turns: dict[str, str]) -> Component:
-    heads = (Head("Rotation"), Head("Now"), Head("Turns"))
-    rows = [
-        [
-            html.Span(fmt.plain(rotation.name, 40), className="gl-name"),
-            badge(fmt.plain(turns.get(rotation.name, ""), 40), "accent"),
-            html.Span(fmt.plain(" → ".join(rotation.channels), 80), className="gl-when"),
-        ]
-        for rotation in delivery.rotations
-    ]
-    return table(heads, rows, empty="No rotation is written in the channels file.")
 
 
 def notices_table(notices: list[OutboxEntry], now: datetime, *, may: bool) -> Component:
@@ -214,38 +276,3 @@ def _retry_button(notice_id: int) -> Component:
             html.Span(id={"type": "notice-said", "key": key}, className="gl-said", role="status"),
         ]
     )
-
-
-def maintenance_table(windows: list[MaintenanceWindow], now: datetime) -> Component:
-    heads = (Head("Window"), Head("Matches"), Head("When"), Head("Reason"), Head("By"))
-    rows = [
-        [
-            html.Span(
-                [
-                    html.Span(fmt.plain(window.name, 40), className="gl-name"),
-                    badge("now", "accent") if window.runs_at(now.timestamp()) else "",
-                ]
-            ),
-            html.Span(
-                fmt.plain(
-                    ", ".join(f"{m.label}{m.operator}{m.value}" for m in window.matchers)
-                    or "everything",
-                    80,
-                ),
-                className="gl-mono",
-            ),
-            window_times(window),
-            html.Span(fmt.plain(window.reason, 80)),
-            html.Span(fmt.plain(window.author or "channels file", 30), className="gl-when"),
-        ]
-        for window in windows
-    ]
-    return table(heads, rows, empty="No maintenance is planned.")
-
-
-def window_times(window: MaintenanceWindow) -> str:
-    """'5 Dec 08:00 to 5 Dec 12:00', 'every tuesdays'; times are UTC."""
-    if window.recurs is not None:
-        return f"every {window.recurs.name}"
-    ends = [fmt.clock(moment(at)) if at else "…" for at in (window.starts_at, window.ends_at)]
-    return f"{ends[0]} to {ends[1]}"

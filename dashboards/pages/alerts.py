@@ -15,10 +15,12 @@ from dashboards.alert_panels import alert_tiles, history_table, silences_table
 from dashboards.components import (
     Component,
     Stat,
+    form_foot,
     panel,
     skeleton_rows,
     skeleton_stats,
     stat_row,
+    text_field,
 )
 from dashboards.data import Data
 from dashboards.guard import guarded
@@ -36,7 +38,7 @@ DURATIONS = {
 """How long a silence made here may last."""
 
 
-def layout(_data: Data) -> Component:
+def layout(data: Data) -> Component:
     return html.Div(
         [
             dcc.Store(id="alerts-changed", data=0),
@@ -51,7 +53,12 @@ def layout(_data: Data) -> Component:
                         note="budget left of the rolling window, worst first",
                         className="w7 flush",
                     ),
-                    panel("Silences", _silence_form(), className="w5 flush", id="silences"),
+                    panel(
+                        "Silences",
+                        _silence_form(hidden=not data.manages_alerts),
+                        className="w5 flush",
+                        id="silences",
+                    ),
                     panel(
                         "History",
                         html.Div(skeleton_rows(8), id="alerts-history"),
@@ -64,26 +71,14 @@ def layout(_data: Data) -> Component:
     )
 
 
-def _silence_form() -> Component:
-    def text(id: str, label: str, placeholder: str, **more: Any) -> Component:
-        field = dcc.Input(
-            id=id,
-            type="text",
-            placeholder=placeholder,
-            className="gl-input",
-            maxLength=500,
-            autoComplete="off",
-            **more,
-        )
-        return html.Label([label, field])
-
+def _silence_form(*, hidden: bool) -> Component:
     return html.Div(
         [
             html.Div(
                 [
-                    text("silence-matchers", "Matches", "api=payments, severity=warning"),
-                    text("silence-reason", "Reason", "planned maintenance"),
-                    text("silence-author", "Your name", "who asks", persistence="author"),
+                    text_field("silence-matchers", "Matches", "api=payments, severity=warning"),
+                    text_field("silence-reason", "Reason", "planned maintenance"),
+                    text_field("silence-author", "Your name", "who asks", persistence="author"),
                     html.Label(
                         [
                             "For",
@@ -98,20 +93,10 @@ def _silence_form() -> Component:
                             ),
                         ]
                     ),
-                    html.Div(
-                        [
-                            html.Button(
-                                "Silence",
-                                id="silence-create",
-                                className="gl-button primary",
-                                type="button",
-                            ),
-                            html.Span(id="silence-said", className="gl-sub", role="status"),
-                        ],
-                        className="gl-form-foot",
-                    ),
+                    form_foot("Silence", "silence-create", "silence-said"),
                 ],
                 className="gl-form",
+                hidden=hidden,
             ),
             html.Div(skeleton_rows(2), id="alerts-silences"),
         ]
@@ -155,7 +140,7 @@ def register(app: Dash, data: Data) -> None:
             stat_row(state_stats(active, counts), view.mode),
             alert_tiles(active, view, now),
             history_table(changes, view),
-            silences_table(silences, now),
+            silences_table(silences, now, may=data.manages_alerts),
         )
 
     @app.callback(Output("alerts-slos", "children"), Input(ids.VIEW, "data"))
@@ -196,8 +181,7 @@ def register(app: Dash, data: Data) -> None:
             return done, ""
         who = identity.require("alerts.manage")
         what: Any = ctx.triggered_id
-        # Whoever signed in is who it was; a name is only asked for where nobody signs in.
-        name = who.name if who.kind == "user" else str(author or "").strip()[:100]
+        name = identity.author(who, author)
         if isinstance(what, dict) and what.get("type") == "alert-ack":
             said = await asyncio.to_thread(acknowledge, data, str(what.get("key")), name)
         elif isinstance(what, dict) and what.get("type") == "silence-end":

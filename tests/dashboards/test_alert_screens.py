@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -16,9 +16,11 @@ from alerting.settings import AlertingSettings
 from dashboards import identity
 from dashboards.errors import Forbidden
 from dashboards.figures.tried_rule import POINTS_MAX, tried_rule
+from dashboards.pages.alert_delivery import layout as delivery_layout
 from dashboards.pages.alert_rule import limit_of
 from dashboards.rule_form import asked_fields, draft_of
 from dashboards.rule_result import unit_formatter
+from storage.audit import read_audit
 from storage.settings import StorageSettings
 from tests.alerting.world import running_sink
 from tests.browser import Troubles, wait_for_screen
@@ -28,14 +30,17 @@ HOUR = 3600.0
 START = 1_790_000_000.0 - 1_790_000_000.0 % 3600
 
 
-@pytest.fixture
-def desk(tmp_path: Path, storage: StorageSettings) -> Iterator[tuple[Running, list[dict]]]:
+@pytest.fixture(scope="module")
+def desk(
+    tmp_path_factory: pytest.TempPathFactory, storage: StorageSettings
+) -> Iterator[tuple[Running, list[dict]]]:
     """A server with one channel, over the known lake; and what the channel received."""
-    channels = tmp_path / "channels.yaml"
+    channels = tmp_path_factory.mktemp("desk") / "channels.yaml"
     with running_sink() as sink:
         channels.write_text(
             f"channels:\n  - {{name: hook, type: webhook, url: '{sink.url}', "
             "allow_networks: [127.0.0.0/8]}\n  - {name: gone, type: slack, url: 'env:NOT_SET'}\n"
+            "rotations:\n  - {name: duty, channels: [hook], starts: '2026-09-14 09:00'}\n"
         )
         settings = AlertingSettings(channels_path=channels)
         with serving(storage, settings) as (url, data):
@@ -98,6 +103,72 @@ def test_channels_can_be_tried_and_say_what_is_wrong(page: Page, desk) -> None:
     buttons.nth(1).click()
     expect(page.locator(".gl-said").nth(1)).to_contain_text("env:NOT_SET")
     assert troubles.seen == []
+
+
+@pytest.mark.browser
+def test_maintenance_is_planned_and_somebody_stands_in(page: Page, desk) -> None:
+    server, _ = desk
+    troubles = Troubles(page)
+    page.goto(f"{server.url}/alerts/delivery?tz=Asia/Tokyo")
+    wait_for_screen(page)
+    page.get_by_text("Plan maintenance").click()
+    page.fill("#maintenance-name", "upgrade")
+    page.fill("#maintenance-matchers", "gateway=kong, env=~prod|stage")
+    page.fill("#maintenance-author", "ana")
+    page.fill("#maintenance-from", "2030-01-05 08:00")
+    page.fill("#maintenance-until", "4h")
+    page.click("#maintenance-create")
+    said = page.locator("#maintenance-said")
+    expect(said).to_contain_text("needs a name, an author and a reason")
+    page.fill("#maintenance-reason", "new disks")
+    page.click("#maintenance-create")
+    expect(said).to_contain_text("Planned")
+    row = page.locator("#delivery-maintenance tbody tr")
+    expect(row).to_contain_text("gateway=kong, env=~prod|stage")
+    # typed and shown in the reader's zone, kept in UTC
+    expect(row).to_contain_text("5 Jan 08:00:00 to 5 Jan 12:00:00")
+    with identity.acting_as(identity.LOCAL):
+        (window,) = server.data.alerts.maintenance()
+    assert window.starts_at == datetime(2030, 1, 4, 23, tzinfo=UTC).timestamp()
+    row.get_by_role("button", name="End now").click()
+    expect(said).to_contain_text("has ended")
+    expect(page.locator("#delivery-maintenance")).to_contain_text("No maintenance")
+
+    page.get_by_text("Somebody stands in").click()
+    page.locator("#stand-in-channel").click()
+    page.get_by_role("option", name="gone").click()
+    page.fill("#stand-in-author", "ana")
+    page.fill("#stand-in-until", "tomorrowish")
+    page.click("#stand-in-create")
+    expect(page.locator("#stand-in-said")).to_contain_text("'tomorrowish' is no time")
+    page.fill("#stand-in-until", "2h")
+    page.click("#stand-in-create")
+    expect(page.locator("#stand-in-said")).to_contain_text("gone stands in until")
+    expect(page.locator("#delivery-on-call .gl-badge.accent").first).to_have_text("gone")
+    assert troubles.seen == []
+    assert [(e.action, e.target) for e in read_audit(server.data.state, limit=3)] == [
+        ("on-call.stand-in", "duty"),
+        ("maintenance.end", str(window.id)),
+        ("maintenance.create", "upgrade"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("who", "manages"),
+    [
+        ({"permissions": frozenset({"alerts"})}, False),
+        ({"permissions": frozenset({"alerts", "alerts.manage"})}, True),
+        ({"permissions": frozenset({"alerts", "alerts.manage"}), "tenant": "other"}, False),
+    ],
+)
+def test_forms_are_only_for_those_who_manage_alerts(desk, who, manages) -> None:
+    server, _ = desk
+    fields = {"id": "7", "name": "v", "kind": "user", "tenant": "default", **who}
+    with identity.acting_as(identity.Principal(**fields)):
+        assert server.data.manages_alerts is manages
+        if fields["tenant"] == "default":
+            form = str(delivery_layout(server.data))
+            assert ("duty" in form) is manages
 
 
 @pytest.mark.parametrize("permission", ["alerts", "read"])

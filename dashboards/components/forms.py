@@ -1,0 +1,36 @@
+"""Fields and feet of forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import dcc, html
+
+from dashboards.components.base import Component
+
+
+def text_field(
+    id: str | dict[str, str], label: str, placeholder: str = "", **more: Any
+) -> Component:
+    """A labelled line of text; `more` goes to dcc.Input."""
+    options = {"maxLength": 500, "autoComplete": "off", **more}
+    field = dcc.Input(id=id, type="text", placeholder=placeholder, className="gl-input", **options)
+    return html.Label([label, field])
+
+
+def form_foot(button: str, button_id: str, said_id: str) -> Component:
+    """The button that does it, and the sentence about what came of it."""
+    return html.Div(
+        [
+            html.Button(button, id=button_id, className="gl-button primary", type="button"),
+            html.Span(id=said_id, className="gl-sub", role="status"),
+        ],
+        className="gl-form-foot",
+    )
+
+
+def end_button(kind: str, key: str) -> Component:
+    """Ends something that runs: `kind` is the type of its pattern id."""
+    return html.Button(
+        "End now", className="gl-link-button", type="button", id={"type": kind, "key": key}
+    )
