@@ -128,7 +128,7 @@ def _decode(
     decoded = format.decode([entry.payload for entry in entries])
     batches = dict(decoded.tables)
     if "requests" in batches:
-        counted, uncounted = split_access_records(batches["requests"], naming.counting)
+        counted, uncounted = split_access_records(batches["requests"], naming)
         batches["requests"] = naming.apply(counted)
         if uncounted is not None:
             batches["logs"] = uncounted

@@ -260,7 +260,7 @@ class FileImport:
         if requests is None:
             return TABLES["requests"].arrow_schema.empty_table(), None
         naming, privacy = self._target.naming, self._target.privacy
-        counted, uncounted = split_access_records(requests, naming.counting)
+        counted, uncounted = split_access_records(requests, naming)
         named = privacy.apply("requests", naming.apply(counted))
         return named, None if uncounted is None else privacy.apply("logs", uncounted)
 

@@ -31,6 +31,7 @@ from collector.http_protocol import guarded_protocol
 from collector.intake import Admitted, Intake
 from collector.naming import Naming
 from collector.naming.fronts import Fronts
+from collector.naming.twins import Twins
 from collector.operations import operations_app
 from collector.privacy import use_secret
 from collector.privacy_rules import PrivacyRules, rules_of
@@ -249,6 +250,7 @@ class Collector:
         telemetry.wal_failed.set(bool(self._wal.failed))
         telemetry.digests.set(len(self.intake.dedupe))
         telemetry.spans_left.set(self._naming.fronts.spans_left)
+        telemetry.spans_left_to_log.set(self._naming.twins.spans_left)
         return telemetry.render()
 
 
@@ -274,7 +276,7 @@ def _self_traces(settings: CollectorSettings, own_ports: tuple[int, ...]) -> Sel
 
 def _load_naming(catalog_path: Path | None, data_dir: Path) -> Naming:
     try:
-        return Naming(load_catalog(catalog_path), Fronts(data_dir))
+        return Naming(load_catalog(catalog_path), Fronts(data_dir), Twins(data_dir))
     except (OSError, StorageError) as err:
         raise CollectorStartError(f"The catalog cannot be used: {err}") from err
 

@@ -146,6 +146,10 @@ class Telemetry:
             "spans_left_to_gateways",
             "Server spans not counted since start: a gateway tells of the same calls.",
         )
+        self.spans_left_to_log = self._gauge(
+            "spans_left_to_access_logs",
+            "Kong's spans not counted since start: its access log tells of the same calls.",
+        )
         self.digests = self._gauge("dedupe_digests", "Requests remembered as seen.")
 
     def _gauge(self, name: str, text: str) -> Gauge:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from collector.naming.fronts import FRONTS_FILE, read_fronts
 from storage.lake import Lake
+from storage.learned import FRONTS_FILE, TWINS_FILE, read_learned
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 
@@ -42,11 +42,17 @@ ORDER BY ALL
 
 def counting_lines(storage: StorageSettings, *, now: datetime | None = None) -> Iterator[str]:
     """Services learned to be behind a gateway; gateways whose calls are in `requests` twice."""
-    for tenant, fronts in read_fronts(storage.data_dir / FRONTS_FILE).items():
+    for tenant, fronts in read_learned(storage.data_dir / FRONTS_FILE).items():
         for service, gateway in fronts.items():
             yield (
                 f"counting: tenant {tenant}: service {service} is behind {gateway} (learned): its "
                 "own spans are not counted, but for those without a parent"
+            )
+    for tenant, twins in read_learned(storage.data_dir / TWINS_FILE).items():
+        for spans, gateway in twins.items():
+            yield (
+                f"counting: tenant {tenant}: the access log of {gateway} tells of the same calls "
+                f"as the spans of {spans} (learned): the log is counted"
             )
     lake = Lake(storage)
     if lake.existing("requests") is None:

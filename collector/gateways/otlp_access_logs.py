@@ -43,6 +43,7 @@ from collector.gateways.otlp_attributes import (
 )
 from collector.gateways.registry import GATEWAY_FORMATS
 from collector.gateways.rows import constant, floats, requests_batch
+from collector.gateways.uncounted import counts_beside_spans
 from collector.naming import Naming
 from collector.naming.counting import ISTIO_DIRECTION
 from storage.coded import plain_batch
@@ -109,6 +110,7 @@ def _counted(
     counts = naming.counting.access_records_that_count(
         requests, logs.column("service_name"), recorded
     )
+    counts = counts_beside_spans(requests, naming, counts)
     if not counts.any():
         return None
     return naming.apply(requests if counts.all() else requests.filter(pa.array(counts)))

@@ -23,6 +23,7 @@ from collector.gateways.otlp_attributes import (
     KEYS,
     call_columns,
     call_status,
+    either,
     find_attributes,
     gateway_kinds,
     numbers,
@@ -31,6 +32,8 @@ from collector.gateways.otlp_attributes import (
 )
 from collector.gateways.rows import constant, floats, requests_batch
 from collector.naming import Naming
+from collector.naming.counting import Mask
+from collector.naming.twins import KIND, place_of
 from storage.coded import plain, plain_batch, set_column
 
 _NEEDED = [
@@ -59,6 +62,7 @@ def requests_from_spans(spans: pa.RecordBatch, naming: Naming) -> pa.RecordBatch
     services = spans.column("service_name")
     calls &= naming.counting.spans_that_count(services, kinds)
     calls = naming.fronts.told_once(whole, rows, kinds, calls, naming.counting.left_open(services))
+    calls = _beside_the_log(spans, found, kinds, calls, naming)
     if not calls.any():
         return None
     if not calls.all():
@@ -69,6 +73,24 @@ def requests_from_spans(spans: pa.RecordBatch, naming: Naming) -> pa.RecordBatch
     own = pc.is_null(kinds)
     service = pc.if_else(own, spans.column("service_name"), pa.scalar(None, pa.string()))
     return naming.apply(batch, service=service)
+
+
+def _beside_the_log(
+    spans: pa.RecordBatch,
+    found: AttributeColumns,
+    kinds: pa.Array,
+    calls: Mask,
+    naming: Naming,
+) -> Mask:
+    """`calls` without those that Kong's access log tells of as well."""
+    ids = found.text("kong.request.id")
+    if ids.null_count == len(ids):
+        return calls
+    services = spans.column("service_name")
+    open_ = true(pc.equal(kinds, KIND)) & naming.counting.either_counts(services, kinds)
+    ids = pc.if_else(pa.array(open_), ids, pa.scalar(None, pa.string()))
+    places = place_of(services, either(spans, found, "route"))
+    return naming.twins.spans_that_count(spans.column("tenant"), places, ids, calls)
 
 
 def _calls(spans: pa.RecordBatch, found: AttributeColumns) -> npt.NDArray[np.bool_]:

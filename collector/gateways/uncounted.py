@@ -6,7 +6,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.gateways.attributes import attributes_column
-from collector.naming.counting import CountRules
+from collector.naming import Naming
+from collector.naming.counting import Mask
+from collector.naming.twins import KIND
 from storage.schemas import ATTRIBUTES, TABLES
 
 LOGS_SCHEMA = TABLES["logs"].arrow_schema
@@ -15,7 +17,7 @@ ACCESS_LOG_EVENT = "gatelens.access_log"
 
 
 def split_access_records(
-    requests: pa.RecordBatch, rules: CountRules
+    requests: pa.RecordBatch, naming: Naming
 ) -> tuple[pa.RecordBatch, pa.RecordBatch | None]:
     """(rows that count, rows of `logs` for the others or None) of records in gateways' own formats.
 
@@ -23,12 +25,22 @@ def split_access_records(
     """
     named = pc.and_(requests.column("span_id").is_valid(), requests.column("trace_id").is_valid())
     unknown = pa.nulls(requests.num_rows, pa.string())
-    counts = rules.access_records_that_count(
+    counts = naming.counting.access_records_that_count(
         requests, unknown, named.to_numpy(zero_copy_only=False)
     )
+    counts = counts_beside_spans(requests, naming, counts)
     if counts.all():
         return requests, None
     return requests.filter(pa.array(counts)), _as_logs(requests.filter(pa.array(~counts)))
+
+
+def counts_beside_spans(requests: pa.RecordBatch, naming: Naming, counts: Mask) -> Mask:
+    """`counts` without the records of calls that a span was counted for, by Kong's request id."""
+    kong = pc.fill_null(pc.equal(requests.column("gateway"), KIND), False)
+    if not pc.any(kong).as_py():
+        return counts
+    ids = pc.if_else(kong, requests.column("request_id"), pa.scalar(None, pa.string()))
+    return naming.twins.records_that_count(requests.column("tenant"), ids, counts)
 
 
 _KEPT = {

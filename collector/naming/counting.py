@@ -6,7 +6,8 @@
                                    service was learned to be behind one (`fronts.py`)
     a gateway's server span        unless the catalog counts that gateway by its access log
     an access-log record           unless it names a recorded span (below), or the catalog counts
-                                   that gateway by its spans
+                                   that gateway by its spans; Kong's, which name no span, are
+                                   joined with its spans by the request id (`twins.py`)
 
 A record that carries the id of the gateway's own span is the twin of that span: the span counts.
 Over OTLP the record also says whether the span is recorded (the sampled bit of its flags): if not,
@@ -104,6 +105,11 @@ class CountRules:
         """Of services' spans: whether the catalog does not say if a gateway is in front."""
         said = pc.is_in(services, value_set=pa.concat_arrays([self._behind, self._facing]))
         return ~np.asarray(said.to_numpy(zero_copy_only=False)) & (not self._all_behind)
+
+    def either_counts(self, services: pa.Array, kinds: pa.Array) -> Mask:
+        """Where the catalog takes a gateway's spans and its access log alike, so that it may be
+        learned which of the two counts."""
+        return self._mask(services, kinds, lambda choice: choice.spans and choice.access_log)
 
     def access_records_that_count(
         self, requests: pa.RecordBatch, services: pa.Array, recorded: Mask

@@ -21,11 +21,8 @@ learned of it then. Nothing is learned across tenants.
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,13 +35,14 @@ import structlog
 
 from collector.naming.gateway_names import kind_of_service
 from collector.naming.limits import FRONTS_MAX, RECENT_SPANS_MAX, TENANTS_MAX
+from collector.naming.recent import Recent
+from storage.learned import FRONTS_FILE, read_learned, write_learned
 
 Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 log = structlog.get_logger(__name__)
 
-FRONTS_FILE = "fronts.json"
 PROOF_S = 600.0
 LEFT_MIN = 20
 SAMPLE = 256
@@ -62,38 +60,14 @@ class Front:
     """Spans of the service left to the gateway since."""
 
 
-class _Recent:
-    """Columns of the last RECENT_SPANS_MAX rows or a little more."""
-
-    def __init__(self) -> None:
-        self._parts: deque[pa.RecordBatch] = deque()
-        self._rows = 0
-
-    def add(self, rows: pa.RecordBatch) -> None:
-        if rows.num_rows == 0:
-            return
-        self._parts.append(rows)
-        self._rows += rows.num_rows
-        while self._rows - self._parts[0].num_rows >= RECENT_SPANS_MAX:
-            self._rows -= self._parts.popleft().num_rows
-
-    def having(self, column: str, ids: pa.Array) -> pa.Table | None:
-        """Rows whose `column` is one of `ids`; None if there is none."""
-        if not self._parts or len(ids) == 0:
-            return None
-        found = pa.Table.from_batches(self._parts)
-        found = found.filter(pc.is_in(found.column(column), value_set=ids))
-        return found if found.num_rows else None
-
-
 @dataclass(slots=True)
 class _Tenant:
     gateways: set[str] = field(default_factory=set)
     """service.name of whoever was seen to be a gateway."""
     fronts: dict[str, Front] = field(default_factory=dict)
-    gateway_spans: _Recent = field(default_factory=_Recent)
+    gateway_spans: Recent = field(default_factory=Recent)
     """id and service of the gateways' spans."""
-    hops: _Recent = field(default_factory=_Recent)
+    hops: Recent = field(default_factory=Recent)
     """parent and service of services' server spans, and whether they counted."""
     told: set[str] = field(default_factory=set)
     """Ids of gateway spans whose call a service's span has been counted for."""
@@ -113,7 +87,7 @@ class Fronts:
         self.spans_left = 0
         """Server spans of services not counted because a gateway tells of their calls."""
         if self._file is not None:
-            for tenant, fronts in read_fronts(self._file).items():
+            for tenant, fronts in read_learned(self._file).items():
                 known = self._tenants.setdefault(tenant, _Tenant())
                 for service, gateway in fronts.items():
                     known.fronts[service] = Front(gateway, clock())
@@ -301,34 +275,14 @@ class Fronts:
     def _write(self) -> None:
         if self._file is None:
             return
-        known = {
-            tenant: {service: front.gateway for service, front in sorted(of.fronts.items())}
-            for tenant, of in sorted(self._tenants.items())
-            if of.fronts
-        }
-        draft = self._file.with_suffix(".new")
-        try:
-            draft.write_text(json.dumps(known, indent=1))
-            os.replace(draft, self._file)
-        except OSError as err:
-            # Nothing is lost: after a restart it is learned anew.
-            log.warning("fronts_not_written", path=str(self._file), error=str(err))
-
-
-def read_fronts(file: Path) -> dict[str, dict[str, str]]:
-    """Tenant -> service -> gateway in front of it. Empty if there is no such file or it is damaged
-    (it is learned anew then)."""
-    try:
-        found = json.loads(file.read_text())
-        return {
-            str(tenant): {str(service): str(gateway) for service, gateway in fronts.items()}
-            for tenant, fronts in found.items()
-        }
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AttributeError) as err:
-        log.warning("fronts_not_read", path=str(file), error=str(err))
-        return {}
+        write_learned(
+            self._file,
+            {
+                tenant: {service: front.gateway for service, front in of.fronts.items()}
+                for tenant, of in self._tenants.items()
+                if of.fronts
+            },
+        )
 
 
 def _pairs(

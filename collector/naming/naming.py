@@ -39,6 +39,7 @@ from collector.naming.limits import APIS_MAX, MEMO_MAX
 from collector.naming.outcome import outcomes
 from collector.naming.routes import OVERFLOW, UNMATCHED, RouteTree
 from collector.naming.templates import PARAMETER, template_paths
+from collector.naming.twins import Twins
 from collector.naming.unique import Memo, combinations, map_coded, map_unique, plain
 from storage.catalog import Api, Catalog
 
@@ -55,8 +56,11 @@ OTHER_METHOD = "_OTHER"
 class Naming:
     """Names by one catalog. A changed catalog is a new Naming."""
 
-    def __init__(self, catalog: Catalog, fronts: Fronts | None = None) -> None:
-        """`fronts`: what is known of services behind gateways; None = nothing yet."""
+    def __init__(
+        self, catalog: Catalog, fronts: Fronts | None = None, twins: Twins | None = None
+    ) -> None:
+        """What is known of services behind gateways, and of gateways whose log and spans tell the
+        same; None = nothing yet."""
         self._catalog = catalog
         self._lock = threading.Lock()
         prefixes = [p for api in catalog.apis for p in api.path_prefixes]
@@ -73,6 +77,8 @@ class Naming:
         """Which of several records of a call is its row."""
         self.fronts = fronts or Fronts()
         """The same, of spans of which no rule says it."""
+        self.twins = twins or Twins()
+        """The same, of a gateway's log records that do not name its spans."""
 
     def is_consumer(self, name: str) -> bool:
         """Whether the catalog lists a consumer under the name."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from collector.naming.fronts import FRONTS_FILE
 from gatelens.doctor_counting import counting_lines
 from storage.lake import Lake
+from storage.learned import FRONTS_FILE, TWINS_FILE
 from storage.schemas import TABLES
 from storage.settings import StorageSettings
 
@@ -64,5 +64,7 @@ def test_without_a_lake_there_is_nothing_to_say(tmp_path: Path) -> None:
 
 def test_what_was_learned_is_told(tmp_path: Path) -> None:
     (tmp_path / FRONTS_FILE).write_text(json.dumps({"shop": {"orders": "edge-traefik"}}))
-    [line] = said(tmp_path)
-    assert "tenant shop: service orders is behind edge-traefik" in line
+    (tmp_path / TWINS_FILE).write_text(json.dumps({"shop": {"edge-kong /orders": "kong"}}))
+    front, twin = said(tmp_path)
+    assert "tenant shop: service orders is behind edge-traefik" in front
+    assert "log of kong tells of the same calls as the spans of edge-kong /orders" in twin

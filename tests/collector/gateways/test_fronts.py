@@ -16,9 +16,10 @@ from collector.backlog import Entry
 from collector.batch import decode_batch
 from collector.formats import FORMATS
 from collector.naming import Naming
-from collector.naming.fronts import FRONTS_FILE, LEFT_MIN, PROOF_S, Fronts, read_fronts
+from collector.naming.fronts import LEFT_MIN, PROOF_S, Fronts
 from collector.payload import Payload
 from storage.catalog import Catalog
+from storage.learned import FRONTS_FILE, read_learned
 
 NOW = 1_795_261_431_000_000_000
 
@@ -159,7 +160,7 @@ def test_what_was_learned_survives_a_restart(tmp_path: Path) -> None:
     before = Collector(tmp_path)
     gateway, service = call(1)
     before.take(*gateway, *service)
-    assert read_fronts(tmp_path / FRONTS_FILE) == {"default": {"orders": "traefik"}}
+    assert read_learned(tmp_path / FRONTS_FILE) == {"default": {"orders": "traefik"}}
     after = Collector(tmp_path)
     gateway, service = call(2)
     after.take(*service)
@@ -174,7 +175,7 @@ def test_a_damaged_file_is_learned_anew(tmp_path: Path, content: str) -> None:
     gateway, service = call(1)
     collector.take(*gateway, *service)
     assert collector.counted == {"traefik": 1}
-    assert read_fronts(tmp_path / FRONTS_FILE) == {"default": {"orders": "traefik"}}
+    assert read_learned(tmp_path / FRONTS_FILE) == {"default": {"orders": "traefik"}}
 
 
 def test_tenants_learn_nothing_from_each_other() -> None:
