@@ -5,39 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from analytics.sql_files import load_sql
 from storage.lake import Lake
 from storage.learned import FRONTS_FILE, TWINS_FILE, read_learned
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 
 LOOK_BACK = timedelta(days=1)
-
-_TWICE = """
-WITH calls AS (
-    SELECT
-        tenant,
-        gateway,
-        id,
-        list_sort(list(DISTINCT source)) AS sources
-    FROM (
-        SELECT
-            tenant,
-            gateway,
-            source,
-            unnest([request_id, trace_id || '/' || span_id]) AS id
-        FROM requests
-        WHERE time >= ? AND gateway <> 'service'
-    )
-    WHERE id IS NOT NULL
-    GROUP BY ALL
-    HAVING count(DISTINCT source) > 1
-)
-SELECT tenant, gateway, sources, count(*) AS calls
-FROM calls
-GROUP BY ALL
-ORDER BY ALL
-"""
-"""Calls that have rows of different sources with the same request id, or trace and span id."""
 
 
 def counting_lines(storage: StorageSettings, *, now: datetime | None = None) -> Iterator[str]:
@@ -57,8 +31,11 @@ def counting_lines(storage: StorageSettings, *, now: datetime | None = None) -> 
     lake = Lake(storage)
     if lake.existing("requests") is None:
         return
-    since = (now or datetime.now(UTC)) - LOOK_BACK
-    found = ReadSession(lake, tenant=None).query(_TWICE, [since], start=since)
+    end = now or datetime.now(UTC)
+    asked = {"start": end - LOOK_BACK, "end": end}
+    found = ReadSession(lake, tenant=None).query(
+        load_sql("counted_twice"), asked, start=end - LOOK_BACK
+    )
     for row in found.to_pylist():
         yield (
             f"counting: tenant {row['tenant']}: {row['calls']:,} calls of {row['gateway']} in the "

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 from dash import Dash, Input, Output, html
 from sqlalchemy import Engine, func, select
 
+from analytics.sql_files import load_sql
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.components import (
@@ -25,6 +26,7 @@ from dashboards.components import (
     time_chart,
     when,
 )
+from dashboards.counting_panel import counting_table, learned_facts
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
@@ -49,6 +51,10 @@ GROUP BY source, reason
 ORDER BY rejected DESC
 LIMIT 50
 """
+
+
+TWICE_WITHIN = timedelta(hours=1)
+"""Longest time of which the ids of all calls are compared; every one of them is read."""
 
 
 def layout(_data: Data) -> Component:
@@ -83,6 +89,12 @@ def layout(_data: Data) -> Component:
                         className="w6 flush",
                     ),
                     panel(
+                        "Calls told of twice",
+                        html.Div(skeleton_rows(3), id="operate-counting"),
+                        note="learned from what came in; the last hour of the range",
+                        className="flush",
+                    ),
+                    panel(
                         "Lake",
                         html.Div(skeleton_rows(6), id="operate-lake"),
                         note="live files of each table, and how long its rows are kept",
@@ -102,18 +114,22 @@ def register(app: Dash, data: Data) -> None:
         Output("operate-jobs", "children"),
         Output("operate-lake", "children"),
         Output("operate-wal", "children"),
+        Output("operate-counting", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=5, show_in=2)
+    @guarded(outputs=6, show_in=2)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
-        ingest, rejects, jobs, tables, logs = await asyncio.gather(
+        last_hour = replace(view, start=max(view.start, view.end - TWICE_WITHIN))
+        ingest, rejects, twice, jobs, tables, logs = await asyncio.gather(
             data.sql(view, _INGEST, step=view.interval_s),
             data.sql(view, _REJECTS),
+            data.sql(last_hour, load_sql("counted_twice")),
             data.cache.get("job-runs", lambda: latest_runs(data.state)),
             data.cache.get("lake-sizes", lambda: table_sizes(data.session.lake), ttl_s=15.0),
             data.cache.get("wal", lambda: wal_sizes(data.storage.data_dir / "wal")),
         )
+        learned = await data.cache.get("learned", lambda: learned_facts(data.storage.data_dir))
         axis = axis_of(view, None)
         lines = series.rates(
             ingest,
@@ -129,6 +145,7 @@ def register(app: Dash, data: Data) -> None:
             jobs_table(jobs, now),
             lake_table(tables, now),
             wal_table(logs, now),
+            counting_table(learned, twice),
         )
 
 

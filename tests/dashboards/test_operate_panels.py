@@ -6,8 +6,12 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
+
+from dashboards.counting_panel import Fact, counting_table, learned_facts
 from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
 from storage.lake import Lake
+from storage.learned import FRONTS_FILE, TWINS_FILE
 from storage.settings import StorageSettings
 from tests.dashboards.known import Call, requests_table
 
@@ -63,3 +67,22 @@ def test_a_table_is_told_by_its_log(tmp_path: Path) -> None:
     on_disk = sum(f.stat().st_size for f in tmp_path.rglob("*.parquet"))
     assert size.bytes == on_disk
     assert "requests" in str(lake_table([size], NOW))
+
+
+def test_what_was_learned_about_senders_of_the_home_tenant_is_listed(tmp_path: Path) -> None:
+    assert learned_facts(tmp_path) == []
+    (tmp_path / FRONTS_FILE).write_text('{"default": {"orders": "edge"}, "other": {"x": "y"}}')
+    (tmp_path / TWINS_FILE).write_text('{"default": {"kong /orders": "kong"}}')
+    assert [(f.tellers, f.counted) for f in learned_facts(tmp_path)] == [
+        ("orders is behind edge", "the spans of edge"),
+        ("access log of kong and spans of kong /orders", "the access log"),
+    ]
+
+
+def test_calls_counted_twice_come_before_what_was_learned() -> None:
+    twice = pl.DataFrame(
+        {"tenant": ["default"], "gateway": ["tyk"], "sources": [["otlp_span", "tyk"]], "calls": [7]}
+    )
+    text = str(counting_table([Fact("orders is behind edge", "the spans of edge")], twice))
+    assert text.index("tyk: otlp_span and tyk") < text.index("orders is behind edge")
+    assert "tells of the same calls twice" in str(counting_table([], twice.clear()))
