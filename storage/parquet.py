@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.coded import schema_of
+from storage.coded_file import write_coded_file
 from storage.errors import InvalidRows
 from storage.files import fsync_file, fsync_folder
 from storage.limits import PARTITIONS_PER_COMMIT_MAX, ROW_GROUP_ROWS, TENANT_CHARS_MAX
@@ -175,6 +176,10 @@ def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) ->
         empty = [n for n in rows.column_names if rows.column(n).null_count == rows.num_rows]
         options["write_statistics"] = ["time", *empty]
         options["use_dictionary"] = _with_coded(options["use_dictionary"], rows.schema)
+        if 0 < rows.num_rows <= ROW_GROUP_ROWS:
+            write_coded_file(path, parquet_schema(spec.name), rows, options)
+            fsync_file(path)
+            return
     if level == 2:
         options["bloom_filter_options"] = _bloom_filters(spec, rows)
     with pq.ParquetWriter(path, rows.schema, **options) as writer:

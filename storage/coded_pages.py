@@ -1,0 +1,169 @@
+"""Parquet column chunks straight from codes, as bytes.
+
+A chunk is a dictionary page and one data page (version 1). Codes go in as one bit-packed run of 8,
+16 or 32 bits a code: that is a copy, and zstd squeezes whole bytes as well as it does packed bits.
+Levels are runs of Parquet's RLE hybrid. What is the same in every row costs a few bytes and no
+compression. Source: parquet-format: README.md, Encodings.md, parquet.thrift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from storage.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, struct_bytes, varint
+
+Codes = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+
+_PLAIN, _RLE, _RLE_DICTIONARY = 0, 3, 8
+_DATA_PAGE, _DICTIONARY_PAGE = 0, 2
+_UNCOMPRESSED, _ZSTD = 0, 6
+_COMPRESS_BYTES_MIN = 256
+"""Chunks below this stay as they are."""
+
+_CODEC = pa.Codec("zstd", compression_level=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A column of a file, as its schema has it."""
+
+    path: tuple[str, ...]
+    physical_type: int
+    """Number of Parquet's Type."""
+    definition_max: int
+    repetition_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A column chunk; its metadata once it is known where it lies."""
+
+    leaf: Leaf
+    values: int
+    """NULLs and empty lists included."""
+    nulls: int
+    codec: int
+    pages: list[bytes]
+    """Headers included; the last one is the data page."""
+    raw_size: int
+    """Of all pages without compression, headers included."""
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.pages))
+
+    def metadata(self, offset: int) -> Struct:
+        """ColumnChunk of a chunk that starts at `offset` of the file."""
+        coded = len(self.pages) > 1
+        encodings = [_RLE, _PLAIN, _RLE_DICTIONARY] if coded else [_RLE, _PLAIN]
+        fields: Struct = [
+            (1, I32, self.leaf.physical_type),
+            (2, LIST, (I32, encodings)),
+            (3, LIST, (BINARY, [name.encode() for name in self.leaf.path])),
+            (4, I32, self.codec),
+            (5, I64, self.values),
+            (6, I64, self.raw_size),
+            (7, I64, self.size),
+            (9, I64, offset + self.size - len(self.pages[-1])),
+        ]
+        if coded:
+            fields.append((11, I64, offset))
+        fields.append((12, STRUCT, [(3, I64, self.nulls)]))
+        return [(2, I64, 0), (3, STRUCT, fields)]
+
+
+def null_chunk(leaf: Leaf, rows: int) -> Chunk:
+    """A column without any value, at any depth."""
+    body = constant_level(0, leaf.repetition_max, rows)
+    body += constant_level(0, leaf.definition_max, rows)
+    page, raw_size = _page(_DATA_PAGE, body, _UNCOMPRESSED, _data_header(rows, _PLAIN))
+    return Chunk(leaf, rows, rows, _UNCOMPRESSED, [page], raw_size)
+
+
+def coded_chunk(
+    leaf: Leaf, dictionary: bytes, distinct: int, codes: Codes, levels: bytes, values: int
+) -> Chunk:
+    """`dictionary`: its `distinct` values, PLAIN. `codes`: of what is not NULL. `levels`: of all
+    `values`, repetition before definition."""
+    body = levels + packed_codes(codes, distinct)
+    codec = _ZSTD if len(body) + len(dictionary) >= _COMPRESS_BYTES_MIN else _UNCOMPRESSED
+    said: Struct = [(1, I32, distinct), (2, I32, _PLAIN)]
+    first, first_raw = _page(_DICTIONARY_PAGE, dictionary, codec, (7, STRUCT, said))
+    second, second_raw = _page(_DATA_PAGE, body, codec, _data_header(values, _RLE_DICTIONARY))
+    nulls = values - len(codes)
+    return Chunk(leaf, values, nulls, codec, [first, second], first_raw + second_raw)
+
+
+def _page(kind: int, body: bytes, codec: int, said: tuple[int, int, Struct]) -> tuple[bytes, int]:
+    """A page with its header, and its size without compression."""
+    stored = body if codec == _UNCOMPRESSED else _CODEC.compress(body, asbytes=True)
+    header = struct_bytes([(1, I32, kind), (2, I32, len(body)), (3, I32, len(stored)), said])
+    return header + stored, len(header) + len(body)
+
+
+def _data_header(values: int, encoding: int) -> tuple[int, int, Struct]:
+    return (5, STRUCT, [(1, I32, values), (2, I32, encoding), (3, I32, _RLE), (4, I32, _RLE)])
+
+
+def text_dictionary(texts: pa.StringArray) -> bytes:
+    """Texts, none of them NULL, in PLAIN encoding: each behind its length in four bytes."""
+    count = len(texts)
+    if not count:
+        return b""
+    _, offset_buffer, data_buffer = texts.buffers()
+    offsets = np.frombuffer(offset_buffer, dtype=np.int32)[texts.offset : texts.offset + count + 1]
+    start, size = int(offsets[0]), int(offsets[-1] - offsets[0])
+    out = np.empty(size + 4 * count, dtype=np.uint8)
+    if size:
+        text = np.ones(len(out), dtype=np.bool_)
+        places = (offsets[:-1] - start + 4 * np.arange(count))[:, None] + np.arange(4)
+        text[places] = False
+        out[text] = np.frombuffer(data_buffer, dtype=np.uint8)[start : start + size]
+        out[places] = np.diff(offsets).astype("<i4").view(np.uint8).reshape(count, 4)
+    else:
+        out[:] = 0
+    return out.tobytes()
+
+
+def packed_codes(codes: Codes, distinct: int) -> bytes:
+    """Dictionary indices of a data page: their width in bits, then runs."""
+    if distinct <= 1:
+        return b"\0" + (varint(len(codes) << 1) if len(codes) else b"")
+    if int(codes.min(initial=0)) == int(codes.max(initial=0)) == 0:
+        return b"\x08" + varint(len(codes) << 1) + b"\0"
+    width = 1 if distinct <= 1 << 8 else 2 if distinct <= 1 << 16 else 4
+    groups = -(-len(codes) // 8)
+    padded = np.zeros(groups * 8, dtype=f"<u{width}")
+    padded[: len(codes)] = codes
+    return bytes([8 * width]) + varint(groups << 1 | 1) + padded.tobytes()
+
+
+def constant_level(level: int, level_max: int, count: int) -> bytes:
+    """Levels that are all alike; nothing where there is only one."""
+    if not level_max:
+        return b""
+    run = varint(count << 1) + bytes([level])
+    return len(run).to_bytes(4, "little") + run
+
+
+def bit_levels(ones: Bools) -> bytes:
+    """Levels 0 and 1, of one bit."""
+    groups = -(-len(ones) // 8)
+    run = varint(groups << 1 | 1) + np.packbits(ones, bitorder="little").tobytes()
+    return len(run).to_bytes(4, "little") + run
+
+
+def two_bit_levels(levels: npt.NDArray[np.uint8]) -> bytes:
+    """Levels 0 to 3, of two bits."""
+    groups = -(-len(levels) // 8)
+    bits = np.empty((len(levels), 2), dtype=np.uint8)
+    bits[:, 0] = levels & 1
+    bits[:, 1] = levels >> 1
+    packed = np.packbits(bits, bitorder="little").tobytes()
+    run = varint(groups << 1 | 1) + packed.ljust(groups * 2, b"\0")
+    return len(run).to_bytes(4, "little") + run

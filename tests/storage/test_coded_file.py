@@ -1,0 +1,127 @@
+"""Files whose coded columns we write ourselves read like pyarrow's."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from storage.coded import plain
+from storage.coded_file import write_coded_file
+from storage.thrift import read_struct, struct_bytes
+
+MAPS = pa.map_(pa.string(), pa.string())
+EVENTS = pa.list_(pa.field("element", pa.struct([("time", pa.int64()), ("attributes", MAPS)])))
+SCHEMA = pa.schema(
+    [
+        ("number", pa.int64()), ("text", pa.string()), ("maps", MAPS), ("events", EVENTS),
+        ("nothing", pa.float64()), ("word", pa.string()),
+    ]
+)  # fmt: skip
+OPTIONS: dict[str, object] = {
+    "compression": "zstd", "use_dictionary": [], "write_statistics": ["number"],
+    "column_encoding": {}, "store_schema": False,
+}  # fmt: skip
+
+
+def _coded(values: list[str | None]) -> pa.DictionaryArray:
+    return pa.array(values, pa.string()).dictionary_encode()
+
+
+def _maps(rng: random.Random, rows: int, word: list[str | None]) -> pa.MapArray:
+    """NULL, empty and filled maps, with coded keys and values."""
+    offsets, valid = [0], []
+    for _ in range(rows):
+        size = rng.choice((0, 0, 1, 2, 5)) if rng.random() < 0.5 else 3
+        valid.append(size > 0 or rng.random() < 0.5)
+        offsets.append(offsets[-1] + size)
+    keys = _coded([f"key {i % 5}" for i in range(offsets[-1])])
+    items = _coded([rng.choice(word) for _ in range(offsets[-1])])
+    fields = [pa.field("key", keys.type, nullable=False), pa.field("value", items.type)]
+    entries = pa.StructArray.from_arrays([keys, items], fields=fields)
+    bits = pa.py_buffer(np.packbits(np.array(valid), bitorder="little"))
+    buffers = [bits, pa.py_buffer(np.array(offsets, dtype=np.int32))]
+    return pa.Array.from_buffers(pa.map_(*fields), rows, buffers, children=[entries])
+
+
+def _rows(rng: random.Random, rows: int) -> pa.Table:
+    texts = [None, "", "é€", "a" * 40, *map(str, range(rng.choice((1, 3, 300, 70_000))))]
+    words = texts if rng.random() < 0.7 else ["alike"]
+    columns = [
+        pa.array(range(rows)), _coded(rng.choices(texts, k=rows)), _maps(rng, rows, words),
+        pa.nulls(rows, EVENTS), pa.nulls(rows, pa.float64()), _coded(rng.choices(words, k=rows)),
+    ]  # fmt: skip
+    table = pa.Table.from_arrays(columns, names=SCHEMA.names)
+    start = rng.randrange(rows)
+    if rng.random() < 0.3:
+        return table.slice(start, rng.randint(1, rows - start))
+    return pa.concat_tables([table.slice(0, start), table.slice(start)])
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    whole = [pa.concat_arrays([*column.chunks, column.chunk(0)[:0]]) for column in table.columns]
+    return pa.Table.from_arrays([plain(column) for column in whole], schema=SCHEMA)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 64, 65, 1000, 70_000])
+def test_readers_get_the_rows_back(tmp_path: Path, rows: int) -> None:
+    for seed in range(12 if rows <= 1000 else 1):
+        table = _rows(random.Random(f"{rows} {seed}"), rows)
+        path = tmp_path / f"{seed}.parquet"
+        write_coded_file(path, SCHEMA, table, OPTIONS)
+        expected = _plain(table)
+        assert pq.read_table(path).cast(SCHEMA).equals(expected)
+        simple = ["number", "text", "nothing", "word"]
+        if seed < 3:
+            assert pl.read_parquet(path, columns=simple).rows() == [
+                tuple(row.values()) for row in expected.select(simple).to_pylist()
+            ]
+            relation = duckdb.read_parquet(str(path)).select("number, text, maps, word")
+            assert (
+                relation.to_arrow_table().to_pylist()
+                == expected.select(["number", "text", "maps", "word"]).to_pylist()
+            )
+
+
+def test_the_footer_knows_counts_and_sizes(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = _rows(random.Random(5), 1000)
+    write_coded_file(path, SCHEMA, table, OPTIONS)
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    assert group.num_rows == table.num_rows
+    for number in range(group.num_columns):
+        chunk = group.column(number)
+        assert chunk.statistics is not None, chunk.path_in_schema
+        name = chunk.path_in_schema
+        if name in SCHEMA.names and name != "number":
+            assert chunk.statistics.null_count == table.column(name).null_count
+    total = sum(group.column(n).total_compressed_size for n in range(group.num_columns))
+    assert 0 < path.stat().st_size - total < 5_000
+
+
+def test_thrift_round_trip_of_a_real_footer(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(_plain(_rows(random.Random(6), 500)), path)
+    data = path.read_bytes()
+    size = int.from_bytes(data[-8:-4], "little")
+    footer = data[-8 - size : -8]
+    fields, end = read_struct(footer)
+    assert end == size
+    assert struct_bytes(fields) == footer
+
+
+def test_other_dictionaries_and_uncoded_columns_are_left_to_pyarrow(tmp_path: Path) -> None:
+    parts = [
+        pa.table({"number": [1, 2], "word": _coded(["a", "b"])}),
+        pa.table({"number": [3], "word": _coded(["c"])}),
+    ]
+    path = tmp_path / "a.parquet"
+    schema = pa.schema([("number", pa.int64()), ("word", pa.string())])
+    write_coded_file(path, schema, pa.concat_tables(parts), OPTIONS)
+    assert pq.read_table(path).column("word").to_pylist() == ["a", "b", "c"]
