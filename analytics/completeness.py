@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from analytics.arrivals import measure_arrivals
 from analytics.filters import Filters
-from analytics.pieces import Kind, Piece, PieceFinder
+from analytics.grains import USAGE
+from analytics.pieces import Piece, PieceFinder
 from analytics.plan import plan_segments
 from analytics.policy import Params
 from analytics.results import Completeness, SourceGap
@@ -79,11 +80,10 @@ def _count_rolled_up(
     session: ReadSession, time_range: TimeRange, filters: Filters, now: datetime
 ) -> tuple[int, datetime | None]:
     """Requests by the rollups alone (raw only at edges no rollup can cut), newest minute's end."""
-    kind: Kind = "usage"
-    finder = PieceFinder(session.lake, session.tenant, kind, pending=False)
+    finder = PieceFinder(session.lake, session.tenant, USAGE, pending=False)
     total, newest = 0, None
     for piece in finder.find(plan_segments(time_range, now=now)):
-        sql, params = piece_sql(kind, piece, filters, by=(), interval_s=None)
+        sql, params = piece_sql("usage", piece, filters, by=(), interval_s=None)
         for row in _rows(session, sql, params, piece):
             total += row["requests"]
     minutes = session.files("usage_minute", time_range.start, time_range.end)

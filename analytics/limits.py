@@ -49,3 +49,9 @@ MSTL_SERIES_MAX = 20
 
 CALENDAR_WINDOWS_MAX = 400
 """Calendar days, weeks or months one answer tells side by side: a year of days. Beyond: refused."""
+
+SETTLED_BYTES_MAX = 192 * 2**20
+"""Bytes of settled hours a process keeps between questions. Beyond: least recently used go."""
+
+SETTLED_MINUTES_ROWS_MAX = 60_000
+"""Rows of one hour's sums by minute that are kept. Beyond: such an hour is read each time."""

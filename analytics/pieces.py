@@ -7,82 +7,98 @@ it has not seen are known, and a question simply adds them:
                       + files of usage_minute that usage_hour has not counted
                       + files of requests that usage_minute has not counted
 
-so an answer is exact and current however far the jobs are, even if they never ran.
+so an answer is exact and current however far the jobs are, even if they never ran. A table is looked
+at before the one it is made from: the other way round, rows that a job moves on in between would be
+counted twice.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
+from analytics.grains import RAW, Grain, source_of
+from analytics.jobs import JOBS
 from analytics.limits import PENDING_ROWS_MAX
-from analytics.plan import FINER, Segment, Tier
+from analytics.plan import Segment
 from storage.errors import VersionsGone
 from storage.lake import Lake
 from storage.log import FileEntry, Snapshot, time_to_us
-
-Kind = Literal["usage", "latency"]
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Rows of some files of one table, within some spans of time."""
 
-    tier: Tier
     table: str
     files: tuple[FileEntry, ...]
     spans: tuple[tuple[datetime, datetime], ...]
+
+    @property
+    def raw(self) -> bool:
+        return self.table == RAW
 
     @property
     def rows(self) -> int:
         return sum(entry.rows for entry in self.files)
 
 
-def table_of(kind: Kind, tier: Tier) -> str:
-    return "requests" if tier == "raw" else f"{kind}_{tier}"
-
-
 class PieceFinder:
     """Finds the files for one question: every table is looked at once, so one consistent view."""
 
-    def __init__(self, lake: Lake, tenant: str | None, kind: Kind, *, pending: bool = True) -> None:
+    def __init__(
+        self, lake: Lake, tenant: str | None, grain: Grain, *, pending: bool = True
+    ) -> None:
         self._lake = lake
         self._tenant = tenant
-        self._kind = kind
+        self._grain = grain
         self._pending = pending
         """False = only what the tiers have counted themselves; to see how far they are."""
-        self._snapshots: dict[Tier, Snapshot | None] = {}
+        self._snapshots: dict[str, Snapshot | None] = {}
 
     def find(self, segments: Sequence[Segment]) -> list[Piece]:
         """Pieces that together hold every row of the segments exactly once."""
-        by_tier: dict[Tier, list[tuple[datetime, datetime]]] = defaultdict(list)
+        by_table: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
         for segment in segments:
-            by_tier[segment.tier].append((segment.start, segment.end))
+            by_table[self._grain.table(segment.tier)].append((segment.start, segment.end))
+        self._look(by_table)
         pieces: list[Piece] = []
-        for tier in ("day", "hour", "minute", "raw"):
-            if spans := by_tier.get(tier):
-                pieces += self._tier_pieces(tier, tuple(spans))
+        for table in (self._grain.table(tier) for tier in self._grain.tiers):
+            if spans := by_table.get(table):
+                pieces += self._table_pieces(table, tuple(spans))
         return [piece for piece in pieces if piece.files]
 
-    def _tier_pieces(self, tier: Tier, spans: tuple[tuple[datetime, datetime], ...]) -> list[Piece]:
-        pieces = [self._piece(tier, self._live(tier, spans), spans)]
-        while self._pending and tier != "raw":
-            finer = FINER[tier]
-            pieces.append(self._piece(finer, self._uncounted(tier, finer), spans))
-            tier = finer
+    def _look(self, tables: Iterable[str]) -> None:
+        """Take the snapshots of tables and of all they are made from, in the right order."""
+        needed = {RAW}
+        for name in tables:
+            source: str | None = name
+            while source is not None:
+                needed.add(source)
+                source = source_of(source)
+        for table in (*reversed(list(JOBS)), RAW):
+            if table in needed:
+                self._snapshot(table)
+
+    def _table_pieces(
+        self, table: str, spans: tuple[tuple[datetime, datetime], ...]
+    ) -> list[Piece]:
+        pieces = [self._piece(table, self._live(table, spans), spans)]
+        while self._pending and (source := source_of(table)) is not None:
+            pieces.append(self._piece(source, self._uncounted(table, source), spans))
+            table = source
         return pieces
 
     def _piece(
         self,
-        tier: Tier,
+        table: str,
         files: Sequence[FileEntry],
         spans: tuple[tuple[datetime, datetime], ...],
     ) -> Piece:
         inside = tuple(entry for entry in files if self._overlaps(entry, spans))
-        return Piece(tier, table_of(self._kind, tier), inside, spans)
+        return Piece(table, inside, spans)
 
     def _overlaps(self, entry: FileEntry, spans: tuple[tuple[datetime, datetime], ...]) -> bool:
         if self._tenant is not None and entry.tenant != self._tenant:
@@ -93,34 +109,34 @@ class PieceFinder:
         )
 
     def _live(
-        self, tier: Tier, spans: tuple[tuple[datetime, datetime], ...]
+        self, table: str, spans: tuple[tuple[datetime, datetime], ...]
     ) -> Sequence[FileEntry]:
-        snapshot = self._snapshot(tier)
+        snapshot = self._snapshot(table)
         if snapshot is None:
             return ()
         first, last = min(s for s, _ in spans), max(e for _, e in spans)
         return snapshot.select(self._tenant, time_to_us(first), time_to_us(last))
 
-    def _uncounted(self, tier: Tier, finer: Tier) -> Sequence[FileEntry]:
-        """Files of the finer table that came after what the tier has counted."""
-        snapshot, source = self._snapshot(tier), self._snapshot(finer)
+    def _uncounted(self, table: str, finer: str) -> Sequence[FileEntry]:
+        """Files of the finer table that came after what the table has counted."""
+        snapshot, source = self._snapshot(table), self._snapshot(finer)
         if source is None:
             return ()
-        counted = None if snapshot is None else snapshot.transaction(table_of(self._kind, tier))
+        counted = None if snapshot is None else snapshot.transaction(table)
         # up to the snapshot and no further: what is newer is not in the finer pieces either
         versions = source.version - (-1 if counted is None else counted)
         if versions <= 0:
             return ()
         try:
-            changes = self._lake.table(table_of(self._kind, finer)).changes(
+            changes = self._lake.table(finer).changes(
                 counted, versions_max=versions, rows_max=PENDING_ROWS_MAX
             )
         except VersionsGone:
             return ()
         return () if changes.rows >= PENDING_ROWS_MAX else changes.files
 
-    def _snapshot(self, tier: Tier) -> Snapshot | None:
-        if tier not in self._snapshots:
-            table = self._lake.existing(table_of(self._kind, tier))
-            self._snapshots[tier] = None if table is None else table.snapshot()
-        return self._snapshots[tier]
+    def _snapshot(self, table: str) -> Snapshot | None:
+        if table not in self._snapshots:
+            found = self._lake.existing(table)
+            self._snapshots[table] = None if found is None else found.snapshot()
+        return self._snapshots[table]

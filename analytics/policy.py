@@ -44,9 +44,15 @@ class Policy:
         return cls(catalog.excluded_endpoints, expected)
 
     @property
-    def by_client(self) -> bool:
-        """Whether a rule names a kind of client, which latency rollups do not keep."""
-        return any(rule.client_kind is not None for rule in self.excluded)
+    def dimensions(self) -> set[str]:
+        """What the rules about excluded endpoints name."""
+        named: set[str] = set()
+        for rule in self.excluded:
+            named |= {"api"} if rule.api is not None else set()
+            named |= {"route"} if rule.path != "*" else set()
+            named |= {"method"} if rule.method is not None else set()
+            named |= {"client_kind"} if rule.client_kind is not None else set()
+        return named
 
     def excluded_sql(self, params: Params) -> str | None:
         """Condition that is TRUE for excluded rows, else FALSE; None = nothing is excluded."""

@@ -1,15 +1,15 @@
 """Questions to the lake: usage, latency, errors, over any range and grouping. Dashboards, alerts
 and the HTTP API all ask here, so a number is the same everywhere.
 
-A question goes: range -> segments (`plan.py`) -> files (`pieces.py`) -> SQL per piece
-(`sql_build.py`) -> added up (`series.py`, `buckets.py`).
+A question goes: range -> grain (`grains.py`) and segments (`plan.py`) -> files (`pieces.py`) -> SQL
+per piece (`sql_build.py`), or what is settled (`settled.py`) -> added up (`sums.py`, `series.py`,
+`buckets.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Literal
 
 import polars as pl
@@ -19,33 +19,29 @@ from analytics.completeness import measure_completeness
 from analytics.errors import QueryRefused, UnknownMeasure
 from analytics.filters import (
     DIMENSIONS,
-    LATENCY_DIMENSIONS,
     UNKNOWN,
     Dimension,
     Filters,
-    check_dimensions,
 )
 from analytics.frames import empty_frame, in_order, largest_groups, to_frame
+from analytics.grains import Kind
 from analytics.limits import (
     GROUPS_MAX,
-    POINTS_PER_SERIES_MAX,
     RAW_LATENCY_ROWS_MAX,
     SAMPLE_ROWS_MAX,
 )
 from analytics.measures import MEASURES, Measure, usage_columns, usage_value
-from analytics.pieces import Kind, Piece, PieceFinder
-from analytics.plan import Segment, kept_start, plan_segments
 from analytics.policy import NO_POLICY, Params, Policy
 from analytics.results import Completeness, Overview
 from analytics.series import (
     fill_series,
     interval_starts,
     ratio,
-    slots_to_times,
-    sum_usage,
     with_rates,
 )
-from analytics.sql_build import piece_sql, where_filters, where_policy
+from analytics.settled import SettledSums
+from analytics.sql_build import where_filters, where_policy
+from analytics.sums import Question, Sums, check_tenant
 from analytics.timerange import TimeRange, fitting_interval, parse_range, parse_time
 from storage.row_scope import RowScope
 from storage.session import ReadSession
@@ -81,7 +77,7 @@ _USAGE_RESULT = ("requests", "errors", "error_rate", "request_bytes", "response_
 
 
 class Analytics:
-    """Questions of one tenant. Thread-safe; holds no result between calls.
+    """Questions of one tenant. Thread-safe.
 
     Where nothing was measured, values are NULL, never 0. Tables are sorted: by time, then largest
     group first. The session decides the tenant; filters for another tenant are refused.
@@ -93,16 +89,25 @@ class Analytics:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         policy: Policy = NO_POLICY,
+        settled: SettledSums | None = None,
     ) -> None:
-        """`policy`: expected errors and excluded endpoints of the catalog, `Policy.of(catalog)`."""
+        """`policy`: expected errors and excluded endpoints of the catalog, `Policy.of(catalog)`.
+        `settled`: what is kept between questions; to be shared by all who ask the same lake."""
         self._session = session
         self._clock = clock
         self._policy = policy
+        self._settled = settled or SettledSums()
+        self._sums = Sums(session, clock, policy, self._settled)
 
     def narrowed(self, scope: RowScope | None) -> Analytics:
         """The same questions for somebody who may see only some rows of the tenant. Counts of
         nothing visible are 0 where the tenant was measured, as for any other filter."""
-        return Analytics(self._session.narrowed(scope), clock=self._clock, policy=self._policy)
+        return Analytics(
+            self._session.narrowed(scope),
+            clock=self._clock,
+            policy=self._policy,
+            settled=self._settled,
+        )
 
     @property
     def session(self) -> ReadSession:
@@ -119,7 +124,8 @@ class Analytics:
         self, time_range: TimeRange, filters: Filters = ALL, *, previous: bool = True
     ) -> Overview:
         """Headline numbers, with the equal range just before for comparison."""
-        groups = self._usage_sums(time_range, filters, ("api", "consumer"), None, _HEADLINE)
+        groups = self._usage_sums(time_range, filters, ("api",), None, _HEADLINE)
+        consumers = self._usage_sums(time_range, filters, ("consumer",), None, _ANY)
         quantiles = self.latency(time_range, filters)
         row = quantiles.row(0, named=True) if quantiles.height else {}
         requests, errors = int(groups["requests"].sum()), int(groups["errors"].sum())
@@ -134,7 +140,7 @@ class Analytics:
             p50_ms=row.get("p50_ms"),
             p95_ms=row.get("p95_ms"),
             p99_ms=row.get("p99_ms"),
-            consumers=groups["consumer"].drop_nulls().n_unique(),
+            consumers=consumers["consumer"].drop_nulls().n_unique(),
             apis=groups["api"].drop_nulls().n_unique(),
             previous=before,
         )
@@ -302,7 +308,7 @@ class Analytics:
     def completeness(self, time_range: TimeRange, filters: Filters = ALL) -> Completeness:
         """How far the data of the range is stored and counted. Of the tenant's filters only the
         gateway and environment matter here: what is missing has no other dimension."""
-        self._check_tenant(filters)
+        check_tenant(self._session, filters)
         return measure_completeness(self._session, time_range, filters, now=self._clock())
 
     def requests_sample(
@@ -314,7 +320,7 @@ class Analytics:
         newest_first: bool = True,
     ) -> pl.DataFrame:
         """Raw requests with all their columns, at most `limit` (and SAMPLE_ROWS_MAX)."""
-        self._check_tenant(filters)
+        check_tenant(self._session, filters)
         params = Params()
         where = self.where_raw(time_range, filters, params)
         order = "DESC" if newest_first else "ASC"
@@ -339,25 +345,12 @@ class Analytics:
         (usage) or bucket, requests (latency, of the whole time). Unsorted; only groups with
         requests. Cuts older than fine tiers are kept are moved back to a whole hour or day.
         """
-        by = tuple(by)
-        check_dimensions(by)
-        now = self._clock()
-        cuts = [kept_start(cut, now) for cut in cuts]
-        raw = kind == "latency" and self._needs_raw(by, filters)
-        segments = [
-            segment
-            for start, end in pairwise(cuts)
-            for segment in ([Segment("raw", start, end)] if raw else _planned(start, end, now))
-        ]
-        finder = PieceFinder(self._session.lake, self._session.tenant, kind)
-        added = sums if kind == "usage" else _ANY
-        frames = self._run(kind, finder.find(segments), filters, by, None, sums=added, cuts=cuts)
-        keys = ("ring", *by, *(("bucket",) if kind == "latency" else ()))
-        return sum_usage(pl.concat(frames) if frames else empty_frame(*keys, *added), keys)
+        question = Question(kind, tuple(by), filters, sums=tuple(sums))
+        return self._sums.rings(question, cuts)
 
     def where_raw(self, time_range: TimeRange, filters: Filters, params: Params) -> str:
         """Condition on rows of `requests` for questions only they can answer; fills `params`."""
-        self._check_tenant(filters)
+        check_tenant(self._session, filters)
         return " AND ".join(
             [
                 f"time >= {params.add(time_range.start)}",
@@ -376,13 +369,8 @@ class Analytics:
         sums: Sequence[str],
     ) -> pl.DataFrame:
         """Sums per [time,] *by, unsorted; no row where there was no request."""
-        check_dimensions(by)
-        self._check_interval(time_range, interval_s)
-        pieces = self._pieces("usage", time_range, interval_s)
-        keys = (*(("time",) if interval_s is not None else ()), *by)
-        frames = self._run("usage", pieces, filters, by, interval_s, sums=sums)
-        frame = pl.concat(frames) if frames else empty_frame(*keys, *sums)
-        return sum_usage(frame, keys)
+        question = Question("usage", by, filters, interval_s, sums=tuple(sums))
+        return self._sums.add_up(question, time_range)
 
     def _latency_counts(
         self,
@@ -393,52 +381,8 @@ class Analytics:
         part: str,
     ) -> pl.DataFrame:
         """Partial counts per [time,] *by, bucket."""
-        check_dimensions(by)
-        self._check_interval(time_range, interval_s)
-        pieces = self._pieces("latency", time_range, interval_s, raw=self._needs_raw(by, filters))
-        keys = (*(("time",) if interval_s is not None else ()), *by, "bucket")
-        frames = self._run("latency", pieces, filters, by, interval_s, part)
-        return pl.concat(frames) if frames else empty_frame(*keys, "requests")
-
-    def _pieces(
-        self, kind: Kind, time_range: TimeRange, interval_s: int | None, *, raw: bool = False
-    ) -> list[Piece]:
-        if raw:
-            segments = [Segment("raw", time_range.start, time_range.end)]
-        else:
-            segments = plan_segments(time_range, now=self._clock(), interval_s=interval_s)
-        return PieceFinder(self._session.lake, self._session.tenant, kind).find(segments)
-
-    def _run(
-        self,
-        kind: Kind,
-        pieces: Sequence[Piece],
-        filters: Filters,
-        by: tuple[str, ...],
-        interval_s: int | None,
-        part: str = "total",
-        sums: Sequence[str] = ("requests",),
-        cuts: Sequence[datetime] = (),
-    ) -> list[pl.DataFrame]:
-        self._check_tenant(filters)
-        frames = []
-        for piece in pieces:
-            sql, params = piece_sql(
-                kind,
-                piece,
-                filters,
-                by=by,
-                interval_s=interval_s,
-                part=part,
-                sums=sums,
-                policy=self._policy,
-                cuts=cuts,
-            )
-            # `requests` is a column of the rollups, too: show no files of the table by that name
-            files = {"requests": (), piece.table: piece.files}
-            frame = to_frame(self._session.query(sql, params, files=files))
-            frames.append(frame if interval_s is None else slots_to_times(frame, interval_s))
-        return [frame for frame in frames if frame.height]
+        question = Question("latency", by, filters, interval_s, part=part)
+        return self._sums.add_up(question, time_range)
 
     def _filled(
         self,
@@ -459,41 +403,11 @@ class Analytics:
         return fill_series(frame, by, times, measured, counts)
 
     def _breakdown_latency(self, time_range: TimeRange, filters: Filters, by: str) -> pl.DataFrame:
-        if self._needs_raw((by,), filters):
-            pieces = self._pieces("latency", time_range, None, raw=True)
-            if sum(piece.rows for piece in pieces) > RAW_LATENCY_ROWS_MAX:
-                nothing = empty_frame(by, "bucket", "requests")
-                return quantiles_by(nothing, (by,), _P).drop("requests")
+        question = Question("latency", (by,), filters)
+        if self._sums.raw_rows(question, time_range) > RAW_LATENCY_ROWS_MAX:
+            nothing = empty_frame(by, "bucket", "requests")
+            return quantiles_by(nothing, (by,), _P).drop("requests")
         return self.latency(time_range, filters, by=(by,), quantiles=_P).drop("requests")
-
-    def _needs_raw(self, by: Sequence[str], filters: Filters) -> bool:
-        """Whether latency rollups lack a dimension the question names, or the policy."""
-        named = {*by, *(name for name, _ in filters.active())}
-        if filters.endpoints != "all" and self._policy.by_client:
-            return True
-        if self._session.scope is not None and self._session.scope.consumers:
-            return True
-        return not named <= set(LATENCY_DIMENSIONS)
-
-    def _check_tenant(self, filters: Filters) -> None:
-        if self._session.tenant is not None and filters.tenant not in ("", self._session.tenant):
-            raise QueryRefused("the filters name another tenant than the session is opened for")
-
-    @staticmethod
-    def _check_interval(time_range: TimeRange, interval_s: int | None) -> None:
-        if interval_s is None:
-            return
-        if interval_s < 1 or int(interval_s) != interval_s:
-            raise QueryRefused("an interval is a whole number of seconds, at least 1")
-        if time_range.seconds / interval_s > POINTS_PER_SERIES_MAX:
-            raise QueryRefused(
-                f"the interval cuts the range into more than {POINTS_PER_SERIES_MAX} points; "
-                "use a longer interval"
-            )
-
-
-def _planned(start: datetime, end: datetime, now: datetime) -> list[Segment]:
-    return plan_segments(TimeRange(start, end), now=now) if start < end else []
 
 
 def _check_quantiles(quantiles: Sequence[float]) -> None:

@@ -14,12 +14,13 @@ same (job, version): the lake lets one through.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 import structlog
 
+from analytics.first_run import begins_late, hours_of
 from analytics.hourly import new_edges
 from analytics.jobs import JOBS, Job
 from analytics.settings import AnalyticsSettings
@@ -27,6 +28,7 @@ from analytics.sql_files import load_sql
 from storage.changes import Changes
 from storage.errors import LakeConflict
 from storage.lake import Lake, LakeTable
+from storage.log import Snapshot
 from storage.session import ReadSession
 
 log = structlog.get_logger(__name__)
@@ -81,16 +83,22 @@ class RollupRunner:
             return None
         target = self._lake.table(job.target)
         done = target.app_version(job.name)
+        if done is None and not job.by_hour:
+            snapshot = source.snapshot()
+            if begins_late(source, snapshot):
+                return self._first_run(job, snapshot, before_commit)
         changes = source.changes(done, rows_max=self._settings.step_rows_max)
         if not changes.files:
             if changes.to_version - changes.from_version >= IDLE_VERSIONS_MAX:
                 empty = target.spec.arrow_schema.empty_table()
-                _append(target, empty, job, changes)
+                _append(target, [empty], job, changes.to_version)
             return None
         rows = self._aggregate(job, changes)
         before_commit()
         # another runner may have come less far meanwhile: its rows would be counted again by ours
-        committed = target.app_version(job.name) == done and _append(target, rows, job, changes)
+        committed = target.app_version(job.name) == done and _append(
+            target, [rows], job, changes.to_version
+        )
         newest_s = max(entry.time_max for entry in changes.files) / 1e6
         return StepResult(
             job=job.name,
@@ -121,20 +129,46 @@ class RollupRunner:
         """Bring every rollup up to date, sources before what is made from them."""
         return [result for job in JOBS.values() for result in self.catch_up(job)]
 
+    def _first_run(
+        self, job: Job, snapshot: Snapshot, before_commit: Callable[[], None]
+    ) -> StepResult:
+        """All that is there, in one commit; see first_run.py."""
+        rows_out = 0
+
+        def parts() -> Iterator[pa.Table]:
+            nonlocal rows_out
+            for files in hours_of(snapshot, self._settings.step_rows_max):
+                rows = self._session.query(load_sql(job.name), files={job.source: files})
+                rows_out += rows.num_rows
+                before_commit()
+                yield rows
+
+        files = list(snapshot.files())
+        committed = _append(self._lake.table(job.target), parts(), job, snapshot.version)
+        return StepResult(
+            job=job.name,
+            version_from=None,
+            version_to=snapshot.version,
+            rows_in=sum(f.rows for f in files),
+            rows_out=rows_out,
+            committed=committed,
+            lag_s=self._clock() - max((f.time_max for f in files), default=0) / 1e6,
+        )
+
     def _aggregate(self, job: Job, changes: Changes) -> pa.Table:
         if job.by_hour:
             return new_edges(self._session, changes.files)
         return self._session.query(load_sql(job.name), files={job.source: changes.files})
 
 
-def _append(target: LakeTable, rows: pa.Table, job: Job, changes: Changes) -> bool:
+def _append(target: LakeTable, parts: Iterable[pa.Table], job: Job, version: int) -> bool:
     """False = another runner has committed this step already."""
     try:
-        version = target.append(rows, app_id=job.name, app_version=changes.to_version)
+        committed = target.append_parts(parts, app_id=job.name, app_version=version)
     except LakeConflict:
-        if (target.app_version(job.name) or -1) < changes.to_version:
+        if (target.app_version(job.name) or -1) < version:
             raise
-        version = None
-    if version is None:
-        log.info("job_step_done_elsewhere", job=job.name, source_version=changes.to_version)
-    return version is not None
+        committed = None
+    if committed is None:
+        log.info("job_step_done_elsewhere", job=job.name, source_version=version)
+    return committed is not None

@@ -18,8 +18,8 @@ import polars as pl
 
 from analytics.buckets import bucket_of
 from analytics.filters import UNKNOWN, Filters
+from analytics.grains import Kind
 from analytics.limits import FILTER_VALUES_MAX
-from analytics.pieces import Kind
 from analytics.plan import ceil_time, floor_time
 from analytics.query import Analytics
 from analytics.timerange import TimeRange

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from analytics.filters import UNKNOWN, Filters, check_dimensions, status_range
-from analytics.pieces import Kind, Piece
+from analytics.grains import Kind
+from analytics.pieces import Piece
 from analytics.policy import NO_POLICY, Params, Policy
+from storage.schemas import TABLES
 
 ERROR = "COALESCE(outcome = 'server_error', status_code >= 500, FALSE)"
 """A request that failed on the server side. Twin: sql/usage_minute.sql."""
@@ -88,12 +90,14 @@ def piece_sql(
     sums: Sequence[str] = ("requests",),
     policy: Policy = NO_POLICY,
     cuts: Sequence[datetime] = (),
+    hourly: bool = False,
 ) -> tuple[str, dict[str, object]]:
-    """SELECT over one piece, grouped by [ring,] [slot,] *by [, bucket]. Raises UnknownDimension.
+    """SELECT over one piece, grouped by [stored_hour,] [ring,] [slot,] *by [, bucket].
 
     ring: how many of the `cuts` are at or before the row's time.
+    stored_hour: number of the hour since 1970, with `hourly`.
     slot: number of the interval, counted from ORIGIN. Arithmetic on integers, since time_bucket
-    costs more than the rest of the query.
+    costs more than the rest of the query. Raises UnknownDimension.
     """
     check_dimensions(tuple(by))
     params = Params()
@@ -109,16 +113,19 @@ def piece_sql(
     if cuts:
         passed = (f"CAST(time >= {params.add(cut)} AS TINYINT)" for cut in cuts)
         keys.insert(0, f"{' + '.join(passed)} AS ring")
+    if hourly:
+        keys.insert(0, "epoch_us(time) // 3600000000 AS stored_hour")
     if kind == "usage":
-        source = _RAW_USAGE if piece.tier == "raw" else piece.table
-    elif piece.tier == "raw":
+        source = _RAW_USAGE if piece.raw else piece.table
+    elif piece.raw:
         column = _PART_COLUMN[part]
         source = f"(SELECT *, latency_bucket({column}) AS bucket, 1 AS requests FROM requests)"  # noqa: S608
         conditions.append(f"isfinite({column})")
         keys.append("bucket")
     else:
         source = piece.table
-        conditions.append(f"part = {params.add(part)}")
+        if "part" in TABLES[piece.table].column_names:
+            conditions.append(f"part = {params.add(part)}")
         keys.append("bucket")
     expected = policy.expected_sql(params) if _EXPECTING & set(sums) else None
     added = [f"{_sum_sql(name, expected)} AS {name}" for name in sums]

@@ -115,10 +115,11 @@ def example_query(spec: TableSpec) -> str:
     if spec.name in EXAMPLES:
         return EXAMPLES[spec.name]
     if spec.name.startswith("latency_"):
+        part = "part = 'total' AND " if "part" in spec.column_names else ""
         return (
             "SELECT api, latency_quantile(list(bucket), list(requests), 0.99) AS p99_ms\n"
             f"FROM {spec.name}\n"
-            "WHERE part = 'total' AND time >= now() - INTERVAL 1 DAY\n"
+            f"WHERE {part}time >= now() - INTERVAL 1 DAY\n"
             "GROUP BY api"
         )
     if not spec.name.startswith("usage_"):

@@ -94,6 +94,14 @@ class LakeTable:
         same app_id) and OSError; after any of them nothing was committed. CommitUncertain: the
         disk failed right after the commit; appending the same again is safe.
         """
+        return self.append_parts([rows], app_id=app_id, app_version=app_version)
+
+    def append_parts(
+        self, parts: Iterable[pa.Table | pa.RecordBatch], *, app_id: str, app_version: int
+    ) -> int | None:
+        """`append` of rows that come piece by piece and need not fit into memory: each piece is
+        written as it comes, one commit names them all. An error of `parts` itself is passed on,
+        and nothing was committed."""
         seen = self.snapshot().transaction(app_id)
         if seen is not None and seen >= app_version:
             return None
@@ -102,19 +110,20 @@ class LakeTable:
             now = snapshot.transaction(app_id)
             return None if now == seen else f"{app_id!r} went from {seen} to {now} meanwhile"
 
-        with self._written(conform(self.spec, rows)) as entries:
+        with self._written(parts) as entries:
             actions = [add_action(e, data_change=True) for e in entries]
             actions.append(transaction_action(app_id, app_version))
             return commit(self.log, actions, operation="WRITE", still_valid=still_valid)
 
     @contextmanager
-    def _written(self, rows: pa.Table) -> Iterator[list[FileEntry]]:
+    def _written(self, parts: Iterable[pa.Table | pa.RecordBatch]) -> Iterator[list[FileEntry]]:
         """Data files for the rows; deleted again if the commit does not come about."""
         entries: list[FileEntry] = []
         try:
-            for part in split_by_hour(self.spec, rows):
-                entries.append(write_file(self.location, self.spec, part, level=0))
-                self.publish(entries[-1])
+            for rows in parts:
+                for part in split_by_hour(self.spec, conform(self.spec, rows)):
+                    entries.append(write_file(self.location, self.spec, part, level=0))
+                    self.publish(entries[-1])
             yield entries
         except CommitUncertain:
             raise  # readers may have seen the commit: the files must stay

@@ -328,6 +328,11 @@ _USAGE_DIMENSIONS = (
 _LATENCY_DIMENSIONS = (
     "environment", "gateway", "api", "api_version", "route", "method", "outcome",
 )  # fmt: skip
+_API_DIMENSIONS = (
+    "environment", "gateway", "api", "api_version", "route", "method", "status_code", "outcome",
+    "client_kind",
+)  # fmt: skip
+_CONSUMER_LATENCY_DIMENSIONS = ("environment", "gateway", "api", "consumer")
 
 
 def _usage(tier: Tier) -> TableSpec:
@@ -338,6 +343,40 @@ def _usage(tier: Tier) -> TableSpec:
         sort=("api", "route", "time"),
         sums=tuple(c.name for c in _MEASURES),
         columns=(_MINUTE, _TENANT, *(_DIM[d] for d in _USAGE_DIMENSIONS), *_MEASURES),
+    )
+
+
+def _usage_api(tier: Tier) -> TableSpec:
+    return TableSpec(
+        name=f"usage_api_{tier}",
+        description=(
+            f"usage_{tier} without product, plan, consumer and country: a small fraction of its "
+            "rows for what is asked most. Partial sums, add them up."
+        ),
+        tier=tier,
+        sort=("time", "api", "route"),
+        sums=tuple(c.name for c in _MEASURES),
+        columns=(_MINUTE, _TENANT, *(_DIM[d] for d in _API_DIMENSIONS), *_MEASURES),
+    )
+
+
+_BUCKET = (
+    _c("bucket", _i16, "floor(ln(ms) / ln(1.02)); -32768 = zero."),
+    _c("requests", _i64, "Number of requests.", "requests"),
+)
+
+
+def _latency_consumer(tier: Tier) -> TableSpec:
+    return TableSpec(
+        name=f"latency_consumer_{tier}",
+        description=(
+            f"Histogram of whole times per {tier} and consumer: requests per logarithmic bucket, "
+            "partial sums, add them up. Buckets as in latency_minute."
+        ),
+        tier=tier,
+        sort=("api", "consumer", "time"),
+        sums=("requests",),
+        columns=(_MINUTE, _TENANT, *(_DIM[d] for d in _CONSUMER_LATENCY_DIMENSIONS), *_BUCKET),
     )
 
 
@@ -356,8 +395,7 @@ def _latency(tier: Tier) -> TableSpec:
             _TENANT,
             *(_DIM[d] for d in _LATENCY_DIMENSIONS),
             _c("part", _s, "Which time: total, upstream or gateway."),
-            _c("bucket", _i16, "floor(ln(ms) / ln(1.02)); -32768 = zero."),
-            _c("requests", _i64, "Number of requests.", "requests"),
+            *_BUCKET,
         ),
     )
 
@@ -475,6 +513,8 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
             REQUESTS, SPANS, LOGS, METRICS, REJECTS,
             _usage("minute"), _usage("hour"), _usage("day"),
             _latency("minute"), _latency("hour"), _latency("day"),
+            _usage_api("minute"), _usage_api("hour"), _usage_api("day"),
+            _latency_consumer("hour"), _latency_consumer("day"),
             TRACES, SERVICE_EDGES, ATTRIBUTE_KEYS, BILLING_LINES,
             ALERT_EVENTS,
         )

@@ -1,0 +1,325 @@
+"""Adding up: range -> grain and segments -> files -> SQL per piece, what is settled from memory.
+
+The one place where a question meets tables. Everything above asks for sums by group, and never for
+a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import polars as pl
+
+from analytics.errors import QueryRefused
+from analytics.filters import Filters, check_dimensions
+from analytics.frames import empty_frame, to_frame
+from analytics.grains import ONLY_RAW, Grain, Kind, grain_for
+from analytics.limits import POINTS_PER_SERIES_MAX, SETTLED_MINUTES_ROWS_MAX
+from analytics.pieces import Piece, PieceFinder
+from analytics.plan import Kept, Segment, floor_time, kept_start, plan_segments
+from analytics.policy import NO_POLICY, Policy
+from analytics.series import slots_to_times, sum_usage
+from analytics.settled import Hour, SettledSums, by_hour, piece_of
+from analytics.sql_build import ORIGIN, piece_sql
+from analytics.timerange import TimeRange
+from storage.log import time_to_us, us_to_time
+from storage.session import ReadSession
+
+DAY = timedelta(days=1)
+DAYS_REMEMBERED_MAX = 1_000
+
+KEPT_MARGIN = timedelta(hours=2)
+"""Clocks of the jobs and of who asks may differ by this much without a gap."""
+
+_ANY = ("requests",)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is added up, whatever the range. Hashable: settled answers are kept by it."""
+
+    kind: Kind
+    by: tuple[str, ...] = ()
+    filters: Filters = Filters()
+    interval_s: int | None = None
+    sums: tuple[str, ...] = _ANY
+    """Of usage; latency always counts requests per bucket."""
+    part: str = "total"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        time = () if self.interval_s is None else ("time",)
+        return (*time, *self.by, *(("bucket",) if self.kind == "latency" else ()))
+
+
+class Sums:
+    """Sums of one tenant's requests. Thread-safe."""
+
+    def __init__(
+        self,
+        session: ReadSession,
+        clock: Callable[[], datetime],
+        policy: Policy,
+        settled: SettledSums,
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._policy = policy
+        self._settled = settled
+        self._raw_days: dict[Hashable, bool] = {}
+        """Per day and its files: whether all raw rows are there."""
+
+    def add_up(self, question: Question, time_range: TimeRange) -> pl.DataFrame:
+        """question.keys and sums (usage: one row per group) or requests (latency: partial rows).
+        Unsorted; no row where there was no request."""
+        check_dimensions(question.by)
+        _check_interval(question.interval_s, time_range)
+        grain = self._grain(question)
+        segments = plan_segments(
+            time_range,
+            now=self._clock(),
+            interval_s=question.interval_s,
+            tiers=grain.tiers,
+            kept=self._kept(),
+        )
+        return self._added(question, self._pieces(grain, segments))
+
+    def rings(self, question: Question, cuts: Sequence[datetime]) -> pl.DataFrame:
+        """`add_up` of the spans between neighbouring cuts, in one go: ring (1 = the oldest), then
+        as there."""
+        check_dimensions(question.by)
+        now, kept, grain = self._clock(), self._kept(), self._grain(question)
+        cuts = [kept_start(cut, now, kept) for cut in cuts]
+        segments = [
+            segment
+            for start, end in pairwise(cuts)
+            if start < end
+            for segment in plan_segments(
+                TimeRange(start, end), now=now, tiers=grain.tiers, kept=kept
+            )
+        ]
+        return self._added(question, self._pieces(grain, segments), cuts)
+
+    def raw_rows(self, question: Question, time_range: TimeRange) -> int:
+        """Raw rows that answering would read at most; 0 where a rollup has what is asked."""
+        if self._grain(question) is not ONLY_RAW:
+            return 0
+        segment = Segment("raw", time_range.start, time_range.end)
+        return sum(piece.rows for piece in self._pieces(ONLY_RAW, [segment]))
+
+    def _grain(self, question: Question) -> Grain:
+        filters, scope = question.filters, self._session.scope
+        named = {*question.by, *(name for name, _ in filters.active())}
+        if filters.endpoints != "all":
+            named |= self._policy.dimensions
+        if scope is not None:
+            named |= {"api"} if scope.apis else set()
+            named |= {"consumer"} if scope.consumers else set()
+        return grain_for(question.kind, named, question.part)
+
+    def _pieces(self, grain: Grain, segments: Sequence[Segment]) -> list[Piece]:
+        return PieceFinder(self._session.lake, self._session.tenant, grain).find(segments)
+
+    def _kept(self) -> Kept:
+        settings = self._session.lake.settings
+
+        def length(days: int) -> timedelta | None:
+            return None if days <= 0 else timedelta(days=days) - KEPT_MARGIN
+
+        looked_at: dict[datetime, bool] = {}
+
+        def raw(moment: datetime) -> bool:
+            day = floor_time(moment, 86_400)
+            if day not in looked_at:
+                looked_at[day] = self._raw_kept(day)
+            return looked_at[day]
+
+        return Kept(
+            minute=length(settings.retention_minute_days),
+            hour=length(settings.retention_hour_days),
+            raw=raw,
+        )
+
+    def _raw_kept(self, day: datetime) -> bool:
+        """Whether the day has no fewer raw rows than the day tier counted. Retention goes by the
+        last write, too, so that age alone does not tell; what files say of themselves does."""
+        end = day + DAY
+        files = [f for f in self._session.files("requests", day, end) if f.day == day.date()]
+        rows = sum(f.rows for f in files)
+        if not rows:
+            return False
+        key = (day, tuple(f.path for f in files))
+        if key not in self._raw_days:
+            whole = Sums(self._session.narrowed(None), self._clock, NO_POLICY, self._settled)
+            counted = whole.add_up(Question("usage"), TimeRange(day, end))["requests"].sum()
+            if len(self._raw_days) > DAYS_REMEMBERED_MAX:
+                self._raw_days.clear()
+            self._raw_days[key] = 0 < counted <= rows
+        return self._raw_days[key]
+
+    def _added(
+        self, question: Question, pieces: Sequence[Piece], cuts: Sequence[datetime] = ()
+    ) -> pl.DataFrame:
+        self._check_tenant(question.filters)
+        frames = [frame for piece in pieces for frame in self._frames(question, piece, cuts)]
+        frames = [frame for frame in frames if frame.height]
+        sums = question.sums if question.kind == "usage" else _ANY
+        keys = (("ring",) if cuts else ()) + question.keys
+        if not frames:
+            return empty_frame(*keys, *sums)
+        columns = (*keys, *sums)
+        frame = pl.concat([f.select(columns) for f in frames]) if columns else pl.concat(frames)
+        return sum_usage(frame, keys) if question.kind == "usage" or cuts else frame
+
+    def _frames(
+        self, question: Question, piece: Piece, cuts: Sequence[datetime]
+    ) -> list[pl.DataFrame]:
+        if self._session.tenant is None:
+            return [self._read(question, piece, cuts)]
+        whole, cut_hours, rest = by_hour(piece, cuts)
+        frames = []
+        for hour, frame in self._whole(question, piece, whole):
+            ring = sum(cut <= us_to_time(hour.bounds_us[0]) for cut in cuts)
+            frames.append(
+                frame.with_columns(pl.lit(ring, pl.Int32).alias("ring")) if cuts else frame
+            )
+        unkept = []
+        for hour in cut_hours:
+            frame_by_minute = self._by_minute(question, piece, hour)
+            if frame_by_minute is None:
+                unkept.append(hour)
+            else:
+                frames.append(_cut(frame_by_minute, question, piece, cuts))
+        direct = replace(rest, files=(*rest.files, *piece_of(piece, unkept).files))
+        if direct.files:
+            frames.append(self._read(question, direct, cuts))
+        return frames
+
+    def _whole(
+        self, question: Question, piece: Piece, hours: Sequence[Hour]
+    ) -> list[tuple[Hour, pl.DataFrame]]:
+        """Sums of each hour, those never asked for read in one go."""
+        found: list[tuple[Hour, pl.DataFrame]] = []
+        missing: list[Hour] = []
+        for hour in hours:
+            kept = self._settled.get(self._key(question, piece, hour))
+            if kept is None:
+                missing.append(hour)
+            else:
+                found.append((hour, kept))
+        if missing:
+            start = us_to_time(min(hour.bounds_us[0] for hour in missing))
+            end = us_to_time(max(hour.bounds_us[1] for hour in missing) + 1)
+            asked = replace(piece_of(piece, missing), spans=((start, end),))
+            read = self._read(question, asked, (), hourly=True)
+            parts = read.partition_by("stored_hour", as_dict=True, include_key=False)
+            nothing = read.drop("stored_hour").clear()
+            for hour in missing:
+                frame = parts.get((hour.bounds_us[0] // _HOUR_US,), nothing)
+                self._settled.put(self._key(question, piece, hour), frame)
+                found.append((hour, frame))
+        return found
+
+    def _by_minute(self, question: Question, piece: Piece, hour: Hour) -> pl.DataFrame | None:
+        """Sums of a sealed hour minute by minute; None where that is not to be kept."""
+        if not hour.sealed or not _by_minutes(piece, hour):
+            return None
+        by_minute = replace(question, interval_s=60)
+        key = self._key(by_minute, piece, hour)
+        frame = self._settled.get(key)
+        if frame is None:
+            first, last = hour.bounds_us
+            spans = ((us_to_time(first), us_to_time(last + 1)),)
+            frame = self._read(by_minute, replace(piece_of(piece, [hour]), spans=spans), ())
+            if frame.height > SETTLED_MINUTES_ROWS_MAX:
+                self._settled.put(key, _TOO_LARGE)
+            else:
+                self._settled.put(key, frame)
+        return None if frame is _TOO_LARGE else frame
+
+    def _key(self, question: Question, piece: Piece, hour: Hour) -> Hashable:
+        session = self._session
+        return (session.tenant, session.scope, self._policy, question, piece.table, hour.key)
+
+    def _read(
+        self,
+        question: Question,
+        piece: Piece,
+        cuts: Sequence[datetime],
+        *,
+        hourly: bool = False,
+    ) -> pl.DataFrame:
+        sql, params = piece_sql(
+            question.kind,
+            piece,
+            question.filters,
+            by=question.by,
+            interval_s=question.interval_s,
+            part=question.part,
+            sums=question.sums if question.kind == "usage" else _ANY,
+            policy=self._policy,
+            cuts=cuts,
+            hourly=hourly,
+        )
+        # `requests` is a column of the rollups, too: show no files of the table by that name
+        files = {"requests": (), piece.table: piece.files}
+        frame = to_frame(self._session.query(sql, params, files=files))
+        if cuts:
+            frame = frame.with_columns(pl.col("ring").cast(pl.Int32))
+        return frame if question.interval_s is None else slots_to_times(frame, question.interval_s)
+
+    def _check_tenant(self, filters: Filters) -> None:
+        check_tenant(self._session, filters)
+
+
+_HOUR_US = 3_600_000_000
+
+_TOO_LARGE = pl.DataFrame()
+"""Kept in place of an hour that has too many rows to be kept by minute."""
+
+
+def _by_minutes(piece: Piece, hour: Hour) -> bool:
+    """Whether the piece's spans cut the hour between minutes only."""
+    first, last = hour.bounds_us
+    bounds = (time_to_us(bound) for span in piece.spans for bound in span)
+    inside = (bound for bound in bounds if first < bound <= last)
+    return all(bound % 60_000_000 == 0 for bound in inside)
+
+
+def _cut(
+    frame: pl.DataFrame, question: Question, piece: Piece, cuts: Sequence[datetime]
+) -> pl.DataFrame:
+    """Rows by minute that lie within the piece's spans, as the question groups them."""
+    time = pl.col("time")
+    inside = pl.any_horizontal([(time >= start) & (time < end) for start, end in piece.spans])
+    frame = frame.filter(inside)
+    if cuts:
+        ring = pl.sum_horizontal([(time >= cut).cast(pl.Int32) for cut in cuts])
+        frame = frame.with_columns(ring.cast(pl.Int32).alias("ring"))
+    if question.interval_s is None:
+        return frame.drop("time")
+    step = question.interval_s * 1_000_000
+    since = (time - pl.lit(ORIGIN)).dt.total_microseconds()
+    begun = pl.lit(ORIGIN) + pl.duration(microseconds=since // step * step)
+    return frame.with_columns(begun.cast(frame.schema["time"]).alias("time"))
+
+
+def check_tenant(session: ReadSession, filters: Filters) -> None:
+    """Raises QueryRefused for filters that name another tenant than the session is opened for."""
+    if session.tenant is not None and filters.tenant not in ("", session.tenant):
+        raise QueryRefused("the filters name another tenant than the session is opened for")
+
+
+def _check_interval(interval_s: int | None, time_range: TimeRange) -> None:
+    if interval_s is None:
+        return
+    if interval_s < 1 or int(interval_s) != interval_s:
+        raise QueryRefused("an interval is a whole number of seconds, at least 1")
+    if time_range.seconds / interval_s > POINTS_PER_SERIES_MAX:
+        raise QueryRefused(
+            f"the interval cuts the range into more than {POINTS_PER_SERIES_MAX} points; "
+            "use a longer interval"
+        )
