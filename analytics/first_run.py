@@ -1,8 +1,8 @@
 """A rollup that is new to an old lake: made from the rows that are there, once, in one commit.
 
-An incremental job begins with the first commit of its source. Of an old lake neither that commit nor
-its files are left: they were merged, and what nobody had to read any more was cleaned away. So a job
-without a place starts from the live files instead, some hours at a time, and its place becomes the
+An incremental job begins with the first commit of its source. Of an old lake neither that commit
+nor its files are left: they were merged, and what nobody had to read any more was cleaned away. So
+a job without a place starts from the live files instead, some hours at a time, and its place is the
 version they are of. Killed on the way it has committed nothing, and starts again.
 """
 

@@ -53,5 +53,5 @@ CALENDAR_WINDOWS_MAX = 400
 SETTLED_BYTES_MAX = 192 * 2**20
 """Bytes of settled hours a process keeps between questions. Beyond: least recently used go."""
 
-SETTLED_MINUTES_ROWS_MAX = 60_000
+SETTLED_MINUTES_ROWS_MAX = 300_000
 """Rows of one hour's sums by minute that are kept. Beyond: such an hour is read each time."""

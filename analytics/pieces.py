@@ -7,9 +7,9 @@ it has not seen are known, and a question simply adds them:
                       + files of usage_minute that usage_hour has not counted
                       + files of requests that usage_minute has not counted
 
-so an answer is exact and current however far the jobs are, even if they never ran. A table is looked
-at before the one it is made from: the other way round, rows that a job moves on in between would be
-counted twice.
+so an answer is exact and current however far the jobs are, even if they never ran. A table is
+looked at before the one it is made from: the other way round, rows that a job moves on in between
+would be counted twice.
 """
 
 from __future__ import annotations

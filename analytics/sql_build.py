@@ -39,7 +39,7 @@ _FAILURES = {
 ORIGIN = datetime(1900, 1, 1, tzinfo=UTC)
 """A Monday before any time the lake holds: intervals of any length are counted from here."""
 
-_ORIGIN_US = -2_208_988_800_000_000
+ORIGIN_US = -2_208_988_800_000_000
 """ORIGIN in microseconds since 1970."""
 
 _RAW_USAGE = f"""(
@@ -109,7 +109,7 @@ def piece_sql(
     keys = [f"{name} AS {name}" for name in by]
     if interval_s is not None:
         step_us = int(interval_s) * 1_000_000
-        keys.insert(0, f"(epoch_us(time) - ({_ORIGIN_US})) // {step_us} AS slot")
+        keys.insert(0, f"(epoch_us(time) - ({ORIGIN_US})) // {step_us} AS slot")
     if cuts:
         passed = (f"CAST(time >= {params.add(cut)} AS TINYINT)" for cut in cuts)
         keys.insert(0, f"{' + '.join(passed)} AS ring")

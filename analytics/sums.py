@@ -6,6 +6,7 @@ a table.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ from analytics.plan import Kept, Segment, floor_time, kept_start, plan_segments
 from analytics.policy import NO_POLICY, Policy
 from analytics.series import slots_to_times, sum_usage
 from analytics.settled import Hour, SettledSums, by_hour, piece_of
-from analytics.sql_build import ORIGIN, piece_sql
+from analytics.sql_build import ORIGIN_US, piece_sql
 from analytics.timerange import TimeRange
 from storage.log import time_to_us, us_to_time
 from storage.session import ReadSession
@@ -50,6 +51,10 @@ class Question:
     part: str = "total"
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.keys, *(self.sums if self.kind == "usage" else _ANY))
+
+    @property
     def keys(self) -> tuple[str, ...]:
         time = () if self.interval_s is None else ("time",)
         return (*time, *self.by, *(("bucket",) if self.kind == "latency" else ()))
@@ -73,8 +78,7 @@ class Sums:
         """Per day and its files: whether all raw rows are there."""
 
     def add_up(self, question: Question, time_range: TimeRange) -> pl.DataFrame:
-        """question.keys and sums (usage: one row per group) or requests (latency: partial rows).
-        Unsorted; no row where there was no request."""
+        """question.columns, one row per group, unsorted; no row where there was no request."""
         check_dimensions(question.by)
         _check_interval(question.interval_s, time_range)
         grain = self._grain(question)
@@ -165,14 +169,7 @@ class Sums:
     ) -> pl.DataFrame:
         self._check_tenant(question.filters)
         frames = [frame for piece in pieces for frame in self._frames(question, piece, cuts)]
-        frames = [frame for frame in frames if frame.height]
-        sums = question.sums if question.kind == "usage" else _ANY
-        keys = (("ring",) if cuts else ()) + question.keys
-        if not frames:
-            return empty_frame(*keys, *sums)
-        columns = (*keys, *sums)
-        frame = pl.concat([f.select(columns) for f in frames]) if columns else pl.concat(frames)
-        return sum_usage(frame, keys) if question.kind == "usage" or cuts else frame
+        return _together(question, [f for f in frames if f.height], ringed=bool(cuts))
 
     def _frames(
         self, question: Question, piece: Piece, cuts: Sequence[datetime]
@@ -180,12 +177,13 @@ class Sums:
         if self._session.tenant is None:
             return [self._read(question, piece, cuts)]
         whole, cut_hours, rest = by_hour(piece, cuts)
+        rings: dict[int, list[Hour]] = defaultdict(list)
+        for hour in whole:
+            rings[sum(cut <= us_to_time(hour.bounds_us[0]) for cut in cuts)].append(hour)
         frames = []
-        for hour, frame in self._whole(question, piece, whole):
-            ring = sum(cut <= us_to_time(hour.bounds_us[0]) for cut in cuts)
-            frames.append(
-                frame.with_columns(pl.lit(ring, pl.Int32).alias("ring")) if cuts else frame
-            )
+        for ring, hours in rings.items():
+            frame = self._whole(question, piece, hours)
+            frames.append(_ringed(frame, ring) if cuts else frame)
         unkept = []
         for hour in cut_hours:
             frame_by_minute = self._by_minute(question, piece, hour)
@@ -198,18 +196,19 @@ class Sums:
             frames.append(self._read(question, direct, cuts))
         return frames
 
-    def _whole(
-        self, question: Question, piece: Piece, hours: Sequence[Hour]
-    ) -> list[tuple[Hour, pl.DataFrame]]:
-        """Sums of each hour, those never asked for read in one go."""
-        found: list[tuple[Hour, pl.DataFrame]] = []
+    def _whole(self, question: Question, piece: Piece, hours: Sequence[Hour]) -> pl.DataFrame:
+        """Sums of all the hours together; those never asked for are read in one go."""
+        together = self._key(question, piece, tuple(hour.key for hour in hours))
+        if (kept := self._settled.get(together)) is not None:
+            return kept
+        found: list[pl.DataFrame] = []
         missing: list[Hour] = []
         for hour in hours:
-            kept = self._settled.get(self._key(question, piece, hour))
-            if kept is None:
+            frame = self._settled.get(self._key(question, piece, hour.key))
+            if frame is None:
                 missing.append(hour)
             else:
-                found.append((hour, kept))
+                found.append(frame)
         if missing:
             start = us_to_time(min(hour.bounds_us[0] for hour in missing))
             end = us_to_time(max(hour.bounds_us[1] for hour in missing) + 1)
@@ -219,16 +218,18 @@ class Sums:
             nothing = read.drop("stored_hour").clear()
             for hour in missing:
                 frame = parts.get((hour.bounds_us[0] // _HOUR_US,), nothing)
-                self._settled.put(self._key(question, piece, hour), frame)
-                found.append((hour, frame))
-        return found
+                self._settled.put(self._key(question, piece, hour.key), frame)
+                found.append(frame)
+        summed = _together(question, found)
+        self._settled.put(together, summed)
+        return summed
 
     def _by_minute(self, question: Question, piece: Piece, hour: Hour) -> pl.DataFrame | None:
         """Sums of a sealed hour minute by minute; None where that is not to be kept."""
         if not hour.sealed or not _by_minutes(piece, hour):
             return None
         by_minute = replace(question, interval_s=60)
-        key = self._key(by_minute, piece, hour)
+        key = self._key(by_minute, piece, hour.key)
         frame = self._settled.get(key)
         if frame is None:
             first, last = hour.bounds_us
@@ -240,9 +241,9 @@ class Sums:
                 self._settled.put(key, frame)
         return None if frame is _TOO_LARGE else frame
 
-    def _key(self, question: Question, piece: Piece, hour: Hour) -> Hashable:
+    def _key(self, question: Question, piece: Piece, files: Hashable) -> Hashable:
         session = self._session
-        return (session.tenant, session.scope, self._policy, question, piece.table, hour.key)
+        return (session.tenant, session.scope, self._policy, question, piece.table, files)
 
     def _read(
         self,
@@ -267,15 +268,33 @@ class Sums:
         # `requests` is a column of the rollups, too: show no files of the table by that name
         files = {"requests": (), piece.table: piece.files}
         frame = to_frame(self._session.query(sql, params, files=files))
-        if cuts:
-            frame = frame.with_columns(pl.col("ring").cast(pl.Int32))
-        return frame if question.interval_s is None else slots_to_times(frame, question.interval_s)
+        if question.interval_s is not None:
+            frame = slots_to_times(frame, question.interval_s)
+        ring = (pl.col("ring").cast(pl.Int32),) if cuts else ()
+        hour = ("stored_hour",) if hourly else ()
+        return frame.select(*hour, *ring, *question.columns)
 
     def _check_tenant(self, filters: Filters) -> None:
         check_tenant(self._session, filters)
 
 
 _HOUR_US = 3_600_000_000
+
+
+def _together(
+    question: Question, frames: Sequence[pl.DataFrame], *, ringed: bool = False
+) -> pl.DataFrame:
+    """One row per group."""
+    ring = ("ring",) if ringed else ()
+    if not frames:
+        return empty_frame(*ring, *question.columns)
+    frame = pl.concat(frames) if len(frames) > 1 else frames[0]
+    return sum_usage(frame, (*ring, *question.keys)).select(*ring, *question.columns)
+
+
+def _ringed(frame: pl.DataFrame, ring: int) -> pl.DataFrame:
+    return frame.select(pl.lit(ring, pl.Int32).alias("ring"), pl.all())
+
 
 _TOO_LARGE = pl.DataFrame()
 """Kept in place of an hour that has too many rows to be kept by minute."""
@@ -293,18 +312,20 @@ def _cut(
     frame: pl.DataFrame, question: Question, piece: Piece, cuts: Sequence[datetime]
 ) -> pl.DataFrame:
     """Rows by minute that lie within the piece's spans, as the question groups them."""
-    time = pl.col("time")
-    inside = pl.any_horizontal([(time >= start) & (time < end) for start, end in piece.spans])
-    frame = frame.filter(inside)
+    time = pl.col("time").cast(pl.Int64)  # literal times cost polars a hundred times as much
+    spans = [(time_to_us(start), time_to_us(end)) for start, end in piece.spans]
+    frame = frame.filter(
+        pl.any_horizontal([(time >= start) & (time < end) for start, end in spans])
+    )
+    made = []
     if cuts:
-        ring = pl.sum_horizontal([(time >= cut).cast(pl.Int32) for cut in cuts])
-        frame = frame.with_columns(ring.cast(pl.Int32).alias("ring"))
-    if question.interval_s is None:
-        return frame.drop("time")
-    step = question.interval_s * 1_000_000
-    since = (time - pl.lit(ORIGIN)).dt.total_microseconds()
-    begun = pl.lit(ORIGIN) + pl.duration(microseconds=since // step * step)
-    return frame.with_columns(begun.cast(frame.schema["time"]).alias("time"))
+        ring = pl.sum_horizontal([(time >= time_to_us(cut)).cast(pl.Int32) for cut in cuts])
+        made.append(ring.cast(pl.Int32).alias("ring"))
+    if question.interval_s is not None:
+        step = question.interval_s * 1_000_000
+        begun = (time - ORIGIN_US) // step * step + ORIGIN_US
+        made.append(begun.cast(frame.schema["time"]).alias("time"))
+    return frame.with_columns(made).select(*(("ring",) if cuts else ()), *question.columns)
 
 
 def check_tenant(session: ReadSession, filters: Filters) -> None:

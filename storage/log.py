@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import cast
 from urllib.parse import unquote
 
@@ -347,9 +348,9 @@ class TableLog:
                 modified_ms=int(columns["modification_time"][i]),
             )
             partitions.setdefault(entry.partition, {})[entry.path] = entry
-        return Snapshot(
-            table.version(), partitions, {}, _metadata_of(table), table.transaction_version
-        )
+        # kept: a look into the checkpoint takes milliseconds, and its answer never changes
+        older = cache(table.transaction_version)
+        return Snapshot(table.version(), partitions, {}, _metadata_of(table), older)
 
 
 def _metadata_of(table: DeltaTable) -> Metadata:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.plan import TIER_SECONDS, floor_time, plan_segments
+from analytics.plan import TIER_SECONDS, Kept, floor_time, plan_segments
 from analytics.timerange import TimeRange
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -50,6 +50,32 @@ def test_old_edges_are_widened_to_what_is_still_kept() -> None:
     )  # fmt: skip
     year = spans(NOW - timedelta(days=200), NOW - timedelta(days=199, hours=1))
     assert [tier for tier, _, _ in year] == ["day"]
+
+
+def test_raw_answers_old_edges_while_it_is_kept() -> None:
+    start, end = (
+        NOW - timedelta(days=30, minutes=3),
+        NOW - timedelta(days=30) + timedelta(minutes=5),
+    )
+
+    def found(raw_from: datetime) -> list[tuple[str, str, str]]:
+        kept = Kept(raw=lambda moment: moment >= raw_from)
+        segments = plan_segments(TimeRange(start, end), now=NOW, kept=kept)
+        return [(s.tier, f"{s.start:%d %H:%M:%S}", f"{s.end:%d %H:%M:%S}") for s in segments]
+
+    assert found(start - timedelta(days=1)) == [("raw", "22 11:57:00", "22 12:05:00")]
+    assert found(NOW) == [("hour", "22 11:00:00", "22 13:00:00")]
+
+
+def test_a_series_of_old_minutes_is_read_from_raw() -> None:
+    start = NOW - timedelta(days=6, hours=1)
+    kept = Kept(raw=lambda _moment: True)
+    segments = plan_segments(
+        TimeRange(start, start + timedelta(hours=3)), now=NOW, interval_s=60, kept=kept
+    )
+    assert [(s.tier, s.end - s.start) for s in segments] == [
+        ("raw", timedelta(hours=1)), ("minute", timedelta(hours=2)),
+    ]  # fmt: skip
 
 
 @given(

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics.buckets import bucket_of
 from analytics.filters import DIMENSIONS, LATENCY_DIMENSIONS
 from analytics.jobs import JOBS
 from analytics.query import Analytics, TimeRange
@@ -46,10 +47,16 @@ def near(value: float | None) -> Any:
     return None if value is None else pytest.approx(value, rel=1e-9)
 
 
-def usage_oracle(rows: list[Row], step: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+API_DIMENSIONS = tuple(d for d in DIMENSIONS if d not in ("product", "plan", "consumer", "country"))
+CONSUMER_DIMENSIONS = ("environment", "gateway", "api", "consumer")
+
+
+def usage_oracle(
+    rows: list[Row], step: int, dimensions: tuple[str, ...] = DIMENSIONS
+) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        key = (floored(row["time"], step), *(row[d] for d in DIMENSIONS))
+        key = (floored(row["time"], step), *(row[d] for d in dimensions))
         groups.setdefault(key, []).append(row)
     return {
         key: (
@@ -63,16 +70,18 @@ def usage_oracle(rows: list[Row], step: int) -> dict[tuple[Any, ...], tuple[Any,
     }
 
 
-def usage_stored(lake: Lake, tier: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+def usage_stored(
+    lake: Lake, table: str, dimensions: tuple[str, ...] = DIMENSIONS
+) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     with ReadSession(lake) as session:
-        table = session.query(
-            f"SELECT time, {', '.join(DIMENSIONS)}, sum(requests)::BIGINT, sum(errors)::BIGINT, "
+        found = session.query(
+            f"SELECT time, {', '.join(dimensions)}, sum(requests)::BIGINT, sum(errors)::BIGINT, "
             "sum(duration_ms_sum), sum(request_bytes)::DOUBLE, sum(response_bytes)::DOUBLE "
-            f"FROM usage_{tier} GROUP BY ALL",
+            f"FROM {table} GROUP BY ALL",
             files={"requests": ()},
         )
-    n = 1 + len(DIMENSIONS)
-    rows = [tuple(column) for column in zip(*(c.to_pylist() for c in table.columns), strict=True)]
+    n = 1 + len(dimensions)
+    rows = [tuple(column) for column in zip(*(c.to_pylist() for c in found.columns), strict=True)]
     return {row[:n]: row[n:] for row in rows}
 
 
@@ -97,10 +106,38 @@ def latency_stored(lake: Lake, tier: str) -> Counter[tuple[Any, ...]]:
     return Counter({tuple(row[:-1]): row[-1] for row in zip(*columns, strict=True)})
 
 
+def consumer_latency_stored(lake: Lake, tier: str) -> Counter[tuple[Any, ...]]:
+    with ReadSession(lake) as session:
+        table = session.query(
+            f"SELECT time, {', '.join(CONSUMER_DIMENSIONS)}, bucket, sum(requests)::BIGINT "
+            f"FROM latency_consumer_{tier} GROUP BY ALL",
+            files={"requests": ()},
+        )
+    columns = [c.to_pylist() for c in table.columns]
+    return Counter({tuple(row[:-1]): row[-1] for row in zip(*columns, strict=True)})
+
+
+def consumer_latency_oracle(rows: list[Row], step: int) -> Counter[tuple[Any, ...]]:
+    return Counter(
+        (
+            floored(r["time"], step),
+            *(r[d] for d in CONSUMER_DIMENSIONS),
+            bucket_of(r["duration_ms"]),
+        )
+        for r in rows
+        if oracle.known(r["duration_ms"])
+    )
+
+
 def assert_rollups_hold(lake: Lake, rows: list[Row]) -> None:
     for tier, step in STEP.items():
-        assert usage_stored(lake, tier) == usage_oracle(rows, step), tier
+        assert usage_stored(lake, f"usage_{tier}") == usage_oracle(rows, step), tier
+        by_api = usage_stored(lake, f"usage_api_{tier}", API_DIMENSIONS)
+        assert by_api == usage_oracle(rows, step, API_DIMENSIONS), tier
         assert latency_stored(lake, tier) == latency_oracle(rows, step), tier
+    for tier in ("hour", "day"):
+        by_consumer = consumer_latency_stored(lake, tier)
+        assert by_consumer == consumer_latency_oracle(rows, STEP[tier]), tier
 
 
 def test_every_tier_holds_exactly_the_stored_requests(
