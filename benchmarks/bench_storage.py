@@ -10,9 +10,10 @@ The rows are the sample company's calls, written through the real writer and com
 
 The same rows, made anew, go into plain Parquet files (zstd, as they came), a DuckDB file and, where
 a Python with chDB is given, ClickHouse MergeTree tables in the same order and with the same
-filters. With `--plain-hours` only those of the last hours do: then questions about them alone are
-checked and no peer is asked. The oracle is Polars over the plain files. With `--data` the steps can
-be run one by one, and an interrupted `make` goes on where it stopped. Compare ratios, not machines.
+filters. With `--plain-hours` (24 or more) only those of the last hours do, so peers then search
+less than the lake does. The oracle is Polars over the plain files. With `--data` the steps can
+be run one by one, and an interrupted `make` goes on where it stopped. Times are least wall time and
+least CPU time of all threads; compare ratios, not machines.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -47,13 +48,14 @@ from benchmarks.storage_data import (
     write_plain,
     write_rollups,
 )
-from benchmarks.storage_peers import chdb_answers, native_table, plain_parquet, timed
+from benchmarks.storage_peers import Took, chdb_answers, native_table, plain_parquet, timed
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 
 DAY = timedelta(days=1)
 TRACES = 40
+TRACE_CLICKHOUSE = "SELECT span_id FROM bench.spans WHERE trace_id = '{}' ORDER BY span_id"
 NEEDLE = "with 503"
 
 AROUND: tuple[Literal["lower", "higher"], ...] = ("lower", "higher")
@@ -176,12 +178,12 @@ def run(folder: Path, options: argparse.Namespace) -> None:
         for table in TABLES:
             merge(lake, table, report.show)
     if options.step in (None, "ask"):
-        copies = max(1, 30 // options.days)
+        copies = -(-30 // options.days)
         month = Lake(StorageSettings(data_dir=folder / "month"))
         write_rollups(lake, month, days=options.days, copies=copies)
         hours = options.plain_hours or options.days * 24
         write_plain(order, hours=hours, workers=options.workers, progress=_tell)
-        ask(lake, order, report, options.chdb, whole=options.plain_hours is None)
+        ask(lake, order, report, options.chdb)
         rollups(month, made_of(lake) * copies, report)
         bodies(folder, options.bodies, report)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
@@ -206,30 +208,22 @@ def show_written(made: Written, report: Report) -> None:
     report.show("one commit of up to 20,000 rows", f"{commit_ms:.0f} ms")
 
 
-def ask(lake: Lake, order: Order, report: Report, chdb: Path | None, *, whole: bool) -> None:
-    """`whole`: the plain files hold all rows, so sizes and times can be compared with peers."""
+def ask(lake: Lake, order: Order, report: Report, chdb: Path | None) -> None:
     frames = {t: pl.scan_parquet(order.plain / t / "*.parquet") for t in TABLES}
     busiest = frames["requests"].filter(pl.col("status_code") >= 500).group_by("consumer").len()
     found_busiest = busiest.drop_nulls().sort("len", "consumer").collect()
     consumer, failures = found_busiest.row(-1)
-    assert whole or failures >= 100, "take more --plain-hours"
+    assert failures >= 100, "take more --plain-hours"
     asked = questions(order.end - DAY, str(consumer))
-    peers = peers_of(order) if whole else []
+    peers = peers_of(order)
+    chosen = some_traces(frames)
     found = None
-    if chdb is not None and whole:
+    if chdb is not None:
         wanted = {q.name: q.clickhouse for q in asked}
+        wanted |= {f"trace {t}": TRACE_CLICKHOUSE.format(t) for t in chosen}
         found = chdb_answers(chdb, order.plain, order.data / "clickhouse", wanted)
     seconds, sizes, answers = found or ({}, {}, {})
-    for table in TABLES:
-        files = list(lake.table(table).snapshot().files())
-        values = [f"{sum(f.size for f in files) / sum(f.rows for f in files):.1f} B"]
-        if whole:
-            plain = sum(p.stat().st_size for p in (order.plain / table).iterdir())
-            values += ["", f"{plain / sum(f.rows for f in files):.1f} B"]
-            values += [f"{sizes[table]:.1f} B"] if sizes else []
-        report.show(f"bytes per row of {table}", *values)
-    native = [_gb((order.data / "native.duckdb").stat().st_size)] if whole else []
-    report.show("the three tables together", _gb(_lake_bytes(lake)), *native)
+    show_sizes(lake, order, frames, sizes, report)
     with ReadSession(lake, memory_limit="4GB") as session:
         for q in asked:
             expected = [tuple(r) for r in q.oracle(frames)]
@@ -239,15 +233,63 @@ def ask(lake: Lake, order: Order, report: Report, chdb: Path | None, *, whole: b
                 check(q.name, _rows(con.execute(q.sql).to_arrow_table()), expected)
                 times.append(timed(lambda q=q, con=con: con.execute(q.sql).to_arrow_table()))
             if q.name in seconds:
-                assert len(answers[q.name]) == len(expected), q.name
-                assert str(expected[-1][0]) == _text(answers[q.name][-1].split("\t")[0]), q.name
+                told = [tuple(map(_text, line.split("\t")[:3])) for line in answers[q.name]]
+                assert told == [tuple(map(str, e[:3])) for e in expected], q.name
                 times.append(seconds[q.name])
-            report.show(q.name, *(f"{t * 1000:,.0f} ms" for t in times))
+            report.show(q.name, *map(str, times))
             if q.name.startswith("substring"):
                 day = frames["logs"].filter(pl.col("time") >= order.end - DAY)
                 size = int(day.select(pl.col("body").str.len_bytes().sum()).collect().item())
-                report.show("  of body bytes", *(f"{size / t / 1e9:.2f} GB/s" for t in times))
-        traces(session, frames, peers, report)
+                rates = (f"{size / t.wall / 1e9:.2f} GB/s" for t in times)
+                report.show("  of body bytes", *rates)
+        traces(session, frames, peers, chosen, report)
+        if seconds:
+            check_traces(frames, chosen, answers)
+            for what, took in zip(
+                ("median", "p95"), spread([seconds[f"trace {t}"] for t in chosen]), strict=True
+            ):
+                report.show(f"trace by id, {what}", "", "", "", took)
+
+
+def some_traces(frames: dict[str, pl.LazyFrame]) -> list[str]:
+    ids = frames["spans"].select(pl.col("trace_id").unique()).collect().to_series().sort()
+    return list(ids.gather_every(max(1, len(ids) // TRACES))[:TRACES])
+
+
+def spans_of(frames: dict[str, pl.LazyFrame], chosen: list[str]) -> pl.DataFrame:
+    mine = frames["spans"].filter(pl.col("trace_id").is_in(chosen))
+    return mine.select("trace_id", "span_id").sort("span_id").collect()
+
+
+def check_traces(
+    frames: dict[str, pl.LazyFrame], chosen: list[str], answers: Mapping[str, list[str]]
+) -> None:
+    expected = spans_of(frames, chosen)
+    for trace_id in chosen:
+        own = expected.filter(pl.col("trace_id") == trace_id)["span_id"].to_list()
+        assert answers[f"trace {trace_id}"] == own, trace_id
+
+
+def show_sizes(
+    lake: Lake,
+    order: Order,
+    frames: dict[str, pl.LazyFrame],
+    sizes: Mapping[str, float],
+    report: Report,
+) -> None:
+    """`sizes`: bytes a row in ClickHouse, empty where it was not asked."""
+    rows = 0
+    for table in TABLES:
+        files = list(lake.table(table).snapshot().files())
+        count = int(frames[table].select(pl.len()).collect().item())
+        plain = sum(p.stat().st_size for p in (order.plain / table).iterdir()) / count
+        values = [f"{sum(f.size for f in files) / sum(f.rows for f in files):.1f} B"]
+        values += ["", f"{plain:.1f} B", *([f"{sizes[table]:.1f} B"] if sizes else [])]
+        report.show(f"bytes per row of {table}", *values)
+        rows += count
+    native = (order.data / "native.duckdb").stat().st_size
+    ours = _lake_bytes(lake) / sum(made_of(lake, t) for t in TABLES)
+    report.show("bytes per row, all three", f"{ours:.1f} B", f"{native / rows:.1f} B")
 
 
 def peers_of(order: Order) -> list[duckdb.DuckDBPyConnection]:
@@ -257,31 +299,39 @@ def peers_of(order: Order) -> list[duckdb.DuckDBPyConnection]:
     ]
 
 
-def traces(session: ReadSession, frames: dict[str, pl.LazyFrame],
-           peers: list[duckdb.DuckDBPyConnection], report: Report) -> None:  # fmt: skip
+def traces(
+    session: ReadSession,
+    frames: dict[str, pl.LazyFrame],
+    peers: list[duckdb.DuckDBPyConnection],
+    chosen: list[str],
+    report: Report,
+) -> None:
     """Spans of a trace by its id, nothing known of its time: median and p95 over some traces."""
-    ids = frames["spans"].select(pl.col("trace_id").unique()).collect().to_series().sort()
-    chosen = ids.gather_every(max(1, len(ids) // TRACES))[:TRACES]
     sql = "SELECT span_id FROM spans WHERE trace_id = $1 ORDER BY span_id"
-    mine = frames["spans"].filter(pl.col("trace_id").is_in(chosen.implode()))
-    expected = mine.select("trace_id", "span_id").sort("span_id").collect()
+    expected = spans_of(frames, chosen)
     asking = [lambda t: session.query(sql, [t])]
     asking += [lambda t, con=con: con.execute(sql, [t]).to_arrow_table() for con in peers]
-    medians, highs = [], []
+    found = []
     for run_one in asking:
         run_one("0")
         took = []
         for trace_id in chosen:
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             answer = run_one(trace_id)
-            took.append(time.perf_counter() - started)
+            took.append(Took(time.perf_counter() - started, time.process_time() - cpu))
             own = expected.filter(pl.col("trace_id") == trace_id)["span_id"].to_list()
             assert answer["span_id"].to_pylist() == own, trace_id
-        took.sort()
-        medians.append(f"{took[len(took) // 2] * 1000:,.0f} ms")
-        highs.append(f"{took[int(len(took) * 0.95)] * 1000:,.0f} ms")
-    report.show("trace by id, median", *medians)
-    report.show("trace by id, p95", *highs)
+        found.append(spread(took))
+    report.show("trace by id, median", *(median for median, _ in found))
+    report.show("trace by id, p95", *(high for _, high in found))
+
+
+def spread(took: list[Took]) -> tuple[str, str]:
+    """Median and p95, of wall and of CPU each by itself."""
+    walls, cpus = sorted(t.wall for t in took), sorted(t.cpu for t in took)
+    at = (len(took) // 2, int(len(took) * 0.95))
+    median, high = (str(Took(walls[i], cpus[i])) for i in at)
+    return median, high
 
 
 def bodies(folder: Path, rows: int, report: Report) -> None:
@@ -294,13 +344,14 @@ def bodies(folder: Path, rows: int, report: Report) -> None:
         assert session.query(sql)["n"] == session.query(native)["n"]
         took = timed(lambda: session.query(sql))
     disk = sum(f.size for f in lake.table("logs").snapshot().files())
-    report.show(f"substring of {size / 1e6:,.0f} MB of long bodies", f"{took * 1000:,.0f} ms")
-    report.show("  of body bytes", f"{size / took / 1e9:.2f} GB/s")
+    report.show(f"substring of {size / 1e6:,.0f} MB of long bodies", str(took))
+    rates = f"{size / took.wall / 1e9:.2f} / {size / took.cpu / 1e9:.2f} GB/s"
+    report.show("  of body bytes, per second of wall / of a core", rates)
     report.show("  on disk, share of the bodies' bytes", f"{disk / size:.2f}")
 
 
-def made_of(lake: Lake) -> int:
-    return sum(f.rows for f in lake.table("requests").snapshot().files())
+def made_of(lake: Lake, table: str = "requests") -> int:
+    return sum(f.rows for f in lake.table(table).snapshot().files())
 
 
 def rollups(lake: Lake, requests: int, report: Report) -> None:
@@ -313,8 +364,8 @@ def rollups(lake: Lake, requests: int, report: Report) -> None:
         total = sum(int(r[1]) for r in _rows(session.query(usage)))  # type: ignore[call-overload]
         assert total == requests
         took = [timed(lambda: session.query(usage)), timed(lambda: session.query(latency))]
-    report.show("requests, errors per API, 30 days of rollups", f"{took[0] * 1000:,.0f} ms")
-    report.show("p99 per API, 30 days of rollups", f"{took[1] * 1000:,.0f} ms")
+    report.show("requests, errors per API, 30 days of rollups", str(took[0]))
+    report.show("p99 per API, 30 days of rollups", str(took[1]))
 
 
 def check(name: str, found: list[tuple[object, ...]], expected: list[tuple[object, ...]]) -> None:
@@ -349,7 +400,7 @@ def save(path: Path, report: Report) -> None:
         f"{os.cpu_count()} shared cores ({platform.machine()}), load {os.getloadavg()[0]:.1f} at "
         f"the end; Python {platform.python_version()}, {packages}.\n\n"
         "Every answer equals the oracle's (Polars over the plain files) before its time counts; "
-        "times are the best of three warm runs.\n\n"
+        "times are the least of three warm runs, wall / CPU of all threads.\n\n"
         + "\n".join([head, "|---|---:|---:|---:|---:|", *rest])
         + "\n"
     )

@@ -47,12 +47,13 @@ def main() -> None:
         sizes[table] = float(found)
     seconds, answers = {}, {}
     for name, sql in job["questions"].items():
-        best = float("inf")
+        walls, cpus = [], []
         for _ in range(4):
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             text = str(session.query(sql, "TSV"))
-            best = min(best, time.perf_counter() - started)
-        seconds[name] = best
+            walls.append(time.perf_counter() - started)
+            cpus.append(time.process_time() - cpu)
+        seconds[name] = (min(walls), min(cpus))
         answers[name] = text.splitlines()
     print(json.dumps({"sizes": sizes, "seconds": seconds, "answers": answers}))
 

@@ -205,13 +205,18 @@ def merge(lake: Lake, table: str, show: Show) -> None:
 
 
 def write_rollups(lake: Lake, month: Lake, *, days: int, copies: int) -> None:
-    """Day rollups of the requests into `month`, `copies` times, each shifted back in time: what the
-    day tier of a month holds. Done once."""
+    """Day rollups into `month`, `copies` times, each shifted back in time: what the day tier of a
+    month holds. Those that the jobs made where they did, else made of the requests. Done once."""
     if month.table("usage_day").app_version("rollup") == copies - 1:
         return
     with ReadSession(lake, memory_limit="4GB") as session:
-        usage = session.query(USAGE_SQL).cast(lake.table("usage_day").spec.arrow_schema)
-        latency = session.query(LATENCY_SQL).cast(lake.table("latency_day").spec.arrow_schema)
+        usage, latency = (
+            session.query(f"SELECT * EXCLUDE (day, hour) FROM {table}" if made else sql).cast(
+                lake.table(table).spec.arrow_schema
+            )
+            for table, sql in (("usage_day", USAGE_SQL), ("latency_day", LATENCY_SQL))
+            for made in [lake.existing(table) is not None]
+        )
     for table, rows in (("latency_day", latency), ("usage_day", usage)):
         for copy in range(copies):
             shifted = _shifted(rows, timedelta(days=days * copy))

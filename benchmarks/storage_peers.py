@@ -12,6 +12,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -19,15 +20,27 @@ import duckdb
 REPEAT = 3
 
 
-def timed(run: Callable[[], object], repeat: int = REPEAT) -> float:
-    """Best of some runs, in seconds, after one to warm up."""
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds of one run. CPU is of all threads: on a shared machine it is what can be compared."""
+
+    wall: float
+    cpu: float
+
+    def __str__(self) -> str:
+        return f"{self.wall * 1000:,.0f} / {self.cpu * 1000:,.0f} ms"
+
+
+def timed(run: Callable[[], object], repeat: int = REPEAT) -> Took:
+    """Least wall time and least CPU time of some runs, after one to warm up."""
     run()
-    best = float("inf")
+    walls, cpus = [], []
     for _ in range(repeat):
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         run()
-        best = min(best, time.perf_counter() - started)
-    return best
+        walls.append(time.perf_counter() - started)
+        cpus.append(time.process_time() - cpu)
+    return Took(min(walls), min(cpus))
 
 
 def duckdb_over(views: Mapping[str, str], database: str = ":memory:") -> duckdb.DuckDBPyConnection:
@@ -56,8 +69,8 @@ def native_table(plain: Path, tables: tuple[str, ...], file: Path) -> duckdb.Duc
 
 def chdb_answers(
     python: Path, plain: Path, folder: Path, questions: Mapping[str, str]
-) -> tuple[dict[str, float], dict[str, float], dict[str, list[str]]] | None:
-    """(seconds per question, bytes per row per table, first columns of the answers as text); None
+) -> tuple[dict[str, Took], dict[str, float], dict[str, list[str]]] | None:
+    """(time per question, bytes per row per table, first columns of the answers as text); None
     when that Python has no chDB."""
     job = {"plain": str(plain), "folder": str(folder), "questions": dict(questions)}
     done = subprocess.run(
@@ -71,4 +84,5 @@ def chdb_answers(
         print(f"  chDB skipped: {done.stderr.strip().splitlines()[-1:]}")
         return None
     found = json.loads(done.stdout.splitlines()[-1])
-    return found["seconds"], found["sizes"], found["answers"]
+    took = {name: Took(*pair) for name, pair in found["seconds"].items()}
+    return took, found["sizes"], found["answers"]
