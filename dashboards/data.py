@@ -41,6 +41,7 @@ from dashboards.errors import Forbidden
 from dashboards.people.sign_in import SignIn
 from dashboards.reader import Reader, Readers, counted_alerts, seen_alerts, seen_changes
 from dashboards.settings import DashboardSettings
+from dashboards.sql_queries import RunningQueries
 from dashboards.theme import ColourBook
 from dashboards.view import LONG_RANGE_S, View, parse_view
 from storage.audit import Outcome
@@ -110,6 +111,8 @@ class Data:
             s for api in self.whole_catalog.apis for s in api.services
         )
         self.product_colours = ColourBook(p.name for p in self.whole_catalog.products)
+        self.running = RunningQueries()
+        """Statements of analysts that run now, from the SQL screen and over HTTP."""
         self.executor = ThreadPoolExecutor(settings.query_threads, thread_name_prefix="query")
         # On a thread of their own, the costly questions never hold up a chart.
         self.slow = ThreadPoolExecutor(1, thread_name_prefix="slow-query")

@@ -26,7 +26,7 @@ from starlette.requests import Request
 
 from dashboards import identity
 from dashboards.data import Data
-from dashboards.sql_queries import ID_PATTERN, IdTaken, RunningQueries
+from dashboards.sql_queries import ID_PATTERN, IdTaken
 from storage.errors import (
     SqlBusy,
     SqlCancelled,
@@ -82,10 +82,13 @@ def chosen_format(asked: str | None, accept: str | None) -> Format:
 
 
 def render(result: SqlResult, wanted: Format) -> Response:
-    """The answer in one of the formats; `X-Truncated: true` says that rows were left out."""
+    """The answer in one of the formats; `X-Truncated: true` says that rows were left out,
+    `X-File-Bytes` how large the files are that were opened for it."""
     headers = {
         "x-truncated": str(result.truncated).lower(),
         "x-elapsed-ms": f"{result.elapsed_ms:.1f}",
+        "x-files": str(result.files),
+        "x-file-bytes": str(result.file_bytes),
     }
     if wanted == "arrow":
         return Response(arrow_bytes(result.table), media_type=ARROW, headers=headers)
@@ -98,6 +101,8 @@ def render(result: SqlResult, wanted: Format) -> Response:
         "rows": [list(row.values()) for row in result.table.to_pylist()],
         "truncated": result.truncated,
         "elapsed_ms": round(result.elapsed_ms, 1),
+        "files": result.files,
+        "file_bytes": result.file_bytes,
     }
     # orjson writes NaN and infinity as null, which JSON has no other word for.
     text = orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
@@ -145,7 +150,7 @@ def _harmless(value: object) -> object:
 def create_router(data: Data) -> APIRouter:
     router = APIRouter()
     settings = data.settings
-    running = RunningQueries()
+    running = data.running
 
     @router.post(
         "/api/v1/sql",

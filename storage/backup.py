@@ -3,8 +3,8 @@
 Both sides may be folders or object stores. Data files never change once written, so a second backup
 into the same place copies only what is new. Order makes an interruption harmless: data files, then
 the log that names them, then the manifest, then the removal of what neither needs any more. Every
-file is read back and compared by SHA-256. A restore brings the log last, too: one that was killed
-leaves files without tables, never a table without its files.
+file is read back and compared by SHA-256. A restore brings the log last, too, and before anything a
+mark that keeps the place closed until it is whole: one that was killed is begun anew by the next.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import orjson
 from sqlalchemy import make_url
 
 from storage.check import check_lake
-from storage.creation import VERSION_FILE
-from storage.errors import BackupError
+from storage.creation import VERSION_FILE, mark_restoring, read_lake_version
+from storage.errors import BackupError, LakeUnfinished
 from storage.files import replace_durably
 from storage.lake import Lake, LakeTable
 from storage.log import Snapshot
@@ -87,7 +87,8 @@ def backup(settings: StorageSettings, target: Path | str) -> BackupReport:
 
 
 def restore(source: Path | str, settings: StorageSettings) -> BackupReport:
-    """Bring a backup back into an empty lake, comparing every file with the manifest.
+    """Bring a backup back into an empty lake, or one whose restore was cut short, comparing every
+    file with the manifest.
 
     Raises BackupError: not a backup, the place is in use, or a file is damaged.
     """
@@ -95,24 +96,42 @@ def restore(source: Path | str, settings: StorageSettings) -> BackupReport:
     if not saved.exists(MANIFEST):
         raise BackupError(f"{saved.url} is not a backup: it has no {MANIFEST}.")
     target = open_store(settings.resolved_lake_url, settings)
-    if next(target.list(""), None) is not None:
+    if next(target.list(""), None) is not None and not _cut_short(target):
         raise BackupError(f"{target.url} is not empty.", hint="Restore into a new place.")
+    mark_restoring(target)
+    for left in [f.path for f in target.list("") if f.path != VERSION_FILE]:
+        target.delete(left)
     manifest = orjson.loads(saved.read(MANIFEST))
     digests: Digests = manifest["files"]
     size = 0
-    left = dict(digests)
+    expected = dict(digests)
     for found in sorted(saved.list("lake/"), key=lambda f: ("tenant=" not in f.path, f.path)):
         relative = found.path.removeprefix("lake/")
+        if relative == VERSION_FILE:
+            continue
         digest = _copy(saved, found.path, target, relative)
-        if left.pop(relative, digest) != digest:
+        if expected.pop(relative, digest) != digest:
             raise BackupError(f"{saved.url}/{found.path} is damaged: it is not what was saved.")
         size += found.size
-    if left:
-        raise BackupError(f"{saved.url}/lake/{next(iter(left))} is missing from the backup.")
+    if expected:
+        missing = next(iter(expected))
+        raise BackupError(f"{saved.url}/lake/{missing} is missing from the backup.")
     state = _sqlite_path(settings)
     if saved.exists(STATE) and state is not None:
         replace_durably(state, saved.read(STATE))
+    if saved.exists(f"lake/{VERSION_FILE}"):
+        _copy(saved, f"lake/{VERSION_FILE}", target, VERSION_FILE)
+    else:
+        target.delete(VERSION_FILE)
     return BackupReport(manifest["versions"], len(digests), len(digests), size)
+
+
+def _cut_short(target: Store) -> bool:
+    try:
+        read_lake_version(target)
+    except LakeUnfinished:
+        return True
+    return False
 
 
 def _backup_table(

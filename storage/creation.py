@@ -8,7 +8,7 @@ import uuid
 import orjson
 
 from storage.commit import Action, commit, commit_info
-from storage.errors import LakeConflict, LakeDamaged, LakeTooNew
+from storage.errors import LakeConflict, LakeDamaged, LakeTooNew, LakeUnfinished
 from storage.files import fsync_folder
 from storage.limits import CHECKPOINT_INTERVAL
 from storage.log import Snapshot, TableLog, commit_name
@@ -17,13 +17,15 @@ from storage.schemas import LAKE_SCHEMA_VERSION, PARTITION_COLUMNS, TableSpec
 from storage.store import Store
 
 VERSION_FILE = "_gatelens.json"
-"""In the lake's root: `{"schema_version": n}`, n = the highest version that has written here."""
+"""In the lake's root: `{"schema_version": n}`, n = the highest version that has written here.
+`{"restoring": true}` while a backup is brought back, so that nobody takes half of it for a lake."""
 
 
 def ensure_lake_version(store: Store, *, create: bool = True) -> None:
     """Mark the lake with our schema version, or refuse one that is ahead of us.
 
-    Raises LakeTooNew, LakeDamaged and OSError. Safe to race: the mark only ever grows.
+    Raises LakeTooNew, LakeUnfinished, LakeDamaged and OSError. Safe to race: the mark only ever
+    grows.
     """
     found = read_lake_version(store)
     if found is not None and found > LAKE_SCHEMA_VERSION:
@@ -34,13 +36,21 @@ def ensure_lake_version(store: Store, *, create: bool = True) -> None:
 
 
 def read_lake_version(store: Store) -> int | None:
-    """Schema version of the lake; None = not a lake yet."""
+    """Schema version of the lake; None = not a lake yet. Raises LakeUnfinished, LakeDamaged."""
     try:
-        return int(orjson.loads(store.read(VERSION_FILE))["schema_version"])
+        mark = orjson.loads(store.read(VERSION_FILE))
+        if mark.get("restoring"):
+            raise LakeUnfinished(store.url)
+        return int(mark["schema_version"])
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as err:
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
         raise LakeDamaged(f"{store.url}/{VERSION_FILE}", str(err)) from err
+
+
+def mark_restoring(store: Store) -> None:
+    """Until VERSION_FILE is written anew, opening the lake raises LakeUnfinished."""
+    store.replace(VERSION_FILE, orjson.dumps({"restoring": True}))
 
 
 def create_table(table: TableLog, spec: TableSpec) -> None:

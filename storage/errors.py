@@ -7,6 +7,7 @@ StorageError
 │   ├── LakeConflict          another writer with the same app_id, or a rewrite of the same files
 │   ├── CommitUncertain       the commit may be visible, but the disk or store did not confirm it
 │   ├── LakeTooNew            written by a newer Gatelens
+│   ├── LakeUnfinished        a restore into it was cut short
 │   ├── VersionsGone          the log no longer reaches back to the asked version
 │   ├── StoreUnavailable      the object store did not do what was asked (an OSError, too); retry
 │   └── LakeDamaged           a log or data file cannot be read
@@ -78,6 +79,16 @@ class LakeTooNew(LakeError):
         )
         self.found = found
         self.known = known
+
+
+class LakeUnfinished(LakeError):
+    """Part of a backup: what is there may be an older state of it, or lack tables."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(
+            f"A restore into {location} was cut short.",
+            hint="Run `gatelens restore` again with the same backup; it begins anew.",
+        )
 
 
 class VersionsGone(LakeError):

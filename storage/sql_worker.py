@@ -39,6 +39,7 @@ from storage.limits import (
     SQL_WAIT_SECONDS_MAX,
     SQL_WAITING_MAX,
 )
+from storage.log import FileEntry
 from storage.row_scope import RowScope
 from storage.settings import StorageSettings
 from storage.sql_guard import check_text
@@ -70,6 +71,11 @@ class SqlResult:
     truncated: bool
     """Whether rows were left out because of a limit."""
     elapsed_ms: float
+    files: int = 0
+    """Data files that could hold the answer and were opened."""
+    file_bytes: int = 0
+    """What they take on disk: the most that can have been read, since columns that the statement
+    does not name stay closed."""
 
 
 class _Worker:
@@ -254,13 +260,14 @@ class SqlPool:
         progress: Progress | None,
     ) -> SqlResult:
         worker = self._take(request.memory_bytes)
+        opened: list[FileEntry] = []
         try:
             deadline = time.monotonic() + bounds.seconds_max
             if progress is not None:
                 progress(0.0)
             answer, table = worker.run(
                 request,
-                lambda wanted: self._find(request.tenant, wanted),
+                lambda wanted: self._find(request.tenant, wanted, opened),
                 deadline,
                 cancelled,
                 progress,
@@ -272,7 +279,13 @@ class SqlPool:
         if answer.error:
             raise _error(answer)
         assert table is not None
-        return SqlResult(_plain_integers(table), answer.truncated, answer.elapsed_ms)
+        return SqlResult(
+            _plain_integers(table),
+            answer.truncated,
+            answer.elapsed_ms,
+            files=len(opened),
+            file_bytes=sum(f.size for f in opened),
+        )
 
     def _take(self, memory_bytes: int) -> _Worker:
         with self._lock:
@@ -282,8 +295,14 @@ class SqlPool:
                     return worker
         return _Worker(memory_bytes)
 
-    def _find(self, tenant: str, wanted: Mapping[str, Sequence[int | None]]) -> Files:
-        """The tenant's files that can hold rows of the wanted times, here to be read."""
+    def _find(
+        self,
+        tenant: str,
+        wanted: Mapping[str, Sequence[int | None]],
+        opened: list[FileEntry],
+    ) -> Files:
+        """The tenant's files that can hold rows of the wanted times, here to be read; `opened` gets
+        them, too."""
         try:
             lake = self._open_lake()
             tables: dict[str, list[str]] = {}
@@ -292,6 +311,7 @@ class SqlPool:
                 files = [] if table is None else table.snapshot().select(tenant, start_us, end_us)
                 lake.fetch(name, files)
                 tables[name] = [f.path for f in files]
+                opened += files
         except (LakeError, OSError) as err:
             raise SqlFailed(str(err)) from err
         return Files(str(lake.root), tables)

@@ -31,6 +31,9 @@ SYNCS = ("fsync", "fdatasync")
 KEPT = ("none", "names", "bytes", "some")
 """Values of `kept`, from the plainest disk to the most confused."""
 
+KILLED = "all"
+"""As `kept`: no power cut, a process that was killed. All that was written is there."""
+
 Names = Mapping[str, int]
 """Name -> number of the file or folder in one folder."""
 
@@ -83,7 +86,7 @@ class Moment:
 
     def _names(self, folder: int, kept: str, rng: random.Random) -> Names:
         durable, current = self.durable_names.get(folder, {}), self.names.get(folder, {})
-        if kept == "names":
+        if kept in ("names", KILLED):
             return current
         if kept in ("none", "bytes"):
             return durable
@@ -99,7 +102,7 @@ class Moment:
         current = self.contents.get(number, durable)
         if kept in ("names", "none"):
             return durable
-        if kept == "bytes":
+        if kept in ("bytes", KILLED):
             return current
         if not current.startswith(durable):
             return rng.choice((durable, current))

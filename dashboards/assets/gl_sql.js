@@ -42,6 +42,7 @@
     else if (what === "save") save();
     else if (what === "history") showHistory();
     else if (what.startsWith("insert:")) insert(what.slice(7));
+    else if (what.startsWith("example:")) { gl.setText(what.slice(8)); field().focus(); }
   });
   // Saved in this browser by name; a link (Copy link) is how others get one.
   const SAVED = "gl-sql-saved";
@@ -73,14 +74,25 @@
       make("h2", {}, "Statements run here before"),
       make("div", { className: "gl-palette-list" }, ...(items.length ? items : [make("div", { className: "gl-none" }, "None yet")])));
   }
-  // How long the running statement has run; the server tells the rest.
-  let since = 0;
+  // How long the running statement has run, and how far it is: what the server tells of its id.
+  let since = 0, told = "", asking = false;
+  async function askHowFar(id) {
+    if (asking) return;
+    asking = true;
+    try {
+      const answer = await fetch("/api/v1/sql/" + id);
+      const at = answer.ok ? await answer.json() : {};
+      told = at.state === "waiting" ? ", waiting to start" : at.progress ? `, ${Math.round(at.progress * 100)} % done` : "";
+    } catch (e) { told = ""; }
+    asking = false;
+  }
   setInterval(() => {
     const place = document.getElementById("sql-running");
     if (!place) return;
-    if (!place.classList.contains("on")) { since = 0; if (place.textContent) place.textContent = ""; return; }
+    if (!place.classList.contains("on")) { since = 0; told = ""; if (place.textContent) place.textContent = ""; return; }
     since = since || Date.now();
-    place.textContent = `Running for ${Math.round((Date.now() - since) / 1000)} s`;
+    if (Date.now() - since > 800) askHowFar(place.dataset.glRun);
+    place.textContent = `Running for ${Math.round((Date.now() - since) / 1000)} s${told}`;
   }, 500);
   function insert(text) {
     const node = field(), at = node.selectionStart, end = node.selectionEnd;

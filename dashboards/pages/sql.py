@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from typing import Any
 
 import dash_ag_grid as dag
@@ -20,10 +21,10 @@ from dashboards.components import Component, attrs, graph, page_head, panel
 from dashboards.data import Data
 from dashboards.figures.result import result_chart
 from dashboards.guard import guarded
-from dashboards.sql_runs import SqlRuns
+from dashboards.sql_queries import IdTaken
 from dashboards.theme import Mode
+from storage.describe import ColumnInfo, TableInfo, describe_macros, describe_tables
 from storage.errors import SqlError
-from storage.schemas import TABLES
 from storage.sql_worker import SqlLimits, SqlResult
 
 CELL_CHARS_MAX = 2_000
@@ -40,10 +41,12 @@ ORDER BY requests DESC"""
 
 
 def layout(data: Data) -> Component:
+    session = secrets.token_hex(12)
     return html.Div(
         [
-            # Made anew with every visit: names this screen's run, for its Cancel button.
-            dcc.Store(id="sql-session", data=secrets.token_hex(12)),
+            # Made anew with every visit: names this screen's run, for Cancel and for its progress,
+            # which assets/gl_sql.js asks GET /api/v1/sql/{id} for.
+            dcc.Store(id="sql-session", data=session),
             page_head(
                 "SQL",
                 "Read-only, over every table; the same as `gatelens sql` and POST /api/v1/sql",
@@ -83,7 +86,11 @@ def layout(data: Data) -> Component:
                                     _tool("Copy link", "share"),
                                     _tool("CSV", "csv"),
                                     _tool("Arrow", "arrow"),
-                                    html.Span(id="sql-running", className="gl-running"),
+                                    html.Span(
+                                        id="sql-running",
+                                        className="gl-running",
+                                        **attrs({"data-gl-run": session}),
+                                    ),
                                     html.Span(id="sql-status", className="gl-sub", role="status"),
                                 ],
                                 className="gl-toolbar",
@@ -106,42 +113,74 @@ def _tool(text: str, what: str) -> Component:
 
 
 def _schema() -> Component:
-    known = {spec.name: [c.name for c in spec.columns] for spec in TABLES.values()}
+    tables = describe_tables()
+    known = {table.name: [c.name for c in table.columns] for table in tables}
     return html.Div(
         [
             # Read by assets/gl_sql.js for completion.
             html.Div(json.dumps({"tables": known}), id="sql-schema-data", hidden=True),
-        ]
-        + [
+            *(_table(table) for table in tables),
             html.Details(
                 [
-                    html.Summary(
-                        [html.Span(spec.name, className="gl-mono")], title=spec.description
-                    ),
+                    html.Summary("functions of our own"),
                     html.Dl(
                         [
                             part
-                            for column in spec.columns
+                            for macro in describe_macros()
                             for part in (
-                                html.Dt(
-                                    html.Button(
-                                        column.name,
-                                        className="gl-cell-filter gl-mono",
-                                        type="button",
-                                        title="Put it into the statement",
-                                        **attrs({"data-gl-sql": f"insert:{column.name}"}),
-                                    )
-                                ),
-                                html.Dd(column.description),
+                                html.Dt(_into_statement(macro.signature)),
+                                html.Dd(macro.description),
                             )
                         ],
                         className="gl-kv",
                     ),
                 ]
-            )
-            for spec in TABLES.values()
+            ),
         ],
         className="gl-schema",
+    )
+
+
+def _table(table: TableInfo) -> Component:
+    return html.Details(
+        [
+            html.Summary(html.Span(table.name, className="gl-mono"), title=table.description),
+            html.Div(
+                [
+                    html.Span(table.description),
+                    html.Button(
+                        "Example",
+                        className="gl-button",
+                        type="button",
+                        title=table.example,
+                        **attrs({"data-gl-sql": f"example:{table.example}"}),
+                    ),
+                ],
+                className="gl-schema-head gl-sub",
+            ),
+            html.Dl(
+                [part for column in table.columns for part in _column(column)],
+                className="gl-kv",
+            ),
+        ]
+    )
+
+
+def _column(column: ColumnInfo) -> tuple[Component, Component]:
+    kind = f"{column.type}, {column.unit}" if column.unit else column.type
+    return (
+        html.Dt(_into_statement(column.name)),
+        html.Dd([html.Span(kind, className="gl-schema-type"), column.description]),
+    )
+
+
+def _into_statement(text: str) -> Component:
+    return html.Button(
+        text,
+        className="gl-cell-filter gl-mono",
+        type="button",
+        title="Put it into the statement",
+        **attrs({"data-gl-sql": f"insert:{text}"}),
     )
 
 
@@ -153,7 +192,6 @@ def result_graph(table: pa.Table, mode: Mode) -> Component:
 
 def register(app: Dash, data: Data) -> None:
     settings = data.settings
-    runs = SqlRuns()
     clientside: Any = app.clientside_callback
     clientside(
         ClientsideFunction("gatelens", "sqlFromLink"),
@@ -191,8 +229,13 @@ def register(app: Dash, data: Data) -> None:
             return no_update, "SQL is switched off in this installation.", no_update
         limits = SqlLimits(rows_max=settings.sql_rows_max, seconds_max=settings.sql_timeout_s)
         try:
-            with runs.run(str(session)) as cancelled:
-                result = await data.run_sql(text, limits=limits, cancelled=cancelled)
+            key = (identity.current().id, str(session))
+            with data.running.entered(key, threading.Event()) as query:
+                result = await data.run_sql(
+                    text, limits=limits, cancelled=query.cancelled, progress=query.note
+                )
+        except IdTaken:
+            return no_update, "The statement before is still running.", no_update
         except SqlError as err:
             return no_update, html.Span(str(err), className="bad-text"), no_update
         chart = panel("Chart", result_graph(result.table, data.view(stored).mode))
@@ -207,15 +250,21 @@ def register(app: Dash, data: Data) -> None:
     @guarded()
     async def cancel(clicks: object, session: object) -> Any:
         identity.require("sql")
-        return "Cancelled" if clicks and runs.cancel(str(session)) else "Nothing runs"
+        query = data.running.find((identity.current().id, str(session)))
+        if not clicks or query is None:
+            return "Nothing runs"
+        query.cancelled.set()
+        return "Cancelled"
 
 
 def _cost(result: SqlResult) -> str:
     cut = ", cut there" if result.truncated else ""
     size = fmt.bytes_size(result.table.nbytes)
+    read = fmt.bytes_size(result.file_bytes)
     return (
         f"{fmt.whole(result.table.num_rows)} rows{cut}, {size} in "
-        f"{fmt.milliseconds(result.elapsed_ms)}"
+        f"{fmt.milliseconds(result.elapsed_ms)}, out of {fmt.whole(result.files)} "
+        f"file{'' if result.files == 1 else 's'} of {read}"
     )
 
 

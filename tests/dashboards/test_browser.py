@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 from urllib.parse import quote
 
@@ -141,12 +142,25 @@ def test_consumers_page_counts_named_and_anonymous(page: Page, server: Running) 
     assert troubles.seen == []
 
 
+ENDLESS = "SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000000) b(i)"
+
+
 def test_sql_page_runs_a_statement_and_explains_a_refusal(page: Page, server: Running) -> None:
     troubles = opened(page, server, "/sql")
 
     page.locator("#sql-text").fill("SELECT count(*) AS n FROM requests WHERE source = 'nginx'")
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_role("gridcell", name=str(len(server.calls)))).to_be_visible()
+    expect(page.locator("#sql-status")).to_contain_text("out of")
+    page.locator("#sql-text").fill(ENDLESS)
+    page.locator("#sql-run").click()
+    expect(page.locator("#sql-running")).to_contain_text("Running for")
+    page.locator("#sql-cancel").click()
+    expect(page.locator("#sql-status")).to_contain_text("cancelled")
+    page.locator(".gl-schema summary").first.click()
+    expect(page.locator(".gl-schema")).to_contain_text("DOUBLE, ms")
+    page.get_by_role("button", name="Example").first.click()
+    expect(page.locator("#sql-text")).to_have_value(re.compile("FROM requests"))
     page.locator("#sql-text").fill("DROP TABLE requests")
     page.get_by_role("button", name="Run").click()
     expect(page.locator("#sql-status")).to_contain_text("Only SELECT is allowed")

@@ -177,6 +177,10 @@ def test_sql_binds_parameters_and_says_when_rows_were_cut(http: httpx.Client) ->
     assert one.json()["rows"] == [[300]]
     cut = http.post("/api/v1/sql", json={"sql": "SELECT time FROM requests", "rows_max": 5})
     assert cut.headers["x-truncated"] == "true"
+    files, size = int(cut.headers["x-files"]), int(cut.headers["x-file-bytes"])
+    assert (one.json()["files"], one.json()["file_bytes"]) == (files, size)
+    assert files > 0
+    assert size > 0
     assert len(cut.json()["rows"]) == 5
 
 
