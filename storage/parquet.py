@@ -58,6 +58,11 @@ of a merge, and what belongs to one id lies close together."""
 
 ID_FILTER_FPP = 0.01
 """The same for other ids, about 10 bits: seldom asked for."""
+
+_CODED_ROWS_MIN = 2_000
+"""Below, what is done once a file (footers read and written in Python, 2-4 ms) takes longer than
+the pages of pyarrow's own writer."""
+
 _synced: set[Path] = set()
 """Partition folders whose names this process has made durable."""
 
@@ -178,7 +183,7 @@ def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) ->
     options["write_statistics"] = sorted({*_compared(spec, level=level), *empty})
     if level == 0:
         options["use_dictionary"] = _with_coded(options["use_dictionary"], rows.schema)
-        if 0 < rows.num_rows <= ROW_GROUP_ROWS:
+        if _CODED_ROWS_MIN <= rows.num_rows <= ROW_GROUP_ROWS:
             write_coded_file(path, parquet_schema(spec.name), rows, options)
             fsync_file(path)
             return
