@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -92,21 +91,15 @@ class Installation:
         )
 
     def sql(self, query: str) -> list[dict[str, Any]]:
-        """Rows of `gatelens sql`, as an analyst gets them."""
-        done = self.run("sql", query, "--format", "json")
-        assert done.returncode == 0, done.stderr
-        rows: list[dict[str, Any]] = json.loads(done.stdout)
+        """Rows of a query, as an analyst gets them: the guarded worker process of `gatelens sql`,
+        kept between questions, which the command cannot."""
+        settings = StorageSettings(data_dir=self.data)
+        rows: list[dict[str, Any]] = run_sql(settings, query).table.to_pylist()
         return rows
 
     def wait_for_row(self, query: str, expected: dict[str, Any], timeout_s: float = 40.0) -> None:
-        """Until the query's only row is as expected. Asks like an analyst, but keeps the worker
-        process between polls, which a command cannot."""
-        settings = StorageSettings(data_dir=self.data)
-        wait_until(
-            lambda: run_sql(settings, query).table.to_pylist() == [expected],
-            timeout_s,
-            self.output,
-        )
+        """Until the query's only row is as expected."""
+        wait_until(lambda: self.sql(query) == [expected], timeout_s, self.output)
 
     def wait_ready(self, url: str) -> None:
         """Until `<url>/readyz` says yes; fails with the processes' output when one has ended."""

@@ -82,7 +82,7 @@ def test_killing_the_collector_under_load_loses_and_doubles_nothing(
     installation.wait_ready(installation.collector)
     for sender in senders:
         sender.start()
-    for _ in range(3):
+    for _ in range(2):
         before = sum(len(s.acknowledged) for s in senders)
         wait_until(
             lambda before=before: sum(len(s.acknowledged) for s in senders) > before + 60, 30
@@ -101,15 +101,13 @@ def test_killing_the_collector_under_load_loses_and_doubles_nothing(
     collector.send_signal(signal.SIGTERM)
     assert collector.wait(timeout=10) == 0
 
-    rows = installation.sql(
-        "SELECT span_id, count(*) AS n FROM spans GROUP BY span_id LIMIT 1000000"
-    )
+    rows = installation.sql("SELECT span_id, count(*) AS n FROM spans GROUP BY span_id")
     stored = {int(row["span_id"], 16) - 1: row["n"] for row in rows}
     expected = {
         number * SPANS_PER_REQUEST + index
         for number in acknowledged
         for index in range(SPANS_PER_REQUEST)
     }
-    assert len(acknowledged) > 180
+    assert len(acknowledged) > 120
     assert expected - stored.keys() == set()
     assert {span: n for span, n in stored.items() if n != 1} == {}
