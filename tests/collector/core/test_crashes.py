@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import sys
 import threading
 import time
 from pathlib import Path
@@ -29,19 +31,24 @@ POINTS = [
 
 
 class Sender(threading.Thread):
-    """Sends its share of requests one after the other; an unanswered one is sent again, the same
-    bytes, as exporters do."""
+    """Sends requests one after the other, its share or until it is told to stop; an unanswered one
+    is sent again, the same bytes, as exporters do."""
 
-    def __init__(self, port: int, first: int, requests: int, spans: int) -> None:
+    def __init__(self, port: int, first: int, requests: int | None, spans: int) -> None:
+        """`requests`: its share; None = until `stop` is set."""
         super().__init__(daemon=True)
         self._port, self._first = port, first
         self._requests, self._spans = requests, spans
+        self.stop = threading.Event()
         self.acknowledged = 0
         self.resent = 0
         self.statuses: set[int] = set()
 
     def run(self) -> None:
-        for number in range(self._requests):
+        numbers = itertools.count() if self._requests is None else range(self._requests)
+        for number in numbers:
+            if self.stop.is_set():
+                break
             body = traces(self._first + number * self._spans, self._spans)
             while not self._send(body):
                 self.resent += 1
@@ -86,39 +93,45 @@ def _check_books(collector: CollectorProcess) -> None:
     read_books(collector.get("/metrics")[1].decode()).check()
 
 
-def _kill_loop(folder: Path, kills: int, seed: int, requests: int) -> None:
+def _kill_loop(folder: Path, kills: int, seed: int) -> int:
+    """Kill under load; the requests that were acknowledged, each of 5 spans."""
     rng = random.Random(seed)
     collector = CollectorProcess(folder, wal_segment_bytes=20_000, queue_bytes_max=30_000)
     collector.start()
-    senders = [Sender(collector.port, 1 + n * 1_000_000, requests, 5) for n in range(3)]
+    senders = [Sender(collector.port, 1 + n * 1_000_000, None, 5) for n in range(3)]
     for sender in senders:
         sender.start()
     for _ in range(kills):
         time.sleep(rng.uniform(0.05, 0.3))
         collector.kill()
         collector.start(wait=rng.random() < 0.7)
-    busy = [s.is_alive() for s in senders]
+    assert collector.wait_ready()
+    for sender in senders:
+        assert sender.is_alive(), "the kills were to happen under load"
+        sender.stop.set()
     for sender in senders:
         sender.join(60)
-    assert any(busy), "the kills were to happen under load"
-    assert [s.acknowledged for s in senders] == [requests] * 3, f"seed {seed}"
-    assert collector.wait_ready()
+        assert not sender.is_alive(), f"seed {seed}: its last request is not answered"
     _check_books(collector)
     assert collector.terminate() < 5
-    rows = 3 * requests * 5
+    requests = sum(s.acknowledged for s in senders)
+    rows = requests * 5
     assert counts(folder) == {"spans": (rows, rows), "requests": (rows, rows)}, f"seed {seed}"
     assert set().union(*(s.statuses for s in senders)) <= {200, 503}, f"seed {seed}"
+    return requests
 
 
 def test_killed_under_load_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    _kill_loop(tmp_path, kills=3, seed=random.randrange(2**32), requests=100)
+    assert _kill_loop(tmp_path, kills=3, seed=random.randrange(2**32)) > 10
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_killed_under_load_five_hundred_times(tmp_path: Path) -> None:
     for turn in range(10):
-        _kill_loop(tmp_path / str(turn), kills=50, seed=turn, requests=2000)
+        acknowledged = _kill_loop(tmp_path / str(turn), kills=50, seed=turn)
+        sys.stdout.write(f"50 kills, {acknowledged} requests acknowledged: all there, once\n")
+        assert acknowledged > 100
 
 
 def test_a_collector_whose_sync_failed_asks_for_a_restart_and_works_after_it(
