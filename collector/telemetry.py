@@ -148,7 +148,7 @@ class Telemetry:
         )
         self.spans_left_to_log = self._gauge(
             "spans_left_to_access_logs",
-            "Kong's spans not counted since start: its access log tells of the same calls.",
+            "Gateways' spans not counted since start: their access log tells of the same calls.",
         )
         self.digests = self._gauge("dedupe_digests", "Requests remembered as seen.")
 

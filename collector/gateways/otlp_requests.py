@@ -23,6 +23,7 @@ from collector.gateways.otlp_attributes import (
     KEYS,
     call_columns,
     call_status,
+    coalesce,
     either,
     find_attributes,
     gateway_kinds,
@@ -33,7 +34,7 @@ from collector.gateways.otlp_attributes import (
 from collector.gateways.rows import constant, floats, requests_batch
 from collector.naming import Naming
 from collector.naming.counting import Mask
-from collector.naming.twins import KIND, place_of
+from collector.naming.twins import WITH_REQUEST_ID, place_of
 from storage.coded import plain, plain_batch, set_column
 
 _NEEDED = [
@@ -82,15 +83,21 @@ def _beside_the_log(
     calls: Mask,
     naming: Naming,
 ) -> Mask:
-    """`calls` without those that Kong's access log tells of as well."""
-    ids = found.text("kong.request.id")
-    if ids.null_count == len(ids):
-        return calls
+    """`calls` without those that their gateway's access log tells of as well."""
     services = spans.column("service_name")
-    open_ = true(pc.equal(kinds, KIND)) & naming.counting.either_counts(services, kinds)
-    ids = pc.if_else(pa.array(open_), ids, pa.scalar(None, pa.string()))
-    places = place_of(services, either(spans, found, "route"))
-    return naming.twins.spans_that_count(spans.column("tenant"), places, ids, calls)
+    open_ = valid(kinds) & naming.counting.either_counts(services, kinds)
+    if not open_.any():
+        return calls
+    kong = pc.equal(kinds, WITH_REQUEST_ID)
+    none = pa.scalar(None, pa.string())
+    ids = coalesce(pc.if_else(kong, found.text("kong.request.id"), none), spans.column("span_id"))
+    parts = coalesce(either(spans, found, "route"), found.text(*KEYS["upstream"]))
+    return naming.twins.spans_that_count(
+        spans.column("tenant"),
+        place_of(kinds, services, parts),
+        pc.if_else(pa.array(open_), ids, none),
+        calls,
+    )
 
 
 def _calls(spans: pa.RecordBatch, found: AttributeColumns) -> npt.NDArray[np.bool_]:

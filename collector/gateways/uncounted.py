@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from collector.gateways.attributes import attributes_column
 from collector.naming import Naming
 from collector.naming.counting import Mask
-from collector.naming.twins import KIND
+from collector.naming.twins import WITH_REQUEST_ID
 from storage.schemas import ATTRIBUTES, TABLES
 
 LOGS_SCHEMA = TABLES["logs"].arrow_schema
@@ -35,11 +35,12 @@ def split_access_records(
 
 
 def counts_beside_spans(requests: pa.RecordBatch, naming: Naming, counts: Mask) -> Mask:
-    """`counts` without the records of calls that a span was counted for, by Kong's request id."""
-    kong = pc.fill_null(pc.equal(requests.column("gateway"), KIND), False)
-    if not pc.any(kong).as_py():
-        return counts
-    ids = pc.if_else(kong, requests.column("request_id"), pa.scalar(None, pa.string()))
+    """`counts` without the records of calls that a span was counted for: of Kong, by its request
+    id, of others by the span they name."""
+    kong = pc.fill_null(pc.equal(requests.column("gateway"), WITH_REQUEST_ID), False)
+    ids = requests.column("span_id")
+    if pc.any(kong).as_py():
+        ids = pc.if_else(kong, requests.column("request_id"), ids)
     return naming.twins.records_that_count(requests.column("tenant"), ids, counts)
 
 

@@ -1,18 +1,21 @@
-"""Calls that Kong tells of twice, in its access log and in its spans: joined by its request id.
+"""Calls that a gateway tells of twice, in its access log and in its spans, joined by an id.
 
-Kong's log has no span id, but Kong makes an id for every request and writes it into both
-(`request.id`, `kong.request.id`). So the two of a call are recognised, whichever comes first:
+    Kong     its log has no span id, but Kong makes an id for every request and writes it into both
+             (`request.id`, `kong.request.id`)
+    Envoy    its OTLP log records name the span, and do not say whether it is recorded
 
-    before a route is known    the one that comes first counts, the other does not
-    afterwards                 the log counts, the spans of that route do not: the log is complete,
+So the two of a call are recognised, whichever comes first:
+
+    before a place is known    the one that comes first counts, the other does not
+    afterwards                 the log counts, the spans of that place do not: the log is complete,
                                spans are usually sampled. The log record of a span that counted
                                before does not count
     the log falls silent       PROOF_S without a pair, though LEFT_MIN spans were left to the log:
                                the spans count again
 
-What is known is kept per service.name of the spans and route (a log plugin may be on for some
-routes only), in `twins.json` in the data folder. The memory of single ids is not kept: a restart
-between the two tellings of a call matters only before its route is known.
+A place is a gateway's service.name with a route or upstream: the log may be on for some only. What
+is known is kept in `twins.json` in the data folder. The memory of single ids is not kept: a restart
+between the two tellings of a call matters only before its place is known.
 
 A catalog that says what counts of the gateway is asked first. Deciding twice about the same rows,
 as a batch that failed halfway does, decides the same.
@@ -41,8 +44,9 @@ Mask = npt.NDArray[np.bool_]
 
 log = structlog.get_logger(__name__)
 
-KIND = "kong"
-"""The one kind of gateway whose own request id is in both tellings."""
+WITH_REQUEST_ID = "kong"
+"""The one kind of gateway whose own request id is in both tellings; of others it may be the
+client's, and the same for several calls."""
 
 
 @dataclass(slots=True)
@@ -78,7 +82,7 @@ class Twins:
         self._lock = threading.Lock()
         self._tenants: dict[str, _Tenant] = {}
         self.spans_left = 0
-        """Kong's spans not counted because its access log tells of their calls."""
+        """Spans not counted because their gateway's access log tells of their calls."""
         if self._file is not None:
             for tenant, places in read_learned(self._file).items():
                 known = {place: Twin(clock()) for place in places}
@@ -87,8 +91,9 @@ class Twins:
     def spans_that_count(
         self, tenants: pa.Array, places: pa.Array, ids: pa.Array, counts: Mask
     ) -> Mask:
-        """`counts` without the spans whose call the log tells of. `ids`: Kong's request id, NULL =
-        the row is no span of Kong's, or the catalog decides. `places`: see `place_of`."""
+        """`counts` without the spans whose call the log tells of. `ids`: what a log record would
+        name; NULL = the row is no span of a gateway's, or the catalog decides. `places`: see
+        `place_of`."""
         return self._decide(tenants, ids, counts, lambda of, rows: self._spans(of, rows, places))
 
     def records_that_count(self, tenants: pa.Array, ids: pa.Array, counts: Mask) -> Mask:
@@ -152,7 +157,7 @@ class Twins:
                 twin.proven_s, twin.left = self._clock(), 0
             elif len(of.twins) < FRONTS_MAX:
                 of.twins[place] = Twin(self._clock())
-                log.info("log_and_spans_tell_the_same", tenant=tenant, gateway=KIND, spans=place)
+                log.info("log_and_spans_tell_the_same", tenant=tenant, spans=place)
 
     def _leave(self, of: _Tenant, tenant: str, places: pa.Array) -> None:
         """Count spans left to the log, and stop leaving them where it has fallen silent."""
@@ -166,7 +171,6 @@ class Twins:
                 log.warning(
                     "access_log_fell_silent_spans_count_again",
                     tenant=tenant,
-                    gateway=KIND,
                     spans=place,
                     spans_left_to_it=twin.left,
                 )
@@ -174,7 +178,11 @@ class Twins:
     def _write(self) -> None:
         if self._file is None:
             return
-        learned = {t: dict.fromkeys(of.twins, KIND) for t, of in self._tenants.items() if of.twins}
+        learned = {
+            tenant: {place: place.partition(":")[0] for place in of.twins}
+            for tenant, of in self._tenants.items()
+            if of.twins
+        }
         write_learned(self._file, learned)
 
 
@@ -187,11 +195,12 @@ class _Rows:
     ids: pa.Array
 
 
-def place_of(services: pa.Array, routes: pa.Array) -> pa.Array:
-    """`kong /orders`: what is learned about together."""
+def place_of(kinds: pa.Array, services: pa.Array, parts: pa.Array) -> pa.Array:
+    """`kong: edge /orders`: what is learned about together. `parts`: routes, or upstreams."""
     return pc.binary_join_element_wise(
-        services, routes, " ", null_handling="replace", null_replacement="-"
-    )
+        pc.binary_join_element_wise(kinds, services, ": ", null_handling="replace"),
+        parts, " ", null_handling="replace", null_replacement="-",
+    )  # fmt: skip
 
 
 def _known(recent: Recent, ids: pa.Array) -> Mask:

@@ -72,10 +72,10 @@ def test_a_table_is_told_by_its_log(tmp_path: Path) -> None:
 def test_what_was_learned_about_senders_of_the_home_tenant_is_listed(tmp_path: Path) -> None:
     assert learned_facts(tmp_path) == []
     (tmp_path / FRONTS_FILE).write_text('{"default": {"orders": "edge"}, "other": {"x": "y"}}')
-    (tmp_path / TWINS_FILE).write_text('{"default": {"kong /orders": "kong"}}')
+    (tmp_path / TWINS_FILE).write_text('{"default": {"kong: edge /orders": "kong"}}')
     assert [(f.tellers, f.counted) for f in learned_facts(tmp_path)] == [
         ("orders is behind edge", "the spans of edge"),
-        ("access log of kong and spans of kong /orders", "the access log"),
+        ("access log of kong and spans of kong: edge /orders", "the access log"),
     ]
 
 

@@ -64,7 +64,7 @@ def test_without_a_lake_there_is_nothing_to_say(tmp_path: Path) -> None:
 
 def test_what_was_learned_is_told(tmp_path: Path) -> None:
     (tmp_path / FRONTS_FILE).write_text(json.dumps({"shop": {"orders": "edge-traefik"}}))
-    (tmp_path / TWINS_FILE).write_text(json.dumps({"shop": {"edge-kong /orders": "kong"}}))
+    (tmp_path / TWINS_FILE).write_text(json.dumps({"shop": {"kong: edge-kong /orders": "kong"}}))
     front, twin = said(tmp_path)
     assert "tenant shop: service orders is behind edge-traefik" in front
-    assert "log of kong tells of the same calls as the spans of edge-kong /orders" in twin
+    assert "log of kong tells of the same calls as the spans of kong: edge-kong /orders" in twin

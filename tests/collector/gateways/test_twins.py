@@ -1,4 +1,4 @@
-"""Kong's access log beside its spans: every call once, whatever comes first, restarts, samples."""
+"""A gateway's access log beside its spans: every call once, in any order, over restarts."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_any_order_of_samples_batches_and_repeats_counts_every_call_once(seed: i
 def test_a_known_route_is_counted_by_its_log_also_after_a_restart(tmp_path: Path) -> None:
     collector = Collector(tmp_path)
     collector.take(("record", 1), ("span", 1))
-    assert read_learned(tmp_path / TWINS_FILE) == {"default": {"kong /orders": "kong"}}
+    assert read_learned(tmp_path / TWINS_FILE) == {"default": {"kong: kong /orders": "kong"}}
     again = Collector(tmp_path)
     again.take(*(("span", n) for n in range(2, 10)))
     again.take(*(("record", n) for n in range(2, 10)))
@@ -182,7 +182,7 @@ def test_spans_count_again_when_the_log_falls_silent() -> None:
     ("count", "source"), [("spans", "otlp_span"), ("access_log", "kong_http_log")]
 )
 def test_what_the_catalog_says_is_not_learned(tmp_path: Path, count: str, source: str) -> None:
-    (tmp_path / TWINS_FILE).write_text('{"default": {"kong /orders": "kong"}}')
+    (tmp_path / TWINS_FILE).write_text('{"default": {"kong: kong /orders": "kong"}}')
     catalog = {"gateways": [{"name": "edge", "kinds": ["kong"], "count": count}]}
     collector = Collector(tmp_path, catalog)
     collector.take(("span", 1), ("record", 1), ("record", 2), ("span", 2))
