@@ -61,14 +61,28 @@ _URLS = Keys([
     "http.referer", "http_referer", "http.request.header.referer", "referer",
     "process.command_line",
 ])  # fmt: skip
-_SECRETS = Keys([
-    f"http.{way}.header.{name}"
-    for way in ("request", "response")
-    for name in ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key",
-                 "api-key", "apikey", "x-auth-token", "x-access-token", "x-amz-security-token")
-] + ["request_Authorization", "request_Cookie", "request_X-Api-Key", "downstream_Set-Cookie",
-     "authorization", "cookie", "set-cookie", "x-api-key", "http_authorization", "http_cookie",
-     "tyk.api.apikey"])  # fmt: skip
+_SECRET_NAMES = (
+    "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key",
+    "apikey", "api_key", "x-auth-token", "x-access-token", "x-amz-security-token",
+    "ocp-apim-subscription-key", "access_token", "refresh_token", "id_token", "client_secret",
+    "password", "passwd",
+)  # fmt: skip
+_HOLDERS = (
+    "", "http.", "http_", "headers.", "request.", "request_", "request.headers.", "response.",
+    "response.headers.", "http.request.header.", "http.request.headers.", "http.response.header.",
+    "http.response.headers.", "downstream_", "origin_",
+)  # fmt: skip
+"""Where senders of logs and spans put headers, as a prefix of the attribute's name."""
+_SECRETS = Keys(
+    [
+        holder + written
+        for holder in _HOLDERS
+        for name in _SECRET_NAMES
+        for written in (name, name.title())
+    ]
+    + ["tyk.api.apikey"]
+)
+"""Twin: `_NAMES` in wal_scrub.py."""
 
 _IPV4 = r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b"
 _IPV6 = r"\b(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F:]{1,}|\b[0-9a-fA-F:]*::[0-9a-fA-F:]+"

@@ -6,7 +6,8 @@ nothing else. Looked for:
 
     JSON            values under the names of credentials (`authorization`, `x-api-key`, `api_key`,
                     cookies, passwords, …), alone, in lists, as OTLP attributes, in JSON inside of
-                    JSON; `raw_request` and `raw_response`
+                    JSON; `raw_request`, `raw_response` and `querystring`; what formats have besides
+                    (`_OWN`)
     any text        `name: value` and `name=value` of such headers, query parameters of the tenant's
                     policy, `user:password@` in URLs
     protobuf        all of the above in its strings and in attributes and maps of such names
@@ -42,7 +43,11 @@ _NAMES = (
     r"|x-access-token|x-amz-security-token|[a-z-]{0,40}subscription-key|(?:access|id|refresh)_token"
     r"|passw(?:or)?d|client_secret|secret"
 )
-_PREFIX = r"(?:http\.(?:request|response)\.header\.|http_|request_|downstream_|origin_|tyk\.api\.)?"
+_PREFIX = (
+    r"(?:(?:http\.)?(?:request|response)\.headers?\.|http[._]|headers\.|request[._]|response\."
+    r"|downstream_|origin_|tyk\.api\.)?"
+)
+"""Twin: `_HOLDERS` in privacy_rules.py."""
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _NAME = re.compile(rf"{_PREFIX}(?:{_NAMES})\Z", re.I)
 
@@ -64,6 +69,17 @@ _ATTRIBUTE = re.compile(
 _ATTRIBUTE_TEXT = re.compile(rf'("stringValue"\s*:\s*){_STRING}'.encode())
 _NESTED = re.compile(rf'(\\"{_PREFIX}(?:{_NAMES})\\"\s*:\s*\\")((?:[^"\\]|\\[^"])*)'.encode(), re.I)
 _RAW = re.compile(rf'("raw_re(?:quest|sponse)"\s*:\s*){_STRING}'.encode())
+_QUERYSTRING = re.compile(
+    rf'("querystring"\s*:\s*\{{)(?:[^{{}}"]|{_STRING})*(?=\}})'.encode(), re.I
+)
+"""Kong's and APISIX's parsed query; nobody reads it, the path is elsewhere."""
+_OWN = {
+    "apigee": re.compile(rf'("client_id"\s*:\s*)({_STRING})'.encode()),
+    "apipark": re.compile(
+        rf'("(?:proxy_)?(?:request|response|proxy)_body"\s*:\s*)({_STRING})'.encode()
+    ),
+}
+"""Format -> values that are credentials, or hold any, in that format alone."""
 _COOKIE = re.compile(rb"(cookie\s{0,8}[:=]\s{0,8})(?!gl-)[^\"\r\n\\,]{1,8192}", re.I)
 _HEADER = re.compile(
     rb"((?:authorization|api[-_]?key|[-_]token)\s{0,8}(?:[:=]|%3A)\s{0,8})"
@@ -90,6 +106,8 @@ class Scrubber:
     def scrub(self, format: str, content: Content, tenant: str, body: bytes) -> bytes:
         """The body without secrets; the same object if there are none. `body` was validated."""
         names = self._parameters(tenant)
+        if content == "json" and format in _OWN:
+            body = _OWN[format].sub(_own_value, body)
         if not _telling([body], _hints(names)):
             return body
         query = _query(names)
@@ -119,8 +137,16 @@ def _query(names: tuple[str, ...]) -> re.Pattern[bytes] | None:
     return re.compile(rf"((?:^|[?&;\"])(?:{either})=)(?!REDACTED)[^&;\s\"'#\\]+".encode(), re.I)
 
 
+def _own_value(found: re.Match[bytes]) -> bytes:
+    named, value = found[1], found[2]
+    if b"client_id" in named:
+        return named + _sealed_json(value)
+    return named + b'""'
+
+
 def _json(body: bytes) -> bytes:
     body = _RAW.sub(rb'\1""', body)
+    body = _QUERYSTRING.sub(rb"\1", body)
     body = _JSON.sub(lambda m: m[1] + _sealed_json(m[2]), body)
     body = _ATTRIBUTE.sub(lambda m: m[1] + _ATTRIBUTE_TEXT.sub(rb'\1"REDACTED"', m[2]), body)
     return _NESTED.sub(rb"\1REDACTED", body)

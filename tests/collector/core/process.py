@@ -70,7 +70,11 @@ class CollectorProcess:
         raise AssertionError("the collector did not get ready")
 
     def get(self, path: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        return self.get_from(self.port, path)
+
+    @staticmethod
+    def get_from(port: int, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

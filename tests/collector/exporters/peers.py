@@ -24,20 +24,20 @@ SEND_WITHIN_S = 60
 
 def javascript() -> list[str]:
     """Command of the Node sender."""
-    folder = _built("js", "npm", [["npm", "install", "--no-audit", "--no-fund", "--silent"]])
+    folder = built(HERE / "js", "npm", [["npm", "install", "--no-audit", "--no-fund", "--silent"]])
     return ["node", str(folder / "send.mjs")]
 
 
 def go() -> list[str]:
     """Command of the Go sender."""
-    return [str(_built("go", "go", [["go", "build", "-o", "sender", "."]]) / "sender")]
+    return [str(built(HERE / "go", "go", [["go", "build", "-o", "sender", "."]]) / "sender")]
 
 
 def java() -> list[str]:
     """Command of the Java sender; JDK 11 and later run a source file as it is."""
     copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
     compile_ = ["javac", "-encoding", "UTF-8", "-cp", "lib/*", "-d", "classes", "Send.java"]
-    folder = _built("java", "mvn", [copy, compile_])
+    folder = built(HERE / "java", "mvn", [copy, compile_])
     return ["java", "-cp", f"{folder / 'lib'}/*:{folder / 'classes'}", "Send"]
 
 
@@ -54,11 +54,12 @@ def send(command: Sequence[str], *arguments: str) -> subprocess.CompletedProcess
     )
 
 
-def _built(language: str, tool: str, steps: Sequence[Sequence[str]]) -> Path:
-    """The folder of a sender that has been built, now or by an earlier run."""
+def built(source: Path, tool: str, steps: Sequence[Sequence[str]]) -> Path:
+    """The folder of a program whose sources or manifest are in `source`, built now or by an
+    earlier run."""
+    language = source.name
     if shutil.which(tool) is None:
-        pytest.skip(f"NOT TESTED: {tool} is not installed, so no {language} exporter has sent")
-    source = HERE / language
+        pytest.skip(f"NOT TESTED: {tool} is not installed, so no {language} program was built")
     files = sorted(f for f in source.iterdir() if f.is_file())
     content = hashlib.sha256(b"\0".join(f.name.encode() + f.read_bytes() for f in files))
     folder = CACHE / f"{language}-{content.hexdigest()[:16]}"

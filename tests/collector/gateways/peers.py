@@ -110,12 +110,14 @@ def upstream(handler: type[Upstream] = Upstream) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def running(command: list[str | Path], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str | Path], port: int, log: Path, *, within_s: float = 20
+) -> Iterator[subprocess.Popen[bytes]]:
     """The program, from when it listens until it has ended gracefully."""
     with log.open("ab") as out:
         process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=subprocess.STDOUT)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + within_s
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()

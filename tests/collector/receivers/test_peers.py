@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.collector.core.doors import eventually, open_collector, query
+from tests.collector.exporters.peers import built
 
 pytestmark = pytest.mark.peer
 
@@ -75,6 +76,27 @@ def test_debians_prometheus_writes_its_own_metrics_here(tmp_path: Path) -> None:
     assert not query(data, "SELECT * FROM rejects")
     doubled = query(data, "SELECT series, time FROM metrics GROUP BY ALL HAVING count(*) > 1")
     assert not doubled
+
+
+def test_prometheus_own_client_writes_by_version_2_here(tmp_path: Path) -> None:
+    """client_golang's client: it fails where the answer does not count what it sent."""
+    source = Path(__file__).parent / "go"
+    folder = built(source, "go", [["go", "build", "-o", "sender", "."]])
+    data = tmp_path / "data"
+    with open_collector(data) as collector:
+        address = f"http://127.0.0.1:{collector.http_port}"
+        done = subprocess.run(
+            [folder / "sender", address], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        eventually(lambda: len(query(data, "SELECT 1 FROM metrics")) >= 200, timeout_s=60)
+    rows = query(data, "SELECT * FROM metrics ORDER BY attributes['shelf']::INT, time")
+    assert [r["value"] for r in rows] == [v for n in range(100) for v in (n, n + 1)]
+    assert {(r["name"], r["type"], r["unit"], r["description"]) for r in rows} == {
+        ("orders_total", "sum", "orders", "Orders.")
+    }
+    assert {(r["service_name"], r["service_instance_id"]) for r in rows} == {("shop", "shop:80")}
+    assert sum(len(r["exemplars"] or ()) for r in rows) == 100  # type: ignore[arg-type]
 
 
 LISTENERS = ("syslog+udp://127.0.0.1:0", "syslog+tcp://127.0.0.1:0")
