@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from analytics.arrivals import measure_arrivals
 from analytics.filters import Filters
 from analytics.grains import USAGE
-from analytics.pieces import Piece, PieceFinder
-from analytics.plan import plan_segments
 from analytics.policy import Params
 from analytics.results import Completeness, SourceGap
-from analytics.sql_build import piece_sql, where_filters
+from analytics.sql_build import where_filters
+from analytics.sums import Question, Sums
 from analytics.timerange import TimeRange
 from storage.log import time_to_us, us_to_time
 from storage.session import ReadSession
 
+MINUTE = timedelta(minutes=1)
 SILENT_AFTER = timedelta(minutes=5)
 """A gateway is called silent when it sent nothing for so long while others did."""
 
 
 def measure_completeness(
-    session: ReadSession, time_range: TimeRange, filters: Filters, *, now: datetime
+    session: ReadSession, sums: Sums, time_range: TimeRange, filters: Filters
 ) -> Completeness:
     """See `results.Completeness`. Reads file statistics, and rows only at the range's edges."""
     narrowed = Filters(
-        tenant=filters.tenant, environment=filters.environment, gateway=filters.gateway
+        tenant=filters.tenant,
+        environment=filters.environment,
+        gateway=filters.gateway,
+        endpoints="all",
     )
     stored, until = _count_stored(session, time_range, narrowed)
     files = session.files("requests", time_range.start, time_range.end)
     arrivals = measure_arrivals(session, time_range, narrowed, files)
     reasons = _count_rejects(session, time_range)
-    sources = _sources(session, time_range, narrowed, until)
-    counted, minute = _count_rolled_up(session, time_range, narrowed, now)
+    sources = _sources(sums, time_range, narrowed, until)
+    counted, minute = _count_rolled_up(session, sums, time_range, narrowed)
     return Completeness(
         data_until=until,
         counted_until=minute,
@@ -77,19 +81,15 @@ def _count_stored(
 
 
 def _count_rolled_up(
-    session: ReadSession, time_range: TimeRange, filters: Filters, now: datetime
+    session: ReadSession, sums: Sums, time_range: TimeRange, filters: Filters
 ) -> tuple[int, datetime | None]:
     """Requests by the rollups alone (raw only at edges no rollup can cut), newest minute's end."""
-    finder = PieceFinder(session.lake, session.tenant, USAGE, pending=False)
-    total, newest = 0, None
-    for piece in finder.find(plan_segments(time_range, now=now)):
-        sql, params = piece_sql("usage", piece, filters, by=(), interval_s=None)
-        for row in _rows(session, sql, params, piece):
-            total += row["requests"]
+    counted = sums.add_up(Question("usage", filters=filters), time_range, counted_by=USAGE)
+    newest = None
     minutes = session.files("usage_minute", time_range.start, time_range.end)
     if minutes:
         newest = us_to_time(max(f.time_max for f in minutes)) + timedelta(minutes=1)
-    return total, newest
+    return int(counted["requests"].sum()), newest
 
 
 def _count_rejects(session: ReadSession, time_range: TimeRange) -> dict[str, int]:
@@ -105,52 +105,34 @@ def _count_rejects(session: ReadSession, time_range: TimeRange) -> dict[str, int
 
 
 def _sources(
-    session: ReadSession, time_range: TimeRange, filters: Filters, until: datetime | None
+    sums: Sums, time_range: TimeRange, filters: Filters, until: datetime | None
 ) -> tuple[SourceGap, ...]:
     """Every gateway and environment of the range with its longest pause, the silent ones first.
 
     Minutes come from rollups; of a range longer than they are kept, only the kept part is told.
     """
-    if until is None:
+    start = max(time_range.start, sums.minutes_kept_from())
+    if until is None or start >= time_range.end:
         return ()
-    params = Params()
-    conditions = [
-        f"time >= {params.add(time_range.start)}",
-        f"time < {params.add(time_range.end)}",
-        *where_filters(filters, params),
-    ]
-    end = params.add(until)
-    rows = session.query(
-        "WITH minute AS (SELECT DISTINCT gateway, environment, time FROM usage_minute "  # noqa: S608 - bound
-        f"WHERE {' AND '.join(conditions)}), paused AS (SELECT *, COALESCE(lead(time) OVER "
-        f"(PARTITION BY gateway, environment ORDER BY time), {end}) - time AS pause FROM minute) "
-        "SELECT gateway, environment, min(time) AS first_seen, max(time) AS last_seen, "
-        "count(*) AS minutes, epoch(max(pause)) - 60 AS pause_s, arg_max(time, pause) AS paused_at "
-        "FROM paused GROUP BY gateway, environment ORDER BY gateway, environment",
-        params.values,
-        start=time_range.start,
-        end=time_range.end,
-    ).to_pylist()
-    limit = until - SILENT_AFTER - timedelta(minutes=1)
-    gaps = [
-        SourceGap(
-            gateway=row["gateway"],
-            environment=row["environment"],
-            first_seen=row["first_seen"],
-            last_seen=row["last_seen"] + timedelta(minutes=1),
-            minutes_with_data=row["minutes"],
-            longest_gap_s=max(0.0, row["pause_s"]),
-            longest_gap_start=row["paused_at"] + timedelta(minutes=1),
-            silent=row["last_seen"] < limit,
+    by = ("gateway", "environment")
+    question = Question("usage", by, filters, interval_s=60)
+    minutes = sums.add_up(question, TimeRange(start, time_range.end)).sort("time")
+    limit = until - SILENT_AFTER - MINUTE
+    gaps = []
+    for (gateway, environment), rows in minutes.group_by(by, maintain_order=True):
+        times = rows["time"].to_list()
+        pauses = [after - time for time, after in pairwise([*times, until])]
+        longest = max(pauses)
+        gaps.append(
+            SourceGap(
+                gateway=gateway,
+                environment=environment,
+                first_seen=times[0],
+                last_seen=times[-1] + MINUTE,
+                minutes_with_data=len(times),
+                longest_gap_s=max(0.0, longest.total_seconds() - 60),
+                longest_gap_start=times[pauses.index(longest)] + MINUTE,
+                silent=times[-1] < limit,
+            )
         )
-        for row in rows
-    ]
     return tuple(sorted(gaps, key=lambda g: (not g.silent, g.gateway or "", g.environment or "")))
-
-
-def _rows(
-    session: ReadSession, sql: str, params: dict[str, object], piece: Piece
-) -> list[dict[str, int]]:
-    files = {"requests": (), piece.table: piece.files}
-    rows: list[dict[str, int]] = session.query(sql, params, files=files).to_pylist()
-    return rows

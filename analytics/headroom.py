@@ -113,9 +113,6 @@ def _peaks(
     interval_s: int,
 ) -> dict[str, tuple[Peak, int]]:
     """Per consumer: its busiest interval (the first of equals) and how many are over the limit."""
-    series = analytics.usage(
-        window, filters, by=("consumer",), interval_s=interval_s, limit=_GROUPS, fill=False
-    ).drop_nulls("consumer")
     limits = pl.DataFrame(
         {
             "consumer": list(limited),
@@ -123,14 +120,35 @@ def _peaks(
         },
         schema={"consumer": pl.String, "limit": pl.Int64},
     )
+
+    def peaks(series: pl.DataFrame) -> pl.DataFrame:
+        return (
+            series.join(limits, on="consumer")
+            .sort("time")
+            .group_by("consumer")
+            .agg(
+                pl.col("requests").max().alias("peak"),
+                pl.col("time").get(pl.col("requests").arg_max()).alias("at"),
+                (pl.col("requests") > pl.col("limit")).sum().alias("over"),
+            )
+        )
+
+    hours = analytics.hour_by_hour(
+        window,
+        filters,
+        by=("consumer",),
+        interval_s=interval_s,
+        name=("peaks", tuple(limits.rows())),
+        reduce=peaks,
+    )
     rows = (
-        series.join(limits, on="consumer")
-        .sort("time")
+        pl.concat(hours)
+        .sort("at")
         .group_by("consumer")
         .agg(
-            pl.col("requests").max().alias("peak"),
-            pl.col("time").get(pl.col("requests").arg_max()).alias("at"),
-            (pl.col("requests") > pl.col("limit")).sum().alias("over"),
+            pl.col("peak").max(),
+            pl.col("at").get(pl.col("peak").arg_max()),
+            pl.col("over").sum(),
         )
     )
     return {

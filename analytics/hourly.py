@@ -50,11 +50,12 @@ def new_edges(session: ReadSession, files: Iterable[FileEntry]) -> pa.Table:
     return pa.concat_tables(found) if found else TABLES["service_edges"].arrow_schema.empty_table()
 
 
-def count_edges(session: ReadSession, span: TimeRange) -> pa.Table:
-    """Edges of a range by its spans: time, tenant, source, target, bucket, calls, errors."""
+def count_edges(session: ReadSession, span: TimeRange, step_s: int = 3600) -> pa.Table:
+    """Edges of a range by its spans: time (start of the step), tenant, source, target, bucket,
+    calls, errors."""
     return session.query(
         load_sql("service_edges"),
-        {"start": span.start, "end": span.end},
+        {"start": span.start, "end": span.end, "step": step_s},
         files={"spans": session.files("spans", span.start - LEAD, span.end + SKEW)},
     )
 
@@ -72,4 +73,5 @@ def _missing(session: ReadSession, hour: TimeRange) -> pa.Table:
         "spans": session.files("spans", hour.start - LEAD, hour.end + SKEW),
         "service_edges": session.files("service_edges", hour.start, hour.end),
     }
-    return session.query(sql, {"start": hour.start, "end": hour.end}, files=files)
+    params = {"start": hour.start, "end": hour.end, "step": 3600}
+    return session.query(sql, params, files=files)

@@ -55,3 +55,6 @@ SETTLED_BYTES_MAX = 192 * 2**20
 
 SETTLED_MINUTES_ROWS_MAX = 300_000
 """Rows of one hour's sums by minute that are kept. Beyond: such an hour is read each time."""
+
+SETTLED_ROWS_MAX = 1_000_000
+"""Rows of settled hours one question adds to what is kept. Beyond: nothing of it is kept."""

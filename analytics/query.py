@@ -8,7 +8,7 @@ per piece (`sql_build.py`), or what is settled (`settled.py`) -> added up (`sums
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -40,8 +40,9 @@ from analytics.series import (
     with_rates,
 )
 from analytics.settled import SettledSums
+from analytics.settled_sql import settled_rows
 from analytics.sql_build import where_filters, where_policy
-from analytics.sums import Question, Sums, check_tenant
+from analytics.sums import Question, Reduce, Sums, check_tenant
 from analytics.timerange import TimeRange, fitting_interval, parse_range, parse_time
 from storage.row_scope import RowScope
 from storage.session import ReadSession
@@ -309,7 +310,27 @@ class Analytics:
         """How far the data of the range is stored and counted. Of the tenant's filters only the
         gateway and environment matter here: what is missing has no other dimension."""
         check_tenant(self._session, filters)
-        return measure_completeness(self._session, time_range, filters, now=self._clock())
+        return measure_completeness(self._session, self._sums, time_range, filters)
+
+    def hour_by_hour(
+        self,
+        time_range: TimeRange,
+        filters: Filters,
+        *,
+        by: Sequence[str],
+        interval_s: int,
+        name: Hashable,
+        reduce: Reduce,
+    ) -> list[pl.DataFrame]:
+        """`reduce` of each hour's series (time, *by, requests); see Sums.hour_by_hour."""
+        question = Question("usage", tuple(by), filters, interval_s)
+        return self._sums.hour_by_hour(question, time_range, name, reduce)
+
+    def settled_rows(
+        self, table: str, sql: str, params: Mapping[str, object], time_range: TimeRange
+    ) -> pl.DataFrame:
+        """Partial rows of a SELECT of ours that adds up hour by hour; see settled_sql.py."""
+        return settled_rows(self._session, self._settled, table, sql, params, time_range)
 
     def requests_sample(
         self,

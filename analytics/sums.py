@@ -7,10 +7,10 @@ a table.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import polars as pl
 
@@ -18,9 +18,9 @@ from analytics.errors import QueryRefused
 from analytics.filters import Filters, check_dimensions
 from analytics.frames import empty_frame, to_frame
 from analytics.grains import ONLY_RAW, Grain, Kind, grain_for
-from analytics.limits import POINTS_PER_SERIES_MAX, SETTLED_MINUTES_ROWS_MAX
+from analytics.limits import POINTS_PER_SERIES_MAX, SETTLED_MINUTES_ROWS_MAX, SETTLED_ROWS_MAX
 from analytics.pieces import Piece, PieceFinder
-from analytics.plan import Kept, Segment, floor_time, kept_start, plan_segments
+from analytics.plan import Kept, Segment, ceil_time, floor_time, kept_start, plan_segments
 from analytics.policy import NO_POLICY, Policy
 from analytics.series import slots_to_times, sum_usage
 from analytics.settled import Hour, SettledSums, by_hour, piece_of
@@ -30,12 +30,17 @@ from storage.log import time_to_us, us_to_time
 from storage.session import ReadSession
 
 DAY = timedelta(days=1)
+HOURS_AT_ONCE = 24
+"""Hours of a long series that are read together."""
+
 DAYS_REMEMBERED_MAX = 1_000
 
 KEPT_MARGIN = timedelta(hours=2)
 """Clocks of the jobs and of who asks may differ by this much without a gap."""
 
 _ANY = ("requests",)
+
+Reduce = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,32 @@ class Sums:
         self._raw_days: dict[Hashable, bool] = {}
         """Per day and its files: whether all raw rows are there."""
 
-    def add_up(self, question: Question, time_range: TimeRange) -> pl.DataFrame:
-        """question.columns, one row per group, unsorted; no row where there was no request."""
+    def add_up(
+        self, question: Question, time_range: TimeRange, *, counted_by: Grain | None = None
+    ) -> pl.DataFrame:
+        """question.columns, one row per group, unsorted; no row where there was no request.
+
+        `counted_by`: only what the rollups of that grain have counted themselves so far.
+        """
         check_dimensions(question.by)
+        _check_interval(question.interval_s, time_range)
+        grain = counted_by or self._grain(question)
+        segments = plan_segments(
+            time_range,
+            now=self._clock(),
+            interval_s=question.interval_s,
+            tiers=grain.tiers,
+            kept=self._kept(),
+        )
+        return self._added(question, self._pieces(grain, segments, pending=counted_by is None))
+
+    def hour_by_hour(
+        self, question: Question, time_range: TimeRange, name: Hashable, reduce: Reduce
+    ) -> list[pl.DataFrame]:
+        """What `reduce` makes of each hour's series; the hours that the range's ends cut, together.
+        Kept by `name`, which must tell all that `reduce` depends on: for series that are too long
+        to be kept themselves."""
+        assert question.interval_s is not None
         _check_interval(question.interval_s, time_range)
         grain = self._grain(question)
         segments = plan_segments(
@@ -89,7 +117,54 @@ class Sums:
             tiers=grain.tiers,
             kept=self._kept(),
         )
-        return self._added(question, self._pieces(grain, segments))
+        hours: dict[int, list[Piece]] = defaultdict(list)
+        ends: list[Piece] = []
+        for piece in self._pieces(grain, segments):
+            whole, cut, rest = by_hour(piece, ())
+            for one in whole:
+                hours[one.bounds_us[0] // _HOUR_US].append(piece_of(piece, [one]))
+            ends.append(replace(rest, files=(*rest.files, *piece_of(piece, cut).files)))
+        session = self._session
+        asked = (name, session.tenant, session.scope, self._policy, question)
+        keys = {hour: (*asked, _files_of(pieces)) for hour, pieces in hours.items()}
+        kept = {hour: self._settled.get(key) for hour, key in keys.items()}
+        made = [frame for frame in kept.values() if frame is not None]
+        missing = sorted(hour for hour, frame in kept.items() if frame is None)
+        for batch in _batches(missing, HOURS_AT_ONCE):
+            read = self._read_all(question, [p for hour in batch for p in hours[hour]])
+            start = pl.col("time").cast(pl.Int64) // _HOUR_US
+            parts = read.with_columns(start.alias("_hour")).partition_by("_hour", as_dict=True)
+            for hour in batch:
+                frame = reduce(parts.get((hour,), read.clear()).select(question.columns))
+                self._settled.put(keys[hour], frame)
+                made.append(frame)
+        return [*made, reduce(self._read_all(question, ends))]
+
+    def _read_all(self, question: Question, pieces: Sequence[Piece]) -> pl.DataFrame:
+        """Sums of some pieces, those of one table read together."""
+        tables: dict[str, list[Piece]] = defaultdict(list)
+        for piece in pieces:
+            if piece.files:
+                tables[piece.table].append(piece)
+        frames = [
+            self._read(
+                question,
+                Piece(
+                    table,
+                    tuple(f for piece in some for f in piece.files),
+                    tuple(dict.fromkeys(span for piece in some for span in piece.spans)),
+                ),
+                (),
+            )
+            for table, some in tables.items()
+        ]
+        return _together(question, [f for f in frames if f.height])
+
+    def minutes_kept_from(self) -> datetime:
+        """Start of the first hour whose minutes are surely there."""
+        kept = self._kept().minute
+        longest = timedelta(seconds=POINTS_PER_SERIES_MAX * 60) - DAY
+        return ceil_time(self._clock() - min(kept or longest, longest), 3600)
 
     def rings(self, question: Question, cuts: Sequence[datetime]) -> pl.DataFrame:
         """`add_up` of the spans between neighbouring cuts, in one go: ring (1 = the oldest), then
@@ -124,8 +199,11 @@ class Sums:
             named |= {"consumer"} if scope.consumers else set()
         return grain_for(question.kind, named, question.part)
 
-    def _pieces(self, grain: Grain, segments: Sequence[Segment]) -> list[Piece]:
-        return PieceFinder(self._session.lake, self._session.tenant, grain).find(segments)
+    def _pieces(
+        self, grain: Grain, segments: Sequence[Segment], *, pending: bool = True
+    ) -> list[Piece]:
+        session = self._session
+        return PieceFinder(session.lake, session.tenant, grain, pending=pending).find(segments)
 
     def _kept(self) -> Kept:
         settings = self._session.lake.settings
@@ -214,6 +292,8 @@ class Sums:
             end = us_to_time(max(hour.bounds_us[1] for hour in missing) + 1)
             asked = replace(piece_of(piece, missing), spans=((start, end),))
             read = self._read(question, asked, (), hourly=True)
+            if read.height > SETTLED_ROWS_MAX:
+                return _together(question, [*found, read.drop("stored_hour")])
             parts = read.partition_by("stored_hour", as_dict=True, include_key=False)
             nothing = read.drop("stored_hour").clear()
             for hour in missing:
@@ -279,6 +359,16 @@ class Sums:
 
 
 _HOUR_US = 3_600_000_000
+
+
+def _batches(hours: Iterable[int], size: int) -> Iterator[list[int]]:
+    left = iter(hours)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
+def _files_of(pieces: Iterable[Piece]) -> Hashable:
+    return tuple((p.table, tuple(sorted(f.path for f in p.files))) for p in pieces)
 
 
 def _together(

@@ -19,6 +19,8 @@ from analytics.frames import to_frame
 from analytics.hourly import HOUR, LEAD, SKEW, count_edges, touched_hours
 from analytics.limits import PENDING_ROWS_MAX, SAMPLE_ROWS_MAX
 from analytics.plan import ceil_time, floor_time
+from analytics.settled import SEALED, SettledSums
+from analytics.settled_sql import settled_rows
 from analytics.sql_files import load_sql
 from analytics.timerange import TimeRange
 from storage.errors import VersionsGone
@@ -37,8 +39,10 @@ Cursor = tuple[datetime, str]
 class Traces:
     """Questions of one tenant about its spans. Thread-safe. No spans = tables without rows."""
 
-    def __init__(self, session: ReadSession) -> None:
+    def __init__(self, session: ReadSession, *, settled: SettledSums | None = None) -> None:
+        """`settled`: what is kept between questions; to be shared by all who ask the same lake."""
         self._session = session
+        self._settled = settled or SettledSums()
 
     def list(
         self,
@@ -94,7 +98,7 @@ class Traces:
     def edges(self, time_range: TimeRange) -> pl.DataFrame:
         """Calls between services, most first: source, target, calls, errors, p50_ms, p95_ms."""
         whole, ragged = self._edge_spans(time_range)
-        frames = [to_frame(count_edges(self._session, span)) for span in ragged]
+        frames = [self._counted_edges(span) for span in ragged]
         frames += [self._kept_edges(span) for span in whole]
         rows = pl.concat(f.select("source", "target", "bucket", "calls", "errors") for f in frames)
         sums = rows.group_by("source", "target").agg(pl.col("calls", "errors").sum())
@@ -105,8 +109,23 @@ class Traces:
         )
 
     def exceptions(self, time_range: TimeRange, *, limit: int = 100) -> pl.DataFrame:
-        """Exceptions grouped by what they say; columns: sql/exceptions.sql."""
-        return self._ask("exceptions", time_range, limit=_bounded(limit))
+        """Exceptions grouped by what they say, commonest first: service_name, type, message,
+        occurrences, first_seen, last_seen, example_trace_id (of the last)."""
+        sql = load_sql("exceptions")
+        rows = settled_rows(self._session, self._settled, "spans", sql, {}, time_range)
+        keys = ("service_name", "type", "message")
+        return (
+            rows.sort("last_seen")
+            .group_by(keys)
+            .agg(
+                pl.col("occurrences").sum(),
+                pl.col("first_seen").min(),
+                pl.col("last_seen").max(),
+                pl.col("example_trace_id").last(),
+            )
+            .sort("occurrences", *keys, descending=[True, False, False, False])
+            .head(_bounded(limit))
+        )
 
     def attributes(self, time_range: TimeRange, *, service: str | None = None) -> pl.DataFrame:
         """Attributes that spans carry, commonest first: place, key, records. Whole hours that
@@ -206,6 +225,22 @@ class Traces:
         if cut < time_range.end:
             ragged.append(TimeRange(cut, time_range.end))
         return whole, ragged
+
+    def _counted_edges(self, span: TimeRange) -> pl.DataFrame:
+        """Edges by their spans; of one sealed hour cut between minutes kept minute by minute."""
+        hour = floor_time(span.start, 3600)
+        aligned = all(floor_time(t, 60) == t for t in (span.start, span.end))
+        files = self._session.files("spans", hour - LEAD, hour + HOUR + SKEW)
+        if span.end > hour + HOUR or not aligned or any(f.level < SEALED for f in files):
+            return to_frame(count_edges(self._session, span))
+        scope, tenant = self._session.scope, self._session.tenant
+        key = ("edges", tenant, scope, hour, tuple(sorted(f.path for f in files)))
+        frame = self._settled.get(key)
+        if frame is None:
+            frame = to_frame(count_edges(self._session, TimeRange(hour, hour + HOUR), 60))
+            self._settled.put(key, frame)
+        time = pl.col("time").cast(pl.Int64)
+        return frame.filter((time >= time_to_us(span.start)) & (time < time_to_us(span.end)))
 
     def _kept_edges(self, span: TimeRange) -> pl.DataFrame:
         sql = "SELECT * FROM service_edges WHERE time >= $start AND time < $end"

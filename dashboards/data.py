@@ -335,6 +335,19 @@ class Data:
 
         return await self.ask("sql", view, run, query, *params.items())
 
+    async def settled_rows(
+        self, view: View, table: str, query: str, **params: Hashable
+    ) -> pl.DataFrame:
+        """Partial rows of a query that adds up hour by hour; see analytics/settled_sql.py."""
+        return await self.ask(
+            "settled-rows",
+            view,
+            lambda: self.analytics.settled_rows(table, query, params, view.time_range),
+            table,
+            query,
+            *params.items(),
+        )
+
     async def active_alerts(self) -> list[ActiveAlert]:
         alerts = await self.cache.get("alerts", self._all_alerts.active, ttl_s=1.0)
         return seen_alerts(identity.current(), alerts)

@@ -14,6 +14,7 @@ from datetime import datetime
 from alerting.store import ActiveAlert, AlertCounts, HistoryEntry
 from analytics.query import Analytics, Policy
 from analytics.scope import narrow_catalog
+from analytics.settled import SettledSums
 from analytics.traces import Traces
 from dashboards.identity import HOME_TENANT, Principal
 from storage.catalog import Catalog
@@ -46,6 +47,7 @@ class Readers:
         self._clock = clock
         # The policy decides what counts as a request: the same for everybody.
         self._policy = Policy.of(catalog)
+        self._settled = SettledSums()
         self._lock = threading.Lock()
         self._made: OrderedDict[tuple[str, RowScope | None], Reader] = OrderedDict()
 
@@ -64,8 +66,10 @@ class Readers:
         return Reader(
             key=(tenant, scope),
             session=session,
-            analytics=Analytics(session, clock=self._clock, policy=self._policy),
-            traces=Traces(session),
+            analytics=Analytics(
+                session, clock=self._clock, policy=self._policy, settled=self._settled
+            ),
+            traces=Traces(session, settled=self._settled),
             # The catalog is the home tenant's.
             catalog=narrow_catalog(self._catalog, scope) if tenant == HOME_TENANT else Catalog(),
         )

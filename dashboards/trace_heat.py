@@ -36,6 +36,7 @@ time >= $start
 
 HEAT = f"""
 SELECT
+    epoch_us(time) // 3600000000 AS stored_hour,
     time_bucket(to_seconds($step), time) AS time,
     latency_bucket(duration_ns / 1e6) AS bucket,
     count(*) AS requests,

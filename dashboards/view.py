@@ -27,11 +27,11 @@ from dashboards.limits import (
 from dashboards.theme import Mode
 
 NOW_GRAIN_S: Final = 5
-LONG_NOW_GRAIN_S: Final = 30
+LONG_NOW_GRAIN_S: Final = 60
 LONG_RANGE_S: Final = 6.5 * 3600
 """`now` is rounded down to this, so that the panels of a screen, and everybody looking at the same
 screen, ask the same question and share one answer. Ranges over LONG_RANGE_S take the longer one:
-there, seconds do not show, and the questions cost more."""
+there, seconds do not show, and whole minutes are answered from rollups and from memory."""
 
 FILTERS: Final[Mapping[str, str]] = MappingProxyType(
     {

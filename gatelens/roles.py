@@ -26,7 +26,10 @@ REPORTS_EVERY_S = 30.0
 """How often reports that are due are looked for."""
 
 JOBS_NICENESS = 5
-"""Rollups and upkeep give way to intake and screens when all processors are busy."""
+"""Rollups and upkeep give way to intake when all processors are busy."""
+
+DASHBOARDS_NICENESS = 5
+"""So do screens: a chart may wait, what a gateway sends must not."""
 
 JOBS_STOP_WITHIN_S = 2.0
 """How long a running job may take to finish its step when the role is asked to stop."""
@@ -43,6 +46,7 @@ def run_dashboards(settings: Settings) -> None:
     """Screens for people and the query API."""
     from dashboards.server import run
 
+    os.nice(DASHBOARDS_NICENESS)
     run(settings.dashboard, settings.storage_settings, settings.catalog, settings.alerting)
 
 

@@ -1,11 +1,12 @@
 -- exceptions: span events named `exception`, grouped by service, type and message without numbers.
--- Parameters: $start, $end (TIMESTAMPTZ, half-open; of the span), $limit.
--- Output: service_name; type; message (digits, hex and quoted text replaced by #); occurrences;
+-- Parameters: $start, $end (TIMESTAMPTZ, half-open; of the span).
+-- Output: partial rows per hour (stored_hour, counted from 1970): service_name; type; message (digits, hex and quoted text replaced by #); occurrences;
 --   first_seen, last_seen (times of the spans); example_trace_id.
 -- Grain: service x type x normalised message.
 -- Inputs: spans. Cost: one pass over the events of the range.
 WITH thrown AS (
     SELECT
+        epoch_us(time) // 3600000000 AS stored_hour,
         service_name,
         time,
         trace_id,
@@ -14,6 +15,7 @@ WITH thrown AS (
     WHERE time >= $start AND time < $end AND len(events) > 0
 )
 SELECT
+    stored_hour,
     service_name,
     event.attributes['exception.type'] AS type,
     left(
@@ -32,5 +34,3 @@ SELECT
 FROM thrown
 WHERE event.name = 'exception'
 GROUP BY ALL
-ORDER BY occurrences DESC, service_name, type, message
-LIMIT $limit

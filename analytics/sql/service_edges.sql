@@ -1,7 +1,7 @@
 -- service_edges: all calls between services of a range, as the spans tell them now.
--- Parameters: $start, $end (TIMESTAMPTZ, half-open; of the called span).
--- Output: time (hour), tenant, source, target, bucket, calls, errors.
--- Grain: hour x tenant x source x target x bucket. Inputs: spans.
+-- Parameters: $start, $end (TIMESTAMPTZ, half-open; of the called span), $step (seconds).
+-- Output: time (start of the step), tenant, source, target, bucket, calls, errors.
+-- Grain: step x tenant x source x target x bucket. Inputs: spans.
 -- Cost: one hash join of the range's spans with themselves. A caller is found when it began at most
 --   an hour before the called, or a minute after it (clocks differ). Twins: hourly.py.
 WITH child AS (
@@ -30,7 +30,7 @@ parent AS (
     GROUP BY ALL
 )
 SELECT
-    time_bucket(INTERVAL '1 hour', child.time) AS time,
+    time_bucket(to_seconds($step), child.time) AS time,
     child.tenant,
     parent.service_name AS source,
     child.service_name AS target,

@@ -35,7 +35,11 @@ from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_ta
 from storage.state import job_runs
 
 _INGEST = """
-SELECT time_bucket(to_seconds($step), time) AS time, source, count(*) AS requests
+SELECT
+    epoch_us(time) // 3600000000 AS stored_hour,
+    time_bucket(to_seconds($step), time) AS time,
+    source,
+    count(*) AS requests
 FROM requests
 WHERE time >= $start
   AND time < $end
@@ -122,13 +126,14 @@ def register(app: Dash, data: Data) -> None:
         view = data.view(stored)
         last_hour = replace(view, start=max(view.start, view.end - TWICE_WITHIN))
         ingest, rejects, twice, jobs, tables, logs = await asyncio.gather(
-            data.sql(view, _INGEST, step=view.interval_s),
+            data.settled_rows(view, "requests", _INGEST, step=view.interval_s),
             data.sql(view, _REJECTS),
             data.sql(last_hour, load_sql("counted_twice")),
             data.cache.get("job-runs", lambda: latest_runs(data.state)),
             data.cache.get("lake-sizes", lambda: table_sizes(data.session.lake), ttl_s=15.0),
             data.cache.get("wal", lambda: wal_sizes(data.storage.data_dir / "wal")),
         )
+        ingest = ingest.group_by("time", "source").agg(pl.col("requests").sum())
         learned = await data.cache.get("learned", lambda: learned_facts(data.storage.data_dir))
         axis = axis_of(view, None)
         lines = series.rates(

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from dash import Dash, Input, Output, html
 
+from analytics.buckets import quantiles_by
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.components import (
@@ -34,23 +35,39 @@ ROWS_SHOWN = 30
 
 _RED = """
 SELECT
+    epoch_us(time) // 3600000000 AS stored_hour,
     service_name AS service,
-    count(*) FILTER (WHERE kind IN ('SERVER', 'CONSUMER')) AS calls,
-    count(*) FILTER (WHERE kind IN ('SERVER', 'CONSUMER') AND status = 'ERROR') AS errors,
-    quantile_cont(duration_ns / 1e6, 0.5) FILTER (WHERE kind IN ('SERVER', 'CONSUMER')) AS p50_ms,
-    quantile_cont(duration_ns / 1e6, 0.95) FILTER (WHERE kind IN ('SERVER', 'CONSUMER')) AS p95_ms,
-    count(*) AS spans,
-    count(DISTINCT service_instance_id) AS instances,
+    CASE WHEN kind IN ('SERVER', 'CONSUMER') THEN latency_bucket(duration_ns / 1e6) END AS bucket,
+    kind IN ('SERVER', 'CONSUMER') AS called,
+    service_instance_id AS instance,
+    count(*) AS requests,
+    count(*) FILTER (WHERE status = 'ERROR') AS errors,
     max(service_version) AS version,
     max(time) AS last_seen
 FROM spans
 WHERE time >= $start
   AND time < $end
   AND ($environment IS NULL OR environment = $environment)
-GROUP BY service_name
-ORDER BY calls DESC, spans DESC
-LIMIT 100
+GROUP BY ALL
 """
+
+
+def red_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """Per service, busiest first: service, calls, errors, p50_ms, p95_ms, spans, instances,
+    version, last_seen. Quantiles within 1 %."""
+    called = pl.col("called").fill_null(value=False)
+    sums = rows.group_by("service").agg(
+        pl.col("requests").filter(called).sum().alias("calls"),
+        pl.col("errors").filter(called).sum(),
+        pl.col("requests").sum().alias("spans"),
+        pl.col("instance").drop_nulls().n_unique().alias("instances"),
+        pl.col("version").max(),
+        pl.col("last_seen").max(),
+    )
+    timed = rows.drop_nulls("bucket").select("service", "bucket", "requests")
+    times = quantiles_by(timed, ("service",), (0.5, 0.95)).drop("requests")
+    found = sums.join(times, on="service", how="left", nulls_equal=True)
+    return found.sort("calls", "spans", "service", descending=[True, True, False]).head(100)
 
 
 def layout(_data: Data) -> Component:
@@ -95,11 +112,12 @@ def register(app: Dash, data: Data) -> None:
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         environment = next(iter(view.filters.get("env", ())), None)
-        edges, red, thrown = await asyncio.gather(
+        edges, spans, thrown = await asyncio.gather(
             data.edges(view),
-            data.sql(view, _RED, environment=environment),
+            data.settled_rows(view, "spans", _RED, environment=environment),
             data.ask("exceptions", view, lambda: data.traces.exceptions(view.time_range, limit=20)),
         )
+        red = red_of(spans)
         return (
             service_map(edges, view.mode, empty="No service called another in this time range."),
             red_table(red, view, data),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -48,7 +50,7 @@ _SEARCH = """
 WITH hits AS (
     SELECT DISTINCT trace_id
     FROM spans
-    WHERE time >= $start
+    WHERE time >= $hits_from
       AND time < $end
       AND trace_id IS NOT NULL
       AND ($environment IS NULL OR environment = $environment)
@@ -80,9 +82,15 @@ SEMI JOIN hits USING (trace_id)
 WHERE time >= $start
   AND time < $end
 GROUP BY trace_id
+HAVING min(time) >= $hits_from
 ORDER BY time DESC
 LIMIT $shown
 """
+
+TRACE_LENGTH_MAX = timedelta(hours=1)
+"""How long before its newest spans a trace may have begun."""
+
+_FIRST_LOOK = timedelta(minutes=10)
 
 
 COLUMNS: list[dict[str, object]] = [
@@ -171,7 +179,8 @@ def register(app: Dash, data: Data) -> None:
         view = data.view(stored)
         box = parse_box(view.extra.get("box"))
         asked = {k: v for k, v in parameters(view).items() if k in ("service", "environment")}
-        cells = await data.sql(view, HEAT, step=view.interval_s, **asked)
+        cells = await data.settled_rows(view, "spans", HEAT, step=view.interval_s, **asked)
+        cells = cells.group_by("time", "bucket").agg(pl.col("requests", "errors").sum())
         axis = axis_of(view, None)
         shown = chosen_of(RED, view.extra.get("red"))
         figure = red_chart(cells, axis, shown, empty="No trace began in this time range.")
@@ -204,9 +213,22 @@ def register(app: Dash, data: Data) -> None:
         terms, bound = conditions(asked, _TERMS, ("attributes", "resource_attributes"))
         wanted = {**parameters(view), **bound, "q": asked.text, "shown": SHOWN}
         # Of what was typed only names of our own columns are in the statement; the rest is bound.
-        rows = await data.sql(view, _SEARCH.replace("{terms}", terms), **wanted)
+        rows = await newest_traces(data, view, _SEARCH.replace("{terms}", terms), wanted)
         cut = f"the newest {SHOWN} traces" if rows.height == SHOWN else f"{rows.height} traces"
         return trace_rows(rows, view, data), f"{view.label} · {cut}"
+
+
+async def newest_traces(data: Data, view: View, query: str, wanted: dict[str, Any]) -> pl.DataFrame:
+    """The newest traces, looked for in the end of the view first, then further back: what began
+    after the point looked back to is complete, so enough of it is the answer."""
+    back = _FIRST_LOOK
+    while True:
+        hits_from = max(view.start, view.end - back)
+        near = replace(view, start=max(view.start, hits_from - TRACE_LENGTH_MAX))
+        rows = await data.sql(near, query, hits_from=hits_from, **wanted)
+        if rows.height == SHOWN or hits_from == view.start:
+            return rows
+        back *= 6
 
 
 def parameters(view: View) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from analytics.headroom import rate_headroom
 from analytics.jobs import JOBS
 from analytics.query import Analytics, Filters, Policy, TimeRange
 from analytics.runner import RollupRunner
 from analytics.settled import SettledSums
-from storage.catalog import ExcludedEndpoint
+from storage.catalog import Catalog, Consumer, ExcludedEndpoint, Plan
 from storage.lake import Lake
 from storage.maintenance import compact
 from storage.row_scope import RowScope
@@ -28,6 +29,18 @@ SEALED = NOON + timedelta(days=36_500)
 
 POLICY = Policy(excluded=(ExcludedEndpoint(path="/orders/{id}", method="GET"),))
 
+CATALOG = Catalog(
+    plans=(Plan(name="p", rate_limit_per_minute=1),),
+    consumers=tuple(Consumer(name=name, plan="p") for name in ("acme", "ACME", "nobody")),
+)
+
+BY_API = """
+    SELECT epoch_us(time) // 3600000000 AS stored_hour, api, count(*) AS requests
+    FROM requests
+    WHERE time >= $start AND time < $end
+    GROUP BY ALL
+"""
+
 QUESTIONS: dict[str, Callable[[Analytics, TimeRange], Any]] = {
     "usage": lambda a, r: a.usage(r, by=("api",)),
     "series": lambda a, r: a.usage(r, by=("method",), interval_s=1800),
@@ -39,6 +52,9 @@ QUESTIONS: dict[str, Callable[[Analytics, TimeRange], Any]] = {
     "seen": lambda a, r: a.seen(r, by="api"),
     "overview": lambda a, r: a.overview(r),
     "narrowed": lambda a, r: a.narrowed(RowScope(consumers=("acme",))).usage(r, by=("api",)),
+    "completeness": lambda a, r: a.completeness(r),
+    "headroom": lambda a, r: rate_headroom(a, CATALOG, r),
+    "raw rows": lambda a, r: a.settled_rows("requests", BY_API, {}, r).group_by("api").sum(),
     "rings": lambda a, r: a.rings(
         "usage", [r.start, r.start + (r.end - r.start) / 3, r.end], by=("api",)
     ),

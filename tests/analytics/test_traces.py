@@ -9,9 +9,13 @@ import pyarrow as pa
 import pytest
 
 from analytics.errors import QueryRefused
+from analytics.jobs import JOBS
 from analytics.query import TimeRange
+from analytics.runner import RollupRunner
+from analytics.settled import SettledSums
 from analytics.traces import Traces
 from storage.lake import Lake
+from storage.maintenance import compact
 from storage.schemas import TABLES
 from storage.session import ReadSession
 from tests.analytics.hostile import NOON
@@ -104,6 +108,28 @@ def test_caller_that_began_before_the_range_is_found(lake: Lake, session: ReadSe
     early = RANGE.start - timedelta(minutes=5)
     store(lake, [span(1, 0, "gateway", None, time=early), span(1, 1, "orders", 0)])
     assert Traces(session).edges(RANGE).select("source", "target").rows() == [("gateway", "orders")]
+
+
+def test_hours_cut_between_minutes_are_told_from_memory_alike(
+    lake: Lake, session: ReadSession
+) -> None:
+    rng = random.Random(4)
+    spans = []
+    for trace in range(200):
+        at = RANGE.start + timedelta(seconds=rng.uniform(0, 7000))
+        spans += [span(trace, 0, "gateway", None, time=at), span(trace, 1, "orders", 0, time=at)]
+    store(lake, spans)
+    compact(lake, "spans", RANGE.start + timedelta(days=36_500))
+    RollupRunner(lake).catch_up(JOBS["service_edges"])
+    settled = SettledSums()
+    for minutes in (0, 7, 11, 11.5):
+        start = RANGE.start + timedelta(minutes=minutes)
+        cut = TimeRange(start, start + timedelta(minutes=75))
+        children = [s for s in spans if s["parent_span_id"] is not None]
+        called = sum(cut.start <= s["time"] < cut.end for s in children)
+        found = Traces(session, settled=settled).edges(cut)
+        assert found["calls"].to_list() == [called]
+    assert settled.hits > 0
 
 
 def test_exceptions_are_grouped_by_what_they_say(lake: Lake, session: ReadSession) -> None:
