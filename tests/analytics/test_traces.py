@@ -124,7 +124,7 @@ def test_hours_cut_between_minutes_are_told_from_memory_alike(
     settled = SettledSums()
     for minutes in (0, 7, 11, 11.5):
         start = RANGE.start + timedelta(minutes=minutes)
-        cut = TimeRange(start, start + timedelta(minutes=75))
+        cut = TimeRange(start, start + timedelta(minutes=110))
         children = [s for s in spans if s["parent_span_id"] is not None]
         called = sum(cut.start <= s["time"] < cut.end for s in children)
         found = Traces(session, settled=settled).edges(cut)

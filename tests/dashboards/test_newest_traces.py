@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from storage.lake import Lake
 from storage.schemas import TABLES
 from storage.session import ReadSession
 from storage.settings import StorageSettings
+from tests.aio import run
 from tests.analytics.hostile import NOON
 
 WANTED: dict[str, Any] = {
@@ -73,9 +73,9 @@ def test_the_newest_traces_of_all(narrowed: dict[str, Any], tmp_path: Path) -> N
     query = _SEARCH.replace("{terms}", "")
     with ReadSession(lake, threads=1) as session:
         data = FakeData(session)
-        found = asyncio.run(newest_traces(data, view, query, wanted))  # type: ignore[arg-type]
+        found = run(newest_traces(data, view, query, wanted))  # type: ignore[arg-type]
         looks = data.looks
-        every = asyncio.run(data.sql(view, query, hits_from=view.start, **wanted))
+        every = run(data.sql(view, query, hits_from=view.start, **wanted))
     by = ("time", "trace_id")
     assert found.sort(by).equals(every.sort(by))
     assert found.height == (0 if "min_ns" in narrowed else SHOWN)
