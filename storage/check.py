@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.creation import read_lake_version
 from storage.errors import LakeDamaged, LakeError
 from storage.lake import Lake, LakeTable
 from storage.log import FileEntry
+from storage.physical import UNREADABLE
 from storage.schemas import LAKE_SCHEMA_VERSION, TABLES
 from storage.settings import StorageSettings
 
@@ -82,6 +82,6 @@ def _check_file(
                     pass
     except FileNotFoundError:
         return broken("missing")
-    except (OSError, pa.ArrowException) as err:
+    except UNREADABLE as err:
         return broken(str(err).split("\n")[0])
     return None

@@ -18,9 +18,11 @@ from urllib.parse import unquote
 
 import orjson
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from storage.errors import LakeDamaged
 from storage.store import Store
+from storage.torn_checkpoint import drop_torn_checkpoint
 
 Partition = tuple[str, date, int]
 """(tenant, day, hour)."""
@@ -275,6 +277,10 @@ class TableLog:
             self._snapshot is not None
             or self.store.exists(f"{self.prefix}/{commit_name(0)}")
             or self.store.exists(f"{self.prefix}/_last_checkpoint")
+            # Without either there may still be a table: making it anew would hide its rows.
+            or any(
+                f.path.rsplit("/", 1)[-1][:20].isdigit() for f in self.store.list(f"{self.prefix}/")
+            )
         )
 
     def refresh(self) -> Snapshot:
@@ -326,8 +332,19 @@ class TableLog:
             return Snapshot(-1).apply(self._read_after(-1))
         return self._load_checkpoint()
 
+    def _open_delta(self) -> DeltaTable:
+        try:
+            return self.store.delta(self.name)
+        except DeltaError as err:
+            if not drop_torn_checkpoint(self.store, self.prefix):
+                raise LakeDamaged(f"{self.store.url}/{self.prefix}", str(err)) from err
+        try:
+            return self.store.delta(self.name)
+        except DeltaError as err:
+            raise LakeDamaged(f"{self.store.url}/{self.prefix}", str(err)) from err
+
     def _load_checkpoint(self) -> Snapshot:
-        table = self.store.delta(self.name)
+        table = self._open_delta()
         adds = table.get_add_actions(flatten=True)
         partitions: dict[Partition, dict[str, FileEntry]] = {}
         columns = {name: adds.column(name).to_pylist() for name in adds.column_names}

@@ -27,7 +27,7 @@ from storage.log import FileEntry, Snapshot
 from storage.merge_plan import Merge
 from storage.merge_sums import add_partials
 from storage.parquet import UNIQUE_TEXT, write_stored
-from storage.physical import parquet_schema
+from storage.physical import UNREADABLE, parquet_schema
 from storage.schemas import TableSpec
 
 LONG_TEXT = UNIQUE_TEXT | {
@@ -95,29 +95,34 @@ def read_files(table: LakeTable, files: Sequence[FileEntry]) -> pa.Table:
     for name in (f.name for f in schema if f.type == _MAP):
         dictionary += [f"{name}.key_value.key", f"{name}.key_value.value"]
     table.fetch(files)
-    parts = [_read_file(table.location / file.path, file.rows, dictionary) for file in files]
+    known = set(schema.names)
+    parts = [_read_file(table.location / f.path, f.rows, dictionary, known) for f in files]
     rows = sum(p.num_rows for p in parts)
     columns = [_joined(parts, field, rows) for field in schema]
     return pa.Table.from_arrays(columns, names=schema.names)
 
 
-def _read_file(path: Path, rows: int, dictionary: list[str]) -> pa.Table:
+def _read_file(path: Path, rows: int, dictionary: list[str], known: set[str]) -> pa.Table:
     """The columns of a file that hold any value."""
     try:
         try:
-            return _read_columns(path, rows, dictionary)
+            return _read_columns(path, rows, dictionary, known)
         except pa.ArrowNotImplementedError:
             # A map that Arrow cannot read as numbers into one dictionary.
-            return _read_columns(path, rows, [name for name in dictionary if "." not in name])
-    except (OSError, pa.ArrowException) as err:
+            flat = [name for name in dictionary if "." not in name]
+            return _read_columns(path, rows, flat, known)
+    except UNREADABLE as err:
         raise LakeDamaged(str(path), str(err).split("\n")[0]) from err
 
 
-def _read_columns(path: Path, rows: int, dictionary: list[str]) -> pa.Table:
+def _read_columns(path: Path, rows: int, dictionary: list[str], known: set[str]) -> pa.Table:
     with pq.ParquetFile(path, read_dictionary=dictionary) as file:
         found = file.metadata.num_rows
         if rows >= 0 and found != rows:
             raise LakeDamaged(str(path), f"{found} rows instead of {rows}")
+        unknown = set(file.schema_arrow.names) - known
+        if unknown:  # merging would drop it
+            raise LakeDamaged(str(path), f"unknown column {', '.join(sorted(unknown))}")
         empty = _null_columns(file.metadata)
         names = [f.name for f in file.schema_arrow if f.name not in empty]
         # Group by group: each has dictionaries of its own, and Arrow reads maps with one at a time.

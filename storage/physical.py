@@ -30,6 +30,10 @@ _PRIMITIVES = {
 }
 
 
+UNREADABLE = (OSError, pa.ArrowException, ValueError, LookupError)
+"""What pyarrow raises over a damaged file; the last two where names in its footer are."""
+
+
 def stored_type(type_: pa.DataType) -> pa.DataType:
     """The type a column has in the files: unsigned integers become int64, at any depth."""
     if pa.types.is_unsigned_integer(type_):

@@ -73,6 +73,8 @@ class ReadSession:
             self._create_views(cursor, sql, start, end, files or {})
             given = dict(params) if isinstance(params, Mapping) else list(params)
             return cursor.execute(sql, given).to_arrow_table()
+        except UnicodeDecodeError as err:  # DuckDB's own message quotes the damaged name
+            raise duckdb.IOException("A data file is damaged; run `gatelens doctor`.") from err
         finally:
             cursor.close()
 

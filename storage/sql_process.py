@@ -80,6 +80,8 @@ def _answer(request: Request, incoming: BinaryIO, outgoing: BinaryIO) -> None:
     write_answer(outgoing, Answer(truncated=truncated, elapsed_ms=elapsed_ms), table)
 
 
+UNREADABLE_FILE = "A file of the lake cannot be read."
+
 OUT_OF_MEMORY = "The query needs more memory than it may have."
 
 
@@ -109,6 +111,8 @@ def execute(
             return _run(con, request)
     except duckdb.Error as err:
         raise _explain(err, request.sql, root) from err
+    except UnicodeDecodeError as err:  # DuckDB's own message quotes a damaged name
+        raise SqlFailed(UNREADABLE_FILE, hint="Run `gatelens doctor`.") from err
     finally:
         con.close()
 
@@ -206,7 +210,7 @@ def _explain(err: duckdb.Error, sql: str, root: str) -> SqlError:
         return SqlTimeout(OUT_OF_MEMORY, hint="Narrow the time range or select less.")
     if isinstance(err, (duckdb.PermissionException, duckdb.IOException)):
         # the guards let nothing else through that touches files: one of the lake's own is gone
-        return SqlFailed("A file of the lake cannot be read.", hint="Run `gatelens doctor`.")
+        return SqlFailed(UNREADABLE_FILE, hint="Run `gatelens doctor`.")
     line, column = position_of(sql, found.get("position"))
     return SqlFailed(message.rstrip(".!") + ".", line=line, column=column)
 

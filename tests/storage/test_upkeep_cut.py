@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from storage.backup import backup, restore
-from storage.errors import LakeUnfinished
+from storage.commit import checkpoint
+from storage.errors import LakeDamaged, LakeUnfinished
 from storage.lake import Lake
 from storage.limits import GRACE_SECONDS
+from storage.log import commit_name
 from storage.maintenance import maintain
 from storage.session import ReadSession
 from storage.settings import StorageSettings
@@ -128,3 +130,37 @@ def test_a_restore_cut_short_anywhere_is_refused_as_a_lake_and_begun_anew(
             found = answers(place)
         assert found in (WHOLE, []), where  # [] = nothing had begun
     assert refused > 20 / every
+
+
+@pytest.mark.parametrize("left", ["hint alone", "empty", "cut"])
+def test_a_checkpoint_torn_by_a_power_cut_does_not_keep_its_table_closed(
+    tmp_path: Path, left: str
+) -> None:
+    """Log cleaning has not begun after it, or has after the one before."""
+    root = fill(tmp_path / "data")
+    table = Lake(settings_of(tmp_path / "data")).table("requests")
+    checkpoint(table.log)
+    for name in range(3):
+        (table.log.folder / commit_name(name)).unlink()
+    table.append(requests(3, tenant="late", first=700), app_id="l", app_version=0)
+    version = checkpoint(table.log)
+    torn = table.log.folder / f"{version:020d}.checkpoint.parquet"
+    whole = torn.read_bytes()
+    if left == "hint alone":
+        torn.unlink()
+    else:
+        torn.write_bytes(b"" if left == "empty" else whole[: len(whole) // 2])
+    assert {r["tenant"]: r["n"] for r in answers(settings_of(tmp_path / "data"))} == {
+        "default": 12, "gone": 3, "late": 3
+    }  # fmt: skip
+    assert not torn.exists()
+    assert Lake(settings_of(tmp_path / "data")).table("requests").version() == version
+    # Where the commits are gone, too, it is damage, and nothing is deleted.
+    version = checkpoint(table.log)
+    torn.write_bytes(whole[: len(whole) // 2])
+    (table.log.folder / commit_name(version)).unlink()
+    (table.log.folder / "_last_checkpoint").unlink()
+    with pytest.raises(LakeDamaged):
+        answers(settings_of(tmp_path / "data"))
+    assert torn.exists()
+    assert root.exists()
