@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,16 +35,28 @@ def test_tens_of_thousands_of_commits_keep_opening_and_committing_quick(
             later = datetime.now(UTC) + timedelta(seconds=LOG_KEEP_SECONDS + 1)
             clean_log(table, later, consumed=table.version())
     assert len(list(table.log.folder.iterdir())) < 2_000
-    commits, opens = [], []
+    young = Lake(StorageSettings(data_dir=settings.data_dir / "young")).table("requests")
+    commits, opens, first_commits = [], [], []
     for number in range(20):
-        started = time.perf_counter()
-        table.append(requests(5), app_id="x", app_version=number)
-        commits.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        assert Lake(settings).table("requests").app_version("w") == 19_999
-        opens.append(time.perf_counter() - started)
-    assert statistics.median(commits) < 0.025
-    assert statistics.median(opens) < 0.050
+        commits.append(
+            seconds(lambda n=number: table.append(requests(5), app_id="x", app_version=n))
+        )
+        first_commits.append(
+            seconds(lambda n=number: young.append(requests(5), app_id="x", app_version=n))
+        )
+        opens.append(seconds(lambda: Lake(settings).table("requests").app_version("w")))
+    assert Lake(settings).table("requests").app_version("w") == 19_999
+    # The least of each says what it takes; the medians, taken in turn, say that age costs nothing,
+    # however busy the machine is.
+    assert min(commits) < 0.025
+    assert min(opens) < 0.050
+    assert statistics.median(commits) < 1.5 * statistics.median(first_commits) + 0.005
+
+
+def seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
 
 
 def test_upkeep_over_a_simulated_day_keeps_files_and_answers(
