@@ -10,7 +10,7 @@ import pytest
 
 from dashboards.data import Data
 from dashboards.gate import harmless_path
-from dashboards.people.attempts import ACCOUNT_BURST
+from dashboards.people.attempts import ACCOUNT_BURST, NETWORK_BURST
 from dashboards.people.sign_in import SignIn
 from dashboards.people.users import place
 from dashboards.server import create_server
@@ -248,6 +248,31 @@ def test_what_is_no_token_of_ours_opens_nothing(town: Town, token: str) -> None:
             assert (await client.get(f"/api/v1/me?token={token[:50]}")).status_code == 401
 
     run(ask())
+
+
+def test_guessed_tokens_are_put_off_and_written_down(tmp_path: Path) -> None:
+    town = build(tmp_path)
+    secret = town.sign_in.tokens.create("script", ["analytics"], actor=BY)
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(town.server, client=("10.9.9.9", 1))
+        async with httpx.AsyncClient(transport=transport, base_url=HERE) as client:
+
+            async def status(token: str) -> int:
+                header = {"authorization": f"Bearer {token}"}
+                return (await client.get("/api/v1/me", headers=header)).status_code
+
+            guesses = [await status(f"glq_{n:043}") for n in range(NETWORK_BURST + 5)]
+            assert guesses == [401] * NETWORK_BURST + [429] * 5
+            # 256 bits are not guessed: whoever has the real one is not kept out by a neighbour
+            assert await status(secret) == 200
+
+    run(ask())
+    failed = read_audit(town.data.state, action="token", limit=100)
+    failed = [entry for entry in failed if entry.outcome == "failed"]
+    assert len(failed) == NETWORK_BURST
+    assert {entry.address for entry in failed} == {"10.9.9.9"}
+    assert "glq_" not in repr(failed)
 
 
 def test_a_token_may_what_its_scopes_say_until_it_is_revoked(town: Town) -> None:
