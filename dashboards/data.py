@@ -63,7 +63,10 @@ APDEX_THRESHOLD_MS = 500.0
 """Of APIs the catalog does not know: its own default."""
 
 VERSIONS_RANGE_S_MAX = 86_400.0
-"""Longest range whose spans are read for versions of services."""
+"""Longest range whose spans are read for versions of services while a chart waits for them."""
+
+VERSIONS_TTL_S = 600.0
+"""How old versions over a longer range may be, in seconds: 1.4 s of a core for 22 million spans."""
 
 SLOS_TTL_S = 600.0
 """How old objectives may be, in seconds: seven windows of each are read, up to a month long."""
@@ -300,15 +303,25 @@ class Data:
         )
 
     async def service_versions(self, view: View, services: tuple[str, ...]) -> list[ServiceVersion]:
-        """Versions of services by their spans; [] for ranges too long to read spans of."""
-        if view.seconds > VERSIONS_RANGE_S_MAX:
-            return []
-        return await self.ask(
-            "versions",
-            view,
-            lambda: service_versions(self.session, view.time_range, services),
-            services,
+        """Versions of services by their spans. Over more than a day they are read in the
+        background, to the last VERSIONS_TTL_S: [] until they are known, then with a refresh."""
+
+        def look(time_range: TimeRange) -> list[ServiceVersion]:
+            return service_versions(self.session, time_range, services)
+
+        if view.seconds <= VERSIONS_RANGE_S_MAX:
+            return await self.ask("versions", view, lambda: look(view.time_range), services)
+        start, end = (
+            datetime.fromtimestamp(at.timestamp() // VERSIONS_TTL_S * VERSIONS_TTL_S, UTC)
+            for at in (view.start, view.end)
         )
+        known = await self.cache.soon(
+            ("versions", start, end, services),
+            lambda: look(TimeRange(start, end)),
+            ttl_s=VERSIONS_TTL_S,
+            executor=self.slow,
+        )
+        return known or []
 
     async def measure(self, view: View, name: str) -> float | None:
         """One measure over the whole view; None = not measured."""

@@ -44,7 +44,8 @@ async def answer_with_exports(
     """Let `app` answer. A file goes out to those who may `export`, after it is in the audit log;
     others get 403, and the file is dropped. Where the log cannot be written, nothing goes out."""
     if asks_for_file(scope) and not _may_export():
-        return await refuse(send, 403, NO_FILES)
+        await refuse(send, 403, NO_FILES)
+        return
     notes: dict[str, Any] = {}
     dropped = False
 

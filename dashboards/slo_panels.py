@@ -13,8 +13,14 @@ from dashboards.view import View, api_path
 def slo_table(statuses: list[SloStatus], view: View) -> Component:
     rows = [
         [
-            page_link(fmt.plain(s.slo.name, 50), api_path(s.slo.api) + view.query(), "gl-name"),
-            html.Span(objective_text(s), className="gl-when"),
+            html.Div(
+                [
+                    page_link(
+                        fmt.plain(s.slo.name, 50), api_path(s.slo.api) + view.query(), "gl-name"
+                    ),
+                    html.Div(objective_text(s), className="gl-when"),
+                ]
+            ),
             number(fmt.percent(s.count.ratio), s.count.ratio),
             budget_bar(s.budget_left),
             number(fmt.percent(s.budget_left), s.budget_left, tone=budget_tone(s.budget_left)),
@@ -25,7 +31,6 @@ def slo_table(statuses: list[SloStatus], view: View) -> Component:
     ]
     heads = (
         Head("Objective"),
-        Head("Target"),
         Head("Good", True),
         Head("Budget", width="20%"),
         Head("Left", True),

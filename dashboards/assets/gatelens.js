@@ -199,6 +199,17 @@
       sqlFromLink: (id, example) => new URLSearchParams(location.search).get("sql") || example,
       sqlRan: (clicks, text) => { if (clicks && text) gl.sqlRan(text); return none(); },
 
+      // A click on a service of the map leads to its traces, in the range and filters of the page.
+      mapClick: (hit) => {
+        const service = hit && hit.points && hit.points[0] && hit.points[0].customdata;
+        if (!service) return none();
+        const params = new URLSearchParams(location.search);
+        params.delete("by");
+        params.set("service", service);
+        gl.go("/traces?" + params.toString());
+        return null;
+      },
+
       // A box drawn on the heat-map of traces; its corners go into the URL.
       box: (moved) => {
         if (!moved || moved["xaxis.range[0]"] === undefined || moved["yaxis.range[0]"] === undefined) return none();

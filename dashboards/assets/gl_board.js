@@ -73,6 +73,7 @@
       window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
     }
     if (edit && board.state.mayEdit) board.edit();
+    else board.offerDraft();
     if (panel) setTimeout(() => document.getElementById("panel-" + panel)?.classList.add("closer"), 50);
   };
 
@@ -213,6 +214,7 @@
   board.create = async function (definition, note) {
     const answer = await gl.call("POST", "dashboards", { definition: { ...definition, folder: own(definition.folder) }, note: note || "" });
     if (!answer.ok) { gl.toast(answer.body.error); return null; }
+    board.forget();
     board.leave();
     gl.go(`/dashboards/${answer.body.id}${location.search}`);
     gl.toast("Saved.");
@@ -226,7 +228,7 @@
     const list = make("div", { className: "gl-versions" });
     const fresh = make("button", { type: "button", className: "gl-button primary" }, "New public link");
     const node = gl.dialog("links", "Public links", make("h2", {}, "Public links"),
-      make("p", {}, "Whoever has such a link sees this dashboard without signing in: the time range and the filters shown now, nothing else, until it ends or you revoke it."),
+      make("p", {}, "Whoever has such a link sees this dashboard without signing in: the time range and the filters shown now, nothing else, until it ends, somebody revokes it, or whoever made it leaves or may not share any more."),
       list, make("div", { className: "gl-toolbar end" }, fresh));
     const day = (text) => (text || "").slice(0, 10);
     answer.body.links.forEach((link) => {

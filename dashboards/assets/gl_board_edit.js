@@ -19,11 +19,28 @@
     return loading;
   }
 
+  // `board.base`: the version one began to change. A redraw brings the newest along, which must not
+  // be taken for the one that was seen.
   board.edit = async function () {
-    board.draft = clone(board.state.dashboard);
-    board.dirty = false;
+    const draft = gl.drafts.get(kept());
+    board.draft = draft ? draft.dashboard : clone(board.state.dashboard);
+    board.base = draft ? draft.version : board.state.version;
+    board.dirty = !!draft;
     document.body.classList.add("gl-editing");
-    await board.layOut();
+    if (!draft) { await board.layOut(); return; }
+    board.redraw();
+    gl.toast(`Your changes from ${gl.drafts.age(draft)} are back. Discard throws them away.`);
+  };
+  // What is changed and not saved is kept in this tab, whatever happens to the page.
+  const kept = () => "board:" + board.state.id;
+  board.changed = function () {
+    board.dirty = true;
+    gl.drafts.put(kept(), { dashboard: board.draft, version: board.base });
+  };
+  board.forget = () => gl.drafts.drop(kept());
+  board.offerDraft = function () {
+    const draft = board.state.mayEdit && !board.draft && gl.drafts.get(kept());
+    if (draft) gl.toast(`You changed this dashboard ${gl.drafts.age(draft)} and did not save.`, "Go on editing", () => board.edit());
   };
   board.leave = function () {
     if (grid) { grid.destroy(false); grid = null; }
@@ -59,14 +76,14 @@
       if (panel && JSON.stringify(panel.at) !== JSON.stringify(at)) {
         panel.at = at;
         node.el.dataset.at = [at.x, at.y, at.w, at.h].join(",");
-        board.dirty = true;
+        board.changed();
       }
     }
   }
 
   // The server draws the cells of the draft: after panels came or went.
   board.redraw = () => {
-    board.dirty = true;
+    board.changed();
     if (grid) { grid.destroy(false); grid = null; }
     gl.setProps("board-draft", { data: { id: board.state.id, dashboard: board.draft, rev: Date.now() } });
   };
@@ -90,6 +107,7 @@
     },
     discard: async () => {
       if (board.dirty && !(await gl.form("Discard your changes?", [], { submit: "Discard", text: "What you changed since the last save is lost." }))) return;
+      board.forget();
       board.leave();
       gl.setProps("board-draft", { data: null });
       board.reload();
@@ -125,11 +143,12 @@
     }
     if (!board.dirty) { board.leave(); board.reload(); return; }
     const wanted = await gl.form("Save", [{ name: "note", label: "What changed, in a few words (may stay empty)", placeholder: "Latency by route added" }]);
-    if (wanted) await put(board.state.version, wanted.note);
+    if (wanted) await put(board.base, wanted.note);
   }
   async function put(seen, note) {
     const answer = await gl.call("PUT", board.path(), { definition: board.draft, seen, note });
     if (answer.ok) {
+      board.forget();
       board.leave();
       gl.setProps("board-draft", { data: null });
       board.reload();
@@ -142,9 +161,9 @@
     const changes = make("ul", { className: "gl-changes" });
     const button = (text, looks, run) => { const b = make("button", { type: "button", className: `gl-button ${looks}` }, text); b.addEventListener("click", () => { node.close(); run(); }); return b; };
     const node = gl.dialog("conflict", "Somebody saved before you", make("h2", {}, "Somebody saved before you"), make("p", {}, said.error),
-      make("p", {}, `What ${said.author} changed since version ${board.state.version}:`), changes, make("div", { className: "gl-toolbar end" },
+      make("p", {}, `What ${said.author} changed since version ${board.base}:`), changes, make("div", { className: "gl-toolbar end" },
         button("Go on editing", "", () => {}), button(`Save over version ${said.version}`, "", () => put(said.version, note)), button("Save mine as a copy", "primary", () => board.actions.copy())));
-    gl.call("GET", board.path(`/difference?old=${board.state.version}&new=${said.version}`)).then((found) => {
+    gl.call("GET", board.path(`/difference?old=${board.base}&new=${said.version}`)).then((found) => {
       const lines = found.ok ? found.body.changes : [found.body.error];
       changes.replaceChildren(...lines.map((line) => make("li", {}, line)));
     });
@@ -169,7 +188,7 @@
     const index = board.draft.panels.findIndex((p) => p.id === panel.id);
     const sameKind = board.draft.panels[index].kind === panel.kind;
     board.draft.panels[index] = { ...panel, at: board.draft.panels[index].at };
-    board.dirty = true;
+    board.changed();
     if (sameKind) gl.setProps({ type: "cell-panel", key: panel.id }, { data: { panel, id: board.state.id, version: board.state.version } });
     else board.redraw();
   };
@@ -196,6 +215,9 @@
   window.addEventListener("beforeunload", (event) => { if (board.dirty) event.preventDefault(); });
   // Leaving by a link of ours ends editing; the browser's own question does not come there.
   window.addEventListener("_dashprivate_pushstate", () => {
-    if (board.draft && board.state && location.pathname !== `/dashboards/${encodeURIComponent(board.state.id)}`) board.leave();
+    const here = board.state && `/dashboards/${encodeURIComponent(board.state.id)}`;
+    if (!board.draft || !here || location.pathname === here) return;
+    if (board.dirty) gl.toast("The dashboard is not saved; your changes are kept in this tab.", "Back to it", () => gl.go(here));
+    board.leave();
   });
 })();

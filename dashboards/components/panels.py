@@ -56,12 +56,14 @@ def graph(
     *,
     height: int = 220,
     label: str = "",
+    **config: Any,
 ) -> Component:
-    """A chart's place, shimmering until its first figure comes."""
+    """A chart's place, shimmering until its first figure comes. config: beside GRAPH_CONFIG."""
+    options: Any = {**GRAPH_CONFIG, **config}
     return html.Div(
         dcc.Graph(
             id=id,
-            config=GRAPH_CONFIG,
+            config=options,
             responsive=True,
             style={"height": f"{height}px"},
             figure={"data": [], "layout": _BLANK},

@@ -228,10 +228,13 @@ def _dashboards(boards: Boards) -> APIRouter:
 def _links(boards: Boards) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["dashboards"])
 
+    def shown(link: PublicLink) -> dict[str, Any]:
+        return _link(link, shared=boards.maker_shares(link))
+
     @router.get("/dashboards/{dashboard_id}/links")
     def every(dashboard_id: str) -> dict[str, Any]:
         """Public links of a dashboard, newest first. Their tokens are known to nobody."""
-        return {"links": [_link(link) for link in boards.links_of(dashboard_id)]}
+        return {"links": [shown(link) for link in boards.links_of(dashboard_id)]}
 
     @router.post("/dashboards/{dashboard_id}/links", status_code=201)
     def create(dashboard_id: str, body: NewLink) -> dict[str, Any]:
@@ -245,12 +248,12 @@ def _links(boards: Boards) -> APIRouter:
             note=body.note,
         )
         # Behind '#', the token is in no server's log and in no Referer.
-        return _link(link) | {"path": f"/public#{token}"}
+        return shown(link) | {"path": f"/public#{token}"}
 
     @router.delete("/dashboard-links/{link_id}")
     def revoke(link_id: str) -> dict[str, Any]:
         """Dead from now on."""
-        return _link(boards.revoke_link(link_id))
+        return shown(boards.revoke_link(link_id))
 
     return router
 
@@ -275,12 +278,15 @@ def _answer(saved: Saved) -> dict[str, Any]:
     }
 
 
-State = Literal["alive", "expired", "revoked"]
+State = Literal["alive", "expired", "revoked", "maker gone"]
 
 
-def _link(link: PublicLink) -> dict[str, Any]:
+def _link(link: PublicLink, *, shared: bool) -> dict[str, Any]:
+    """shared: whether its maker may still share."""
     now = datetime.now(UTC).timestamp()
     state: State = "revoked" if link.revoked_at else "alive" if link.expires_at > now else "expired"
+    if state == "alive" and not shared:
+        state = "maker gone"
     return {
         "id": link.id,
         "state": state,

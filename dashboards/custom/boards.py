@@ -16,6 +16,8 @@ from dashboards.custom.public_link import PublicLink, PublicLinks, Scope
 from dashboards.custom.store import DashboardStore, Saved
 from dashboards.custom.templates import template
 from dashboards.data import Data
+from dashboards.people.errors import NoSuchUser
+from dashboards.roles import ROLES
 
 
 class Boards:
@@ -125,6 +127,20 @@ class Boards:
         )
         return made
 
+    def maker_shares(self, link: PublicLink) -> bool:
+        """Whether who made a link may still make one: else it has ended with them, so that nobody
+        keeps a door open that they could not open any more. Where nobody signed in when it was
+        made, it stays until its own end."""
+        people = self.data.sign_in
+        if people is None or link.created_by == identity.LOCAL.name:
+            return True
+        try:
+            maker = people.users.within(link.tenant).get(link.created_by)
+        except NoSuchUser:
+            return False
+        may = ROLES[maker.role].permissions
+        return maker.disabled_at is None and "dashboards.share" in may
+
     def revoke_link(self, link_id: str) -> PublicLink:
         identity.require("dashboards.share")
         link = self.links.revoke(link_id, tenant=self.tenant)
@@ -134,6 +150,8 @@ class Boards:
     def find_link(self, token: str) -> tuple[PublicLink, Saved]:
         """What a token shows. Raises DashboardMissing."""
         link = self.links.find(token)
+        if not self.maker_shares(link):
+            raise DashboardMissing("link")
         store = DashboardStore(self.data.state, tenant=link.tenant)
         return link, store.get(link.dashboard, link.version)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, dcc, html, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from alerting.errors import AlertingError, ConfigInvalid
 from alerting.rule import Rule
@@ -32,6 +32,7 @@ from dashboards.components import (
     skeleton_rows,
 )
 from dashboards.data import Data
+from dashboards.figures.base import message
 from dashboards.figures.tried_rule import tried_rule
 from dashboards.guard import guarded
 from dashboards.rule_form import asked_fields, draft_of, rule_form
@@ -61,6 +62,7 @@ def layout(data: Data, name: str) -> Component:
     return html.Div(
         [
             dcc.Store(id=SEEN, data=seen),
+            dcc.Store(id="rule-opened", data=name),
             crumbs(("Alerts", "/alerts"), ("Rules", "/alerts/rules"), (_title(shown), "")),
             page_head(_title(shown), _sub(shown), _silence_link(shown)),
             tabs("rules"),
@@ -121,11 +123,26 @@ def _text_panel(shown: ShownRule | None, may: bool) -> Component:
         readOnly=not may,
         style={} if source is not None else {"display": "none"},
     )
+    left = html.Div(
+        [
+            "There is a text you did not save (",
+            html.Span(id="rule-draft-age"),
+            "). ",
+            _button("Take it up again", "rule-draft-take"),
+            " ",
+            _button("Throw it away", "rule-draft-drop"),
+        ],
+        id="rule-draft",
+        className="gl-notice",
+        hidden=True,
+        role="status",
+    )
     none = "Made from an objective of the catalog; change it there."
     return panel(
         "The rule",
         html.Div(
             [
+                left,
                 text,
                 html.Div(none, className="gl-none") if source is None else None,
                 html.Div(id="rule-mistakes", className="gl-mistakes", role="status"),
@@ -169,6 +186,19 @@ def _tried_panels(shown: ShownRule | None) -> list[Component]:
 
 
 def register(app: Dash, data: Data) -> None:
+    clientside: Any = app.clientside_callback
+    clientside(
+        ClientsideFunction("gatelens_drafts", "opened"),
+        Output("rule-draft", "hidden"),
+        Input("rule-opened", "data"),
+    )
+    clientside(
+        ClientsideFunction("gatelens_drafts", "saved"),
+        Output("rule-opened", "data"),
+        Input(SEEN, "data"),
+        prevent_initial_call=True,
+    )
+
     @app.callback(
         Output({"type": "rule-field", "key": ALL}, "value"),
         Input(ids.URL, "search"),
@@ -217,10 +247,17 @@ def register(app: Dash, data: Data) -> None:
         Input("rule-span", "value"),
         State(TEXT, "value"),
         State(ids.VIEW, "data"),
+        State(SEEN, "data"),
         running=[(Output("rule-try", "disabled"), True, False)],
     )
     @guarded(outputs=4, show_in=0)
-    async def attempt(_clicks: object, span: object, text: object, stored: object) -> Any:
+    async def attempt(
+        clicks: object, span: object, text: object, stored: object, seen: object
+    ) -> Any:
+        if not clicks and not (isinstance(seen, dict) and seen.get("name")):
+            # A new rule's text is still being filled in by its link.
+            empty = message("Try it: what would it have done?", data.view(stored).mode)
+            return "", None, empty, None
         hours = float(span) if isinstance(span, str) and span in SPANS else 24.0
         source = str(text or "")
         view = data.view(stored)

@@ -92,7 +92,7 @@ def _row(one: ShownRule, now: Counter[tuple[str, str]], fired: int, view: View) 
     return [
         page_link(fmt.plain(rule.name, 60), href, "gl-name"),
         html.Span(_states(rule.name, now)),
-        html.Span(fmt.plain(said, 120), title=said),
+        html.Span(fmt.plain(said, 160), className="gl-wrap", title=said),
         badge(rule.severity, severity_tone(rule.severity)),
         number(fmt.whole(fired) if fired else fmt.MISSING, fired, tone="" if fired else "muted"),
         html.Span(fmt.plain(rule.owner, 30)),

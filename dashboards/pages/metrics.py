@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +22,7 @@ from dashboards.components import (
     panel,
     skeleton_rows,
     table,
+    tabs,
     time_chart,
     when,
 )
@@ -52,7 +55,10 @@ _OVER_TIME = """
 WITH per_series AS (
     SELECT
         time_bucket(to_seconds($step), time) AS time,
-        service_name,
+        CASE
+            WHEN $by = 'service' THEN service_name
+            ELSE coalesce(attributes[$by], resource_attributes[$by])
+        END AS part,
         series,
         any_value(type) AS type,
         any_value(temporality) AS temporality,
@@ -73,7 +79,7 @@ WITH per_series AS (
 )
 SELECT
     time,
-    coalesce(service_name, '(no service)') AS service,
+    coalesce(part, '(none)') AS part,
     CASE
         WHEN any_value(type) = 'gauge' THEN avg(mean_value)
         WHEN any_value(type) = 'sum' AND any_value(temporality) = 'DELTA'
@@ -85,6 +91,24 @@ SELECT
 FROM per_series
 GROUP BY ALL
 """
+
+_KEYS = """
+SELECT DISTINCT unnest(map_keys(attributes) || map_keys(resource_attributes)) AS key
+FROM metrics
+WHERE time >= $start
+  AND time < $end
+  AND name = $name
+ORDER BY key
+LIMIT 60
+"""
+
+KEYS_NEVER = ("service.name", "telemetry.sdk.name", "telemetry.sdk.language",
+              "telemetry.sdk.version")  # fmt: skip
+"""Attributes that tell no two lines apart, or what `service` tells already."""
+
+KEYS_SHOWN = 10
+
+EXPORTED_EVERY_S = 60
 
 _MEANING = {
     "gauge": "mean of the interval",
@@ -101,14 +125,17 @@ def layout(_data: Data) -> Component:
         [
             page_head("Metrics", html.Span(id="metrics-sub")),
             html.Div(
-                [field("metrics", "q", "Part of a name", grow=True), chip("Clear", "q=&metric=")],
+                [
+                    field("metrics", "q", "Part of a name", grow=True),
+                    field("metrics", "by", "Lines by: service, host.name, …"),
+                    chip("Clear", "q=&metric=&by="),
+                ],
                 className="gl-toolbar",
             ),
+            html.Div(id="metrics-by", className="gl-toolbar"),
             html.Div(
                 [
-                    time_chart(
-                        "Over time", "metrics-chart", note="one line per service", height=260
-                    ),
+                    time_chart("Over time", "metrics-chart", height=260),
                     panel(
                         "Every metric",
                         html.Div(skeleton_rows(8), id="metrics-list"),
@@ -123,26 +150,33 @@ def layout(_data: Data) -> Component:
 
 
 def register(app: Dash, data: Data) -> None:
-    register_fields(app, "metrics", "q")
+    register_fields(app, "metrics", "q", "by")
 
     @app.callback(
         Output(ids.time_graph("metrics-chart"), "figure"),
         Output("metrics-list", "children"),
         Output("metrics-sub", "children"),
+        Output("metrics-by", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=3, show_in=1)
+    @guarded(outputs=4, show_in=1)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         known = await data.sql(view, _LIST, q=view.extra.get("q") or None)
         name = view.extra.get("metric") or (known["name"].to_list()[0] if known.height else "")
-        points = await data.sql(view, _OVER_TIME, name=name, step=view.interval_s)
-        axis = axis_of(view, None)
-        names = series.largest(points, "service") if points.height else []
+        by = view.extra.get("by") or "service"
+        # Exporters send once a minute by default: shorter steps would be holes, not lines.
+        step = max(view.interval_s, EXPORTED_EVERY_S)
+        points, keys = await asyncio.gather(
+            data.sql(view, _OVER_TIME, name=name, step=step, by=by),
+            data.sql(view, _KEYS, name=name),
+        )
+        axis = replace(axis_of(view, None), interval_s=step)
+        names = series.largest(points, "part") if points.height else []
         lines = series.measured_lines(
             points,
             axis,
-            by="service",
+            by="part",
             value="value",
             names=names,
             colour=data.service_colours.colour,
@@ -153,7 +187,16 @@ def register(app: Dash, data: Data) -> None:
         figure = series.overlaid(
             lines, axis, fmt.count, empty="No metric came in during this time range."
         )
-        return figure, metrics_table(known, name, data.clock()), f"{view.label} · {told}"
+        listed = metrics_table(known, name, data.clock())
+        return figure, listed, f"{view.label} · {told}, one line per {by}", by_tabs(keys, by)
+
+
+def by_tabs(keys: pl.DataFrame, by: str) -> Component:
+    """What the chosen metric's lines may be told apart by: its service, then its attributes."""
+    known = [key for key in keys["key"].to_list() if key and key not in KEYS_NEVER]
+    words = list(dict.fromkeys(["service", by, *known]))[:KEYS_SHOWN]
+    options = {fmt.url_part(word): fmt.plain(word, 40) for word in words}
+    return tabs("by", options, fmt.url_part(by))
 
 
 def metrics_table(rows: pl.DataFrame, chosen: str, now: datetime) -> Component:

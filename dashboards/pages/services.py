@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
-from dash import Dash, Input, Output, html
+from dash import ClientsideFunction, Dash, Input, Output, html
 
 from analytics.buckets import quantiles_by
 from dashboards import format as fmt
@@ -15,6 +15,7 @@ from dashboards import ids
 from dashboards.components import (
     Component,
     Head,
+    chosen_of,
     dot,
     graph,
     number,
@@ -23,6 +24,7 @@ from dashboards.components import (
     panel,
     skeleton_rows,
     table,
+    tabs,
     when,
 )
 from dashboards.data import Data
@@ -33,10 +35,23 @@ from dashboards.view import View
 
 ROWS_SHOWN = 30
 
+GROUPS = {
+    "service": ("Service", "service_name"),
+    "version": ("Version", "service_version"),
+    "instance": ("Instance", "service_instance_id"),
+    "host": ("Host", "resource_attributes['host.name']"),
+    "pod": ("Pod", "resource_attributes['k8s.pod.name']"),
+    "environment": ("Environment", "environment"),
+}
+"""What health may be grouped by beside the service: word in the URL (`by`) -> title, SQL."""
+
+BY = {word: title for word, (title, _) in GROUPS.items()}
+
 _RED = """
 SELECT
     epoch_us(time) // 3600000000 AS stored_hour,
     service_name AS service,
+    {part} AS part,
     CASE WHEN kind IN ('SERVER', 'CONSUMER') THEN latency_bucket(duration_ns / 1e6) END AS bucket,
     kind IN ('SERVER', 'CONSUMER') AS called,
     service_instance_id AS instance,
@@ -53,10 +68,10 @@ GROUP BY ALL
 
 
 def red_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """Per service, busiest first: service, calls, errors, p50_ms, p95_ms, spans, instances,
+    """Per service and part, busiest first: service, part (see GROUPS), calls, errors, p50_ms, p95_ms, spans, instances,
     version, last_seen. Quantiles within 1 %."""
     called = pl.col("called").fill_null(value=False)
-    sums = rows.group_by("service").agg(
+    sums = rows.group_by("service", "part").agg(
         pl.col("requests").filter(called).sum().alias("calls"),
         pl.col("errors").filter(called).sum(),
         pl.col("requests").sum().alias("spans"),
@@ -64,10 +79,16 @@ def red_of(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("version").max(),
         pl.col("last_seen").max(),
     )
-    timed = rows.drop_nulls("bucket").select("service", "bucket", "requests")
-    times = quantiles_by(timed, ("service",), (0.5, 0.95)).drop("requests")
-    found = sums.join(times, on="service", how="left", nulls_equal=True)
-    return found.sort("calls", "spans", "service", descending=[True, True, False]).head(100)
+    timed = rows.drop_nulls("bucket").select("service", "part", "bucket", "requests")
+    times = quantiles_by(timed, ("service", "part"), (0.5, 0.95)).drop("requests")
+    found = sums.join(times, on=["service", "part"], how="left", nulls_equal=True)
+    order = ("calls", "spans", "service", "part")
+    return found.sort(order, descending=[True, True, False, False]).head(100)
+
+
+def red_sql(by: str) -> str:
+    """The question about health, grouped by one of GROUPS, whose expressions are ours."""
+    return _RED.format(part=GROUPS[by][1])
 
 
 def layout(_data: Data) -> Component:
@@ -78,13 +99,15 @@ def layout(_data: Data) -> Component:
                 [
                     panel(
                         "Service map",
-                        graph("services-map", height=380, label="Service map"),
-                        note="from callers to called; width = calls, amber and red = failing",
+                        graph("services-map", height=380, label="Service map", scrollZoom=True),
+                        note="from callers to called; width = calls, amber and red = failing; "
+                        "drag, zoom, click a service",
                     ),
                     panel(
                         "Health",
                         html.Div(skeleton_rows(8), id="services-red"),
                         note="rate, errors, duration of what each service answers",
+                        action=html.Div(id="services-by", className="gl-head-actions"),
                         className="flush",
                     ),
                     panel(
@@ -101,33 +124,49 @@ def layout(_data: Data) -> Component:
 
 
 def register(app: Dash, data: Data) -> None:
+    clientside: Any = app.clientside_callback
+    clientside(
+        ClientsideFunction("gatelens", "mapClick"),
+        Output("services-map", "clickData"),
+        Input("services-map", "clickData"),
+        prevent_initial_call=True,
+    )
+
     @app.callback(
         Output("services-map", "figure"),
         Output("services-red", "children"),
         Output("services-exceptions", "children"),
         Output("services-sub", "children"),
+        Output("services-by", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=4, show_in=1)
+    @guarded(outputs=5, show_in=1)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         environment = next(iter(view.filters.get("env", ())), None)
+        by = chosen_of(BY, view.extra.get("by"))
         edges, spans, thrown = await asyncio.gather(
             data.edges(view),
-            data.settled_rows(view, "spans", _RED, environment=environment),
+            data.settled_rows(view, "spans", red_sql(by), environment=environment),
             data.ask("exceptions", view, lambda: data.traces.exceptions(view.time_range, limit=20)),
         )
         red = red_of(spans)
         return (
-            service_map(edges, view.mode, empty="No service called another in this time range."),
-            red_table(red, view, data),
+            service_map(
+                edges,
+                view.mode,
+                seconds=view.seconds,
+                empty="No service called another in this time range.",
+            ),
+            red_table(red, view, data, by=by),
             exceptions_table(thrown, view, data.clock()),
-            f"{view.label} · {red.height} services",
+            f"{view.label} · {red['service'].n_unique()} services",
+            tabs("by", BY, by),
         )
 
 
-def red_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
-    lines = []
+def red_table(rows: pl.DataFrame, view: View, data: Data, *, by: str = "service") -> Component:
+    lines: list[list[Component]] = []
     for row in rows.iter_rows(named=True):
         name = row["service"]
         rate = row["errors"] / row["calls"] if row["calls"] else None
@@ -144,6 +183,11 @@ def red_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
                     ],
                     className="gl-api",
                 ),
+                *(
+                    [html.Span(fmt.plain(row["part"], 50), className="gl-mono")]
+                    if by != "service"
+                    else []
+                ),
                 number(fmt.rate(row["calls"] / view.seconds), row["calls"]),
                 number(fmt.percent(rate), rate, tone=error_tone(rate)),
                 number(fmt.milliseconds(row["p50_ms"]), row["p50_ms"], tone="muted"),
@@ -159,6 +203,7 @@ def red_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
         )
     heads = (
         Head("Service"),
+        *([Head(GROUPS[by][0])] if by != "service" else []),
         Head("Rate", True),
         Head("Errors", True),
         Head("p50", True),

@@ -69,10 +69,18 @@ def test_rule_is_tried_saved_listed_and_deleted(page: Page, desk) -> None:
     page.locator("#rule-save").click()
     expect(page.locator("#rule-said")).to_contain_text("Not saved")
 
+    # gone without saving, and back: the text is still there
+    page.evaluate("() => gatelens.go('/alerts/rules')")
+    expect(page.locator("#gl-toast")).to_contain_text("its text is kept in this tab")
+    page.get_by_role("button", name="Back to it").click()
+    page.get_by_role("button", name="Take it up again").click()
+    expect(text).to_have_value(re.compile("> 5 percent"))
+
     text.fill(text.input_value().replace("> 5 percent", "> 1%"))
     expect(page.locator("#rule-mistakes")).to_contain_text("> 1.0 %")
     page.locator("#rule-save").click()
     expect(page.locator("#rule-said")).to_contain_text("Saved as version 1")
+    assert page.evaluate("() => sessionStorage.length") == 0
 
     page.goto(f"{server.url}/alerts/rules")
     wait_for_screen(page)

@@ -49,7 +49,18 @@ def test_services_show_who_calls_whom(page: Page, server: Running) -> None:
     expect(page.locator("#services-sub")).to_contain_text("2 services")
     row = page.locator("#services-red tbody tr").filter(has_text="orders-service")
     expect(row).to_contain_text(f"{SLOW / TRACES * 100:.0f}")
-    expect(page.locator("#services-map")).to_contain_text("orders-service")
+    service_map = page.locator("#services-map")
+    expect(service_map).to_contain_text("orders-service")
+    expect(service_map).to_contain_text("/s")  # how often it is called stands on the line
+    page.locator("#services-by").get_by_role("button", name="Host").click()
+    expect(page.locator("#services-red thead")).to_contain_text("Host")
+    expect(row).to_have_count(1)
+    # a click on a service leads to its traces
+    page.evaluate(
+        """() => document.querySelector('#services-map .js-plotly-plot').emit('plotly_click', {
+            points: [{customdata: 'orders-service', curveNumber: 0, pointNumber: 0}]})"""
+    )
+    expect(page).to_have_url(re.compile("/traces.*service=orders-service"))
     assert troubles.seen == []
 
 

@@ -125,10 +125,12 @@ def test_service_map_is_a_valid_chart_and_escapes_names() -> None:
         {"source": ["<b>x"], "target": ["y"], "calls": [10], "errors": [1], "p95_ms": [3.0]}
     )
 
-    drawn = service_map(edges, "dark", empty="none").to_plotly_json()
+    drawn = service_map(edges, "dark", seconds=60.0, empty="none").to_plotly_json()
 
     go.Figure(drawn)
+    assert drawn["data"][-1].pop("customdata") == ["<b>x", "y"]  # for the address, never drawn
     assert "<b>x" not in json.dumps(drawn["data"])
+    assert drawn["data"][1]["text"] == ["0.17\u202f/s"]
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,41 @@ def test_whoever_saves_second_sees_who_was_first_and_loses_nothing(
     assert httpx.get(f"{api}/{name}", trust_env=False).json()["version"] == 2
 
 
+def test_what_was_not_saved_is_kept_and_never_saved_over_somebody_elses(
+    page: Page, server: Running
+) -> None:
+    api = f"{server.url}/api/v1/dashboards"
+    text = {"id": "t", "kind": "text", "text": "Hello", "at": {"w": 6, "h": 3}}
+    start = {"title": "Kept work", "panels": [text]}
+    name = httpx.post(api, json={"definition": start}, trust_env=False).json()["id"]
+    page.goto(f"{server.url}/dashboards/{name}?{HOUR}")
+    page.get_by_role("button", name="Edit", exact=True).click()
+    cell = page.locator(".gl-board.grid-stack .gl-cell")
+    cell.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => gatelens.board.dirty")
+    page.evaluate("() => gatelens.go('/dashboards')")
+    toast = page.locator("#gl-toast")
+    expect(toast).to_contain_text("your changes are kept in this tab")
+    other = {"definition": {**start, "title": "Theirs"}, "seen": 1, "note": ""}
+    assert httpx.put(f"{api}/{name}", json=other, trust_env=False).status_code == 200
+
+    page.reload()
+    page.goto(f"{server.url}/dashboards/{name}?{HOUR}")
+    expect(toast).to_contain_text("and did not save")
+    toast.get_by_role("button", name="Go on editing").click()
+    expect(page.locator(".gl-board .gl-cell")).to_have_attribute("data-at", "1,0,6,3")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.locator("#gl-dialog").get_by_role("button", name="Save").click()
+    said = page.locator("#gl-dialog.conflict")
+    expect(said).to_contain_text("saved version 2 in the meantime")
+    said.get_by_role("button", name="Save over version 2").click()
+    expect(toast).to_have_text("Saved as version 3.")
+    saved = httpx.get(f"{api}/{name}", trust_env=False).json()
+    assert saved["definition"]["panels"][0]["at"]["x"] == 1
+    assert page.evaluate("() => sessionStorage.length") == 0
+
+
 @pytest.mark.slow
 def test_a_ready_made_dashboard_is_filled_and_its_public_link_shows_the_same(
     page: Page, server: Running
