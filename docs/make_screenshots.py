@@ -48,6 +48,8 @@ PAGES = {
     "rule": "/alerts/rules/new?measure=error_rate&api=payments",
     "delivery": "/alerts/delivery",
     "operate": "/operate?from=now-30m",
+    "admin": "/admin",
+    "board-edit": "/dashboards/t-api-product-health?from=now-24h&edit=1",
 }
 
 

@@ -130,7 +130,7 @@ def test_service_map_is_a_valid_chart_and_escapes_names() -> None:
     go.Figure(drawn)
     assert drawn["data"][-1].pop("customdata") == ["<b>x", "y"]  # for the address, never drawn
     assert "<b>x" not in json.dumps(drawn["data"])
-    assert drawn["data"][1]["text"] == ["0.17\u202f/s"]
+    assert drawn["data"][1]["text"] == ["0.167\u202f/s"]
 
 
 @pytest.mark.parametrize(
