@@ -213,7 +213,9 @@ def plain(text: str | None, length: int = 80) -> str:
 def cleaned(text: str, length: int = 80) -> str:
     """The string itself, for cells whose click filters by what they hold; control characters
     removed, cut with an ellipsis."""
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    clean = text
+    if not text.isprintable():  # nearly every string is: its characters need not be looked at
+        clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
     return clean if len(clean) <= length else clean[: length - 1] + "…"
 
 
