@@ -8,7 +8,6 @@ of somebody who may see some rows cannot see others, and shares no answer with t
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,16 +40,15 @@ from dashboards.errors import Forbidden
 from dashboards.people.sign_in import SignIn
 from dashboards.reader import Reader, Readers, counted_alerts, seen_alerts, seen_changes
 from dashboards.settings import DashboardSettings
+from dashboards.sql_audited import audited_sql
 from dashboards.sql_queries import RunningQueries
 from dashboards.theme import ColourBook
 from dashboards.view import LONG_RANGE_S, View, parse_view
-from storage.audit import Outcome
 from storage.catalog import Catalog, load_catalog
-from storage.errors import SqlError, SqlRefused
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
-from storage.sql_worker import Progress, SqlLimits, SqlResult, run_sql
+from storage.sql_worker import Progress, SqlLimits, SqlResult
 from storage.state import open_state
 
 T = TypeVar("T")
@@ -400,37 +398,16 @@ class Data:
         how it ended before its answer is given. Raises SqlError, Forbidden."""
         who = identity.require("sql")
         return await asyncio.to_thread(
-            self._run_sql, who, text, params, limits, cancelled, progress
+            audited_sql,
+            self.state,
+            self.storage,
+            who,
+            text,
+            params=params,
+            limits=limits,
+            cancelled=cancelled,
+            progress=progress,
         )
-
-    def _run_sql(
-        self,
-        who: identity.Principal,
-        text: str,
-        params: Mapping[str, object] | Sequence[object],
-        limits: SqlLimits,
-        cancelled: threading.Event | None,
-        progress: Progress | None,
-    ) -> SqlResult:
-        run = secrets.token_hex(6)
-        identity.audit(self.state, "sql.run", run, sql=text)
-        try:
-            result = run_sql(
-                self.storage,
-                text,
-                tenant=who.tenant,
-                scope=who.scope,
-                params=params,
-                limits=limits,
-                cancelled=cancelled,
-                progress=progress,
-            )
-        except SqlError as err:
-            outcome: Outcome = "refused" if isinstance(err, SqlRefused) else "failed"
-            identity.audit(self.state, "sql.answer", run, outcome, why=str(err))
-            raise
-        identity.audit(self.state, "sql.answer", run, rows=result.table.num_rows)
-        return result
 
     async def quotas(self) -> list[QuotaUsage]:
         """Every consumer against every limit of its plan, fullest first; up to PLANS_TTL_S old."""
