@@ -68,8 +68,8 @@ GROUP BY ALL
 
 
 def red_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """Per service and part, busiest first: service, part (see GROUPS), calls, errors, p50_ms, p95_ms,
-    spans, instances, version, last_seen. Quantiles within 1 %."""
+    """Per service and part (see GROUPS), busiest first: service, part, calls, errors, p50_ms,
+    p95_ms, spans, instances, version, last_seen. Quantiles within 1 %."""
     called = pl.col("called").fill_null(value=False)
     sums = rows.group_by("service", "part").agg(
         pl.col("requests").filter(called).sum().alias("calls"),
