@@ -38,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Asked]]:
     def watched(self: ReadSession, sql: str, params: Any = (), **more: Any) -> Any:
         given: Mapping[str, Any] = more.get("files") or {}
         code = re.sub(r"--.*", "", sql)
-        words = {word.lower() for word in re.findall(r"\w+", code)}
+        words = set(re.findall(r"\b(?:from|join)\s+(\w+)", code.lower()))
         tables = tuple(sorted((words & TABLES.keys()) - given.keys()))
         if tables:
             seen.append((sql, tables, more.get("start"), more.get("end")))
