@@ -75,7 +75,7 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) 
             line={"width": 1 + 4 * math.sqrt(row["calls"] / most), "color": colour},
         )
         fig.add(
-            "scatter", x=[x0 * 0.55 + x1 * 0.45], y=[y0 * 0.55 + y1 * 0.45],
+            "scatter", x=[x0 * 0.2 + x1 * 0.8], y=[y0 * 0.2 + y1 * 0.8],  # lines lie apart there
             mode="markers+text" if len(shown) <= RATES_MAX else "markers",
             text=[fmt.rate(row["calls"] / seconds)],
             textposition="top center",

@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Asked]]:
         code = re.sub(r"--.*", "", sql)
         words = set(re.findall(r"\b(?:from|join)\s+(\w+)", code.lower()))
         tables = tuple(sorted((words & TABLES.keys()) - given.keys()))
-        if tables:
+        if words & TABLES.keys():
             seen.append((sql, tables, more.get("start"), more.get("end")))
         return real(self, sql, params, **more)
 
@@ -52,7 +52,7 @@ def unbound(seen: list[Asked]) -> list[tuple[str, ...]]:
     return [
         (*tables, sql[:300])
         for sql, tables, start, end in seen
-        if (start is None or end is None) and sql not in UNBOUND
+        if tables and (start is None or end is None) and sql not in UNBOUND
     ]
 
 
@@ -78,7 +78,7 @@ def test_no_callback_asks_without_a_time_bound(town: Town, asked: list[Asked], k
     assert unbound(asked) == []
     assert too_long(asked) == []
     if key in ("", "apis", "consumers", "requests", "traces", "services", "explorer", "logs"):
-        assert len(asked) > 1, "the screen asked nothing: this test could not fail"
+        assert asked, "the screen asked nothing: this test could not fail"
 
 
 def test_no_address_asks_without_a_time_bound(town: Town, asked: list[Asked]) -> None:
