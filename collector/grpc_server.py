@@ -2,7 +2,7 @@
 
 Handlers run on a thread pool (faster here than grpc.aio) and wait for the log there. A message is
 only read off its connection once a thread takes the call, so what waits costs HTTP/2 flow control,
-not memory. gzip is undone by the gRPC core, which holds the size limit to the decompressed bytes.
+not memory. Compressed messages come as they were sent (`grpc_messages.py`).
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import grpc
 import structlog
 
 from collector.auth import Principal, TokenBook
-from collector.errors import CollectorError, CollectorStartError, TryLater
+from collector.errors import CollectorError, CollectorStartError, MalformedBody, TryLater
 from collector.formats import FORMATS
+from collector.grpc_messages import PER_MESSAGE_DECOMPRESSION, encoding_of
 from collector.intake import Incoming, Intake
 from collector.limits import (
     GRPC_IDLE_MS_MAX,
@@ -64,6 +66,7 @@ class GrpcServer:
             self._pool,
             options=[
                 ("grpc.max_receive_message_length", settings.body_bytes_max),
+                (PER_MESSAGE_DECOMPRESSION, 0),
                 ("grpc.max_metadata_size", GRPC_METADATA_BYTES_MAX),
                 ("grpc.absolute_max_metadata_size", GRPC_METADATA_BYTES_MAX),
                 ("grpc.max_concurrent_streams", GRPC_STREAMS_PER_CONNECTION_MAX),
@@ -160,14 +163,19 @@ def _accept(
         ticket = ThreadTicket()
         incoming = Incoming(
             body=body,
-            encoding="identity",
+            encoding=encoding_of(body),
             format=format,
             content="protobuf",
             principal=principal,
             origin=origin,
             transport="grpc",
         )
-        intake.submit(incoming, reservation, ticket)
+        try:
+            intake.submit(incoming, reservation, ticket)
+        except MalformedBody:
+            if incoming.encoding != "deflate":
+                raise
+            intake.submit(replace(incoming, encoding="identity"), reservation, ticket)
         try:
             accepted = ticket.wait(_SYNC_WAIT_S)
         except TimeoutError as err:

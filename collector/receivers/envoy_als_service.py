@@ -16,6 +16,7 @@ import structlog
 
 from collector.auth import Principal, TokenBook
 from collector.errors import CollectorError, SenderError, answer_for
+from collector.grpc_messages import plain_message
 from collector.intake import Incoming, Intake
 from collector.receivers.envoy_als import ENVOY_ALS, identifier_of
 from collector.receivers.limits import ENVOY_RETRY_S, ENVOY_STREAMS_MAX
@@ -35,7 +36,8 @@ def envoy_als_handler(intake: Intake, tokens: TokenBook) -> grpc.GenericRpcHandl
         try:
             principal = tokens.authenticate(_authorization(context))
             identifier = b""
-            for message in messages:
+            for sent in messages:
+                message = plain_message(intake, sent)
                 identifier = identifier_of(message) or identifier
                 body = message if message.startswith(identifier) else identifier + message
                 _carry(intake, body, principal, origin, context)

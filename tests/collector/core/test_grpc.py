@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 from collector import fault_points
+from collector.grpc_messages import encoding_of
 from collector.service import Collector
 from tests.collector.core.doors import eventually, metric, open_collector, query
 from tests.collector.core.process import traces
@@ -61,8 +63,9 @@ def refusal(port: int, body: bytes, method: str = TRACES) -> tuple[grpc.StatusCo
 
 def test_a_full_success_says_nothing(collector: Collector) -> None:
     assert export(collector.grpc_port, traces(1, 5)) == b""
-    gzip = grpc.Compression.Gzip
-    assert export(collector.grpc_port, traces(100, 500), compression=gzip) == b""
+    for number, zipped in enumerate((grpc.Compression.Gzip, grpc.Compression.Deflate)):
+        body = traces(100 + 1000 * number, 500)
+        assert export(collector.grpc_port, body, compression=zipped) == b""
     assert export(collector.grpc_port, b"") == b""
 
 
@@ -82,6 +85,18 @@ def test_malformed_bytes_are_never_retried(collector: Collector) -> None:
     assert status.code == 3
 
 
+def test_a_message_that_looks_compressed_is_taken_as_it_is(collector: Collector) -> None:
+    """An unknown field 15 in front makes the first bytes those of zlib."""
+    body = b"\x78\x9c\x01" + traces(5000, 3)
+    assert encoding_of(body) == "deflate"
+    assert export(collector.grpc_port, body) == b""
+
+
+def test_damaged_gzip_is_malformed(collector: Collector) -> None:
+    code, _ = refusal(collector.grpc_port, gzip.compress(traces(1, 5))[:-9])
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_unknown_services_are_unimplemented(collector: Collector) -> None:
     assert refusal(collector.grpc_port, b"", "/x.Y/Z")[0] is grpc.StatusCode.UNIMPLEMENTED
 
@@ -94,7 +109,8 @@ def test_the_size_limit_holds_after_decompression_and_is_not_retried(
     with pytest.raises(grpc.RpcError) as caught:
         export(collector.grpc_port, bytes(limit + 1), compression=compression)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "grpc-status-details-bin" not in dict(caught.value.trailing_metadata() or ())
+    details = dict(caught.value.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
+    assert not Status.FromString(details).details, "no RetryInfo: it would be sent again"
     with pytest.raises(grpc.RpcError) as caught:
         export(collector.grpc_port, bytes(limit), compression=compression)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
