@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.otlp.arrow import picked_array
 from storage.coded import plain
 from storage.schemas import ATTRIBUTES
 
@@ -104,6 +105,18 @@ class AttributeColumns:
         if not pc.any(empty).as_py():
             return taken
         return pc.if_else(empty, pa.scalar(None, pa.string()), taken)
+
+    def coded(self, *keys: str) -> pa.Array:
+        """`text`, as codes where the maps have some and texts repeat."""
+        place = self._first(keys)
+        if place is None or not isinstance(self._items, pa.DictionaryArray):
+            return self.text(*keys)
+        if self._items.null_count:
+            missing = self._items.is_null().to_numpy(zero_copy_only=False)
+            place = np.where(missing[place], -1, place)
+        found = picked_array(self._items, place.astype(np.int64))
+        texts = found.dictionary if isinstance(found, pa.DictionaryArray) else found
+        return self.text(*keys) if pc.any(pc.equal(texts, "")).as_py() else found
 
     def bytes_of(self, *keys: str) -> tuple[npt.NDArray[np.uint8], Any, Any] | None:
         """Buffer, starts and ends of the same text, an empty span where it is missing; None where

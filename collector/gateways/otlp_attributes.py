@@ -21,7 +21,7 @@ from collector.gateways.scan_values import parse_sums
 from collector.gateways.urls import origin_form, url_host, without_query
 from collector.naming.gateway_names import kind_of_scope, kind_of_service
 from collector.naming.naming import GATEWAY_API_ID
-from collector.naming.unique import map_unique
+from collector.naming.unique import coalesce, coded, map_coded, map_unique
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "method": ("http.request.method", "http.method", "method"),
@@ -95,20 +95,13 @@ def find_attributes(batch: pa.RecordBatch, rows: Ints | None = None) -> Attribut
     return AttributeColumns(batch.column("attributes"), _ALL_KEYS, rows)
 
 
-def coalesce(*columns: pa.Array) -> pa.Array:
-    """The first that is not NULL. Copies nothing where one column says it all."""
-    some = [column for column in columns if column.null_count < len(column)]
-    if not some:
-        return columns[0]
-    return some[0] if not some[0].null_count else pc.coalesce(*some)
-
-
 def _per_value(function: Callable[[pa.Array], pa.Array], values: pa.Array) -> pa.Array:
-    """`function` of a column, called with its different values only."""
+    """`function` of a column, coded, called with its different values only."""
     if values.null_count == len(values):
         return values
-    coded = values.dictionary_encode()
-    return function(coded.dictionary).take(coded.indices)
+    texts = coded(values)
+    found = coded(function(texts.dictionary))
+    return pa.DictionaryArray.from_arrays(found.indices.take(texts.indices), found.dictionary)
 
 
 def gateway_kinds(batch: pa.RecordBatch, found: AttributeColumns) -> pa.Array:
@@ -136,7 +129,7 @@ def call_columns(
     """Columns of `requests` that spans and log records have in common: all but the durations and
     the source."""
     columns: dict[str, pa.Array | None] = {
-        name: found.text(*KEYS[name])
+        name: found.coded(*KEYS[name])
         for name in (
             "api", "api_version", "operation", "product", "plan", "consumer", "consumer_group",
             "credential", "user_agent", "upstream", "request_id", "country",
@@ -155,15 +148,15 @@ def call_columns(
             bare_host, coalesce(either(batch, found, "host"), _per_value(url_host, url))
         ),
         "path": _paths(batch, found, url),
-        "protocol": map_unique(found.text(*KEYS["protocol"]), _protocol),
+        "protocol": map_coded(coded(found.coded(*KEYS["protocol"])), _protocol),
         "status_code": whole(status, pa.int16()),
         "outcome": _outcomes(found, status),
         "request_bytes": whole(numbers(found, "request_bytes"), pa.int64()),
         "response_bytes": whole(numbers(found, "response_bytes"), pa.int64()),
         "client_address": either(batch, found, "client"),
         "upstream_status": whole(numbers(found, "upstream_status"), pa.int16()),
-        "response_flags": found.text(*KEYS["flags"]),
-        "cache_status": found.text(*KEYS["cache"]),
+        "response_flags": found.coded(*KEYS["flags"]),
+        "cache_status": found.coded(*KEYS["cache"]),
         "quota_limit": whole(numbers(found, "limit"), pa.int64()),
         "quota_remaining": whole(numbers(found, "remaining"), pa.int64()),
         "attributes": attributes_column(
@@ -184,9 +177,9 @@ def either(batch: pa.RecordBatch, found: AttributeColumns, role: str) -> pa.Arra
     """A role from the batch's own column, where it has one, else from attributes."""
     name = _OWN_COLUMNS[role]
     if name not in batch.schema.names:
-        return found.text(*KEYS[role])
+        return found.coded(*KEYS[role])
     own = batch.column(name)
-    return coalesce(own, found.text(*KEYS[role])) if own.null_count else own
+    return coalesce(own, found.coded(*KEYS[role])) if own.null_count else own
 
 
 def _paths(batch: pa.RecordBatch, found: AttributeColumns, url: pa.Array) -> pa.Array:

@@ -31,11 +31,12 @@ from collector.gateways.otlp_attributes import (
     true,
     valid,
 )
-from collector.gateways.rows import constant, floats, requests_batch
+from collector.gateways.rows import floats, requests_batch
 from collector.naming import Naming
 from collector.naming.counting import Mask
 from collector.naming.twins import WITH_REQUEST_ID, place_of
-from storage.coded import plain, plain_batch, set_column
+from collector.naming.unique import coded, coded_by
+from storage.coded import plain, set_column
 
 _NEEDED = [
     "time", "tenant", "environment", "trace_id", "span_id", "duration_ns", "status",
@@ -57,7 +58,7 @@ def requests_from_spans(spans: pa.RecordBatch, naming: Naming) -> pa.RecordBatch
         return None
     rows, whole = np.flatnonzero(server), spans
     found = find_attributes(spans, rows)
-    spans = plain_batch(spans.select(_NEEDED).filter(pa.array(server)))
+    spans = spans.select(_NEEDED).filter(pa.array(server))
     kinds = gateway_kinds(spans, found)
     calls = _calls(spans, found)
     services = spans.column("service_name")
@@ -115,10 +116,14 @@ def _columns(
     columns = call_columns(spans, found, kinds)
     total_ms = spans.column("duration_ns").to_numpy(zero_copy_only=False).astype(np.float64) / 1e6
     failed = true(pc.equal(spans.column("status"), "ERROR")) & np.isnan(call_status(spans, found))
+    outcome = columns["outcome"]
+    if failed.any():
+        outcome = pc.if_else(pa.array(failed), "server_error", outcome)
     return columns | {
-        "outcome": pc.if_else(pa.array(failed), "server_error", columns["outcome"]),
+        "outcome": outcome,
+        "gateway": coded(columns["gateway"]),
         "duration_ms": floats(total_ms),
         "upstream_ms": floats(numbers(found, "upstream_s") * 1000.0),
         "gateway_ms": floats(numbers(found, "gateway_s") * 1000.0),
-        "source": constant("otlp_span", spans.num_rows),
+        "source": coded_by(["otlp_span"], pa.array(np.zeros(spans.num_rows, dtype=np.int32))),
     }

@@ -17,6 +17,7 @@ from collector.gateways.limits import (
     REJECT_RECORD_BYTES_MAX,
     TEXT_CHARS_MAX,
 )
+from storage.coded import plain, plain_type, schema_of
 from storage.schemas import REQUESTS, TABLES, TIMESTAMP
 
 REQUESTS_SCHEMA = REQUESTS.arrow_schema
@@ -27,7 +28,8 @@ _STRINGS = frozenset(f.name for f in REQUESTS_SCHEMA if f.type == pa.string())
 
 
 def requests_batch(rows: int, columns: Mapping[str, pa.Array | None]) -> pa.RecordBatch:
-    """A batch of `requests`. Columns not given, or None, are NULL; `time`, `tenant` are required.
+    """A batch of `requests`, text coded where it came so. Columns not given, or None, are NULL;
+    `time`, `tenant` are required.
 
     Text is cut to its limit; durations that are negative or absurd become NULL; `gateway_ms` is
     filled in as total minus upstream, never below zero, where the gateway did not say it.
@@ -50,11 +52,12 @@ def requests_batch(rows: int, columns: Mapping[str, pa.Array | None]) -> pa.Reco
         if values is None:
             arrays.append(pa.nulls(rows, column.type))
             continue
-        if column.name in _STRINGS and column.type == values.type:
+        if column.name in _STRINGS and column.type == plain_type(values.type):
             limit = TEXT_CHARS_MAX if column.name in _FREE_TEXT else NAME_CHARS_MAX
             values = _cut(values, limit)
-        arrays.append(values if values.type == column.type else pc.cast(values, column.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=REQUESTS_SCHEMA)
+        fits = plain_type(values.type) == column.type
+        arrays.append(values if fits else pc.cast(values, column.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema_of(REQUESTS_SCHEMA, arrays))
 
 
 def rejects_batch(
@@ -148,7 +151,9 @@ def _plausible(values: pa.Array) -> pa.Array:
 
 
 def _cut(values: pa.Array, limit: int) -> pa.Array:
-    longest = pc.max(pc.binary_length(values)).as_py()
+    texts = values.dictionary if isinstance(values, pa.DictionaryArray) else values
+    longest = pc.max(pc.binary_length(texts)).as_py()
     if longest is None or longest <= limit:
         return values
+    values = plain(values)
     return pc.utf8_slice_codeunits(values, 0, limit)

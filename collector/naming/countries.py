@@ -12,6 +12,8 @@ import iptocc
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.coded import plain
+
 _MAPPED = re.compile(r"::ffff:(\d+\.\d+\.\d+\.\d+)$", re.IGNORECASE)
 """IPv4 in IPv6, as servers that listen on both write it."""
 
@@ -32,6 +34,7 @@ def fill_countries(said: pa.Array, addresses: pa.Array) -> pa.Array:
     """What the gateway said, in upper case and only if it is a code, else looked up."""
     if said.null_count == len(said):
         return countries(addresses)
+    said = plain(said)
     upper = pc.utf8_upper(said)
     code = pc.if_else(
         pc.match_substring_regex(upper, "^[A-Z]{2}$"), upper, pa.scalar(None, pa.string())

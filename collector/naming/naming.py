@@ -40,8 +40,17 @@ from collector.naming.outcome import outcomes
 from collector.naming.routes import OVERFLOW, UNMATCHED, RouteTree
 from collector.naming.templates import PARAMETER, template_paths
 from collector.naming.twins import Twins
-from collector.naming.unique import Memo, combinations, map_coded, map_unique, plain
+from collector.naming.unique import (
+    Memo,
+    coalesce,
+    coded,
+    coded_by,
+    combinations,
+    filled,
+    map_coded,
+)
 from storage.catalog import Api, Catalog
+from storage.coded import plain, schema_of
 
 GATEWAY_API_ID = "apigw.api.id"
 """Attribute with the gateway's own id of the API, tried in the catalog besides its name."""
@@ -85,7 +94,8 @@ class Naming:
         return self._catalog.consumer(name=name) is not None
 
     def apply(self, requests: pa.RecordBatch, *, service: pa.Array | None = None) -> pa.RecordBatch:
-        """The rows with names filled in. `service`: service.name per row, where known."""
+        """The rows with names filled in, as codes. `service`: service.name per row, where known.
+        Text of the rows may be coded."""
         rows = requests.num_rows
         if rows == 0:
             return requests
@@ -94,24 +104,22 @@ class Naming:
             service = pa.nulls(rows, pa.string())
         with self._lock:
             self._name(columns, service)
-        return pa.RecordBatch.from_arrays(
-            [columns[name] for name in requests.schema.names], schema=requests.schema
-        )
+        arrays = [columns[name] for name in requests.schema.names]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema_of(requests.schema, arrays))
 
     def _name(self, columns: dict[str, pa.Array], service: pa.Array) -> None:
-        columns["method"] = map_unique(columns["method"], self._methods)
+        columns["method"] = map_coded(coded(columns["method"]), self._methods)
         templates = template_paths(columns["path"])
         answered = _answered(columns["status_code"])
         found = self._name_apis(columns, service, templates, answered)
         self._name_routes(columns, templates, answered)
-        version = plain(map_coded(templates, _version))
-        columns["api_version"] = pc.coalesce(columns["api_version"], version)
+        columns["api_version"] = coalesce(columns["api_version"], map_coded(templates, _version))
         self._name_consumers(columns, found)
-        columns["outcome"] = pc.coalesce(
+        columns["outcome"] = coalesce(
             columns["outcome"], outcomes(columns["status_code"], columns["response_flags"])
         )
-        kinds = map_unique(columns["user_agent"], self._kinds).fill_null("unknown")
-        columns["client_kind"] = pc.coalesce(columns["client_kind"], kinds)
+        kinds = filled(map_coded(coded(columns["user_agent"]), self._kinds), "unknown")
+        columns["client_kind"] = coalesce(columns["client_kind"], kinds)
         columns["country"] = fill_countries(columns["country"], columns["client_address"])
 
     def _name_apis(
@@ -125,7 +133,9 @@ class Naming:
         gateway_id = _attribute(columns["attributes"], GATEWAY_API_ID)
         if self._depth:
             head = pc.struct_field(
-                pc.extract_regex(columns["path"], rf"^(?P<head>(?:/[^/]*){{0,{self._depth}}})"),
+                pc.extract_regex(
+                    plain(columns["path"]), rf"^(?P<head>(?:/[^/]*){{0,{self._depth}}})"
+                ),
                 "head",
             )
         else:
@@ -145,8 +155,8 @@ class Naming:
             else:
                 names.append(said or self._derived(name or id_, host, word, bool(known)))
         index = pa.array(inverse)
-        columns["api"] = pa.array(names, pa.string()).take(index)
-        return pa.array(products, pa.string()).take(index)
+        columns["api"] = coded_by(names, index)
+        return coded_by(products, index)
 
     def _catalogued(
         self,
@@ -210,7 +220,7 @@ class Naming:
                 routes[i] = UNMATCHED if not hits[i] else OVERFLOW
             else:
                 routes[i] = self._tree(api).route(template, bool(hits[i]))
-        columns["route"] = pa.array(routes, pa.string()).take(pa.array(inverse))
+        columns["route"] = coded_by(routes, pa.array(inverse))
 
     def _tree(self, api: str | None) -> RouteTree:
         return self._trees.setdefault(api, RouteTree())
@@ -231,11 +241,11 @@ class Naming:
             names["plan"].append(consumer.plan if consumer else None)
             names["product"].append(plan.product if plan else None)
         index = pa.array(inverse)
-        found = {name: pa.array(values, pa.string()).take(index) for name, values in names.items()}
+        found = {name: coded_by(values, index) for name, values in names.items()}
         columns["consumer"] = found["consumer"]
         for name in ("consumer_group", "plan"):
-            columns[name] = pc.coalesce(columns[name], found[name])
-        columns["product"] = pc.coalesce(columns["product"], found["product"], api_product)
+            columns[name] = coalesce(columns[name], found[name])
+        columns["product"] = coalesce(columns["product"], found["product"], api_product)
 
 
 def _answered(status: pa.Array) -> npt.NDArray[np.bool_]:

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.coded import plain
+
 OUTCOMES = (
     "ok", "redirect", "client_error", "server_error",
     "rate_limited", "quota_exceeded", "unauthorized", "aborted",
@@ -36,18 +38,19 @@ def outcome_of(status: int) -> str:
     return "client_error" if status < 500 else "server_error"
 
 
-_BY_STATUS = pa.array([outcome_of(status) for status in range(1000)], pa.string())
+_BY_STATUS = pa.array([outcome_of(s) for s in range(1000)], pa.string()).dictionary_encode()
 
 _QUOTA_FLAGS = r"(?i)\bQEX\b|quota"
 
 
 def outcomes(status: pa.Array, response_flags: pa.Array) -> pa.Array:
-    """Outcomes; NULL where the status is NULL."""
+    """Outcomes, coded unless flags say more; NULL where the status is NULL."""
     known = pc.fill_null(pc.and_(pc.greater_equal(status, 0), pc.less(status, 1000)), False)
     index = pc.if_else(known, status, pa.scalar(None, pa.int16()))
-    found = _BY_STATUS.take(index)
+    found = pa.DictionaryArray.from_arrays(_BY_STATUS.indices.take(index), _BY_STATUS.dictionary)
     if response_flags.null_count == len(response_flags):
         return found
+    found, response_flags = plain(found), plain(response_flags)
     quota = pc.fill_null(pc.match_substring_regex(response_flags, _QUOTA_FLAGS), False)
     refused = np.isin(status.fill_null(-1).to_numpy(zero_copy_only=False), (403, 429))
     return pc.if_else(pc.and_(quota, pa.array(refused)), "quota_exceeded", found)

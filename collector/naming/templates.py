@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from collector.naming.limits import SEGMENTS_MAX
 from collector.naming.unique import map_coded
+from storage.coded import plain
 
 PARAMETER = "{id}"
 
@@ -63,6 +64,7 @@ def _shorten(data: Any, offsets: Any, out_offsets: Any, out: Any) -> int:
 
 def template_paths(paths: pa.Array) -> pa.DictionaryArray:
     """Templates of the paths, by looks alone; NULL stays NULL."""
+    paths = plain(paths)
     if paths.offset:
         paths = pa.concat_arrays([paths])
     valid, bounds, data = paths.buffers()

@@ -38,6 +38,7 @@ import structlog
 from collector.naming.fronts import LEFT_MIN, PROOF_S, SAMPLE
 from collector.naming.limits import FRONTS_MAX, TENANTS_MAX
 from collector.naming.recent import Recent
+from storage.coded import plain
 from storage.learned import TWINS_FILE, read_learned, write_learned
 
 Mask = npt.NDArray[np.bool_]
@@ -198,8 +199,8 @@ class _Rows:
 def place_of(kinds: pa.Array, services: pa.Array, parts: pa.Array) -> pa.Array:
     """`kong: edge /orders`: what is learned about together. `parts`: routes, or upstreams."""
     return pc.binary_join_element_wise(
-        pc.binary_join_element_wise(kinds, services, ": ", null_handling="replace"),
-        parts, " ", null_handling="replace", null_replacement="-",
+        pc.binary_join_element_wise(plain(kinds), plain(services), ": ", null_handling="replace"),
+        plain(parts), " ", null_handling="replace", null_replacement="-",
     )  # fmt: skip
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.naming.limits import MEMO_MAX
+from storage.coded import plain
 
 
 class Memo:
@@ -54,8 +56,29 @@ def coded_by(names: Sequence[str | None], index: pa.Array) -> pa.DictionaryArray
     return pa.DictionaryArray.from_arrays(coded.indices.take(index), coded.dictionary)
 
 
-def plain(values: pa.DictionaryArray) -> pa.Array:
-    return values.dictionary.take(values.indices)
+def coded(values: pa.Array) -> pa.DictionaryArray:
+    """Text as codes; as it is where it is coded already."""
+    return values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
+
+
+def coalesce(*columns: pa.Array) -> pa.Array:
+    """The first text that is not NULL. Coded, and nothing copied, where one column says it all."""
+    some = [column for column in columns if column.null_count < len(column)]
+    if not some:
+        return columns[0]
+    if not some[0].null_count or len(some) == 1:
+        return some[0]
+    return pc.coalesce(*map(plain, some))
+
+
+def filled(values: pa.Array, name: str) -> pa.Array:
+    """The text with `name` where it is NULL."""
+    if not values.null_count:
+        return values
+    if not isinstance(values, pa.DictionaryArray):
+        return values.fill_null(name)
+    names = values.dictionary.to_pylist()
+    return coded_by([*names, name], values.indices.fill_null(len(names)))
 
 
 _DENSE_MAX = 2**31

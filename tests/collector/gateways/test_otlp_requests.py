@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.gateways.otlp_requests import requests_from_spans
 from collector.naming import Naming
+from collector.otlp import OTLP_TRACES
+from collector.payload import Payload
 from storage.catalog import Catalog
+from storage.coded import plain_batch
 from storage.schemas import SPANS
 
 TIME = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -249,3 +254,43 @@ def test_an_empty_batch_has_no_calls() -> None:
     assert requests_from_spans(SPANS.arrow_schema.empty_table().to_batches()[0]
                                if SPANS.arrow_schema.empty_table().to_batches()
                                else spans(), Naming(Catalog())) is None  # fmt: skip
+
+
+def test_coded_spans_give_the_same_requests_as_plain_ones() -> None:
+    rng = random.Random(3)
+    request = ExportTraceServiceRequest()
+    for service in ("shop", "kong-gateway", ""):
+        resource = request.resource_spans.add()
+        resource.resource.attributes.add(key="service.name").value.string_value = service
+        spans_ = resource.scope_spans.add().spans
+        for number in range(300):
+            span = spans_.add(
+                trace_id=rng.randbytes(16), span_id=rng.randbytes(8), name="call",
+                kind=rng.choice((2, 2, 3)), start_time_unix_nano=1_795_261_431_000_000_000,
+                end_time_unix_nano=1_795_261_431_000_000_000 + rng.randrange(10**9),
+            )  # fmt: skip
+            span.status.code = rng.choice((0, 2))
+            for key, values in {
+                "http.request.method": ("GET", "post", ""),
+                "http.response.status_code": ("200", "404", "429"),
+                "url.path": ("/v1/orders/17", "/v2/items", f"/x/{number}", ""),
+                "http.route": ("/v1/orders/{id}", ""), "server.address": ("Shop.example:443", ""),
+                "user_agent.original": ("curl/8.6.0", "", "a" * 3000),
+                "apigw.consumer.name": ("acme", "b" * 3000), "apigw.api.name": ("orders", ""),
+                "network.protocol.version": ("1.1", "2"), "client.address": ("203.0.113.4", ""),
+                "apigw.ratelimit.result": ("limited", ""), "cache": ("HIT",),
+            }.items():  # fmt: skip
+                if rng.random() < 0.7:
+                    value = span.attributes.add(key=key).value
+                    if rng.random() < 0.9:
+                        value.string_value = rng.choice(values)
+    payload = Payload(
+        request.SerializeToString(), "otlp_traces", "protobuf", "default", None,
+        1_795_261_431_000_000_000, "",
+    )  # fmt: skip
+    coded = OTLP_TRACES.decode([payload]).tables["spans"]
+    assert coded.schema != SPANS.arrow_schema
+    found = requests_from_spans(coded, Naming(Catalog()))
+    expected = requests_from_spans(plain_batch(coded), Naming(Catalog()))
+    assert found is not None and expected is not None
+    assert plain_batch(found).to_pylist() == plain_batch(expected).to_pylist()
