@@ -23,7 +23,6 @@ from collector.gateways.otlp_attributes import (
     KEYS,
     call_columns,
     call_status,
-    coalesce,
     either,
     find_attributes,
     gateway_kinds,
@@ -35,7 +34,7 @@ from collector.gateways.rows import floats, requests_batch
 from collector.naming import Naming
 from collector.naming.counting import Mask
 from collector.naming.twins import WITH_REQUEST_ID, place_of
-from collector.naming.unique import coded, coded_by
+from collector.naming.unique import coalesce, coded, coded_by
 from storage.coded import plain, set_column
 
 _NEEDED = [
