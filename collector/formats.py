@@ -4,7 +4,7 @@ receivers'."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
@@ -17,10 +17,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.gateways.registry import GATEWAY_FORMATS
 from collector.otlp import OTLP_LOGS, OTLP_METRICS, OTLP_TRACES
+from collector.otlp.limits import OtlpLimits
 from collector.payload import Format, Payload
 from collector.receivers.envoy_als import ENVOY_ALS, ENVOY_ALS_MESSAGE
 from collector.receivers.loki import LOKI, LOKI_PUSH
 from collector.receivers.registry import RECEIVER_FORMATS
+from collector.settings import CollectorSettings
 
 _ALL: tuple[Format, ...] = (
     OTLP_TRACES,
@@ -31,6 +33,16 @@ _ALL: tuple[Format, ...] = (
 )
 
 FORMATS: Mapping[str, Format] = MappingProxyType({f.name: f for f in _ALL})
+
+
+def formats_of(settings: CollectorSettings) -> Mapping[str, Format]:
+    """FORMATS with the limits that the settings give OTLP bodies."""
+    limits = OtlpLimits(
+        records_max=settings.otlp_records_max,
+        attributes_per_record_max=settings.otlp_attributes_max,
+    )
+    limited = [replace(f, limits=limits) for f in (OTLP_TRACES, OTLP_LOGS, OTLP_METRICS)]
+    return MappingProxyType({**FORMATS, **{f.name: f for f in limited}})
 
 
 MESSAGES: Mapping[str, type[Message]] = MappingProxyType(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from collector.errors import (
     MalformedBody,
     ShuttingDown,
 )
-from collector.formats import Inspected, inspect
+from collector.formats import FORMATS, Inspected, inspect
 from collector.payload import Content, Format, Payload
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
@@ -93,9 +93,12 @@ class Intake:
         telemetry: Telemetry,
         storage: StorageSettings,
         *,
+        formats: Mapping[str, Format] = FORMATS,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`attach` connects it to log and backlog before the first request."""
+        """`formats`: how bodies are looked at, by name. `attach` connects it to log and backlog
+        before the first request."""
+        self._formats = formats
         self.settings = settings
         self.telemetry = telemetry
         self._storage = storage
@@ -176,7 +179,7 @@ class Intake:
 
     def _validate_and_append(self, incoming: Incoming, admitted: Admitted, body: bytes) -> None:
         payload = admitted.record.payload(body)
-        found = _inspect(incoming.format, payload)
+        found = _inspect(self._formats[incoming.format.name], payload)
         if found.decoded_bytes > self.settings.decoded_bytes_max:
             raise BodyTooLarge(self.settings.decoded_bytes_max, "decoded body")
         admitted.accepted = Accepted(found.rejected, found.message)
@@ -219,7 +222,7 @@ class Intake:
     def _tell_again(self, incoming: Incoming, admitted: Admitted, body: bytes) -> None:
         """The answer to a request that is stored already: the one that got lost, partial success
         included."""
-        found = _inspect(incoming.format, admitted.record.payload(body))
+        found = _inspect(self._formats[incoming.format.name], admitted.record.payload(body))
         self.telemetry.duplicated.labels(admitted.record.format, incoming.transport).inc()
         ((ticket, _),) = admitted.waiting
         ticket.resolve(Accepted(found.rejected, found.message))

@@ -24,7 +24,7 @@ from collector.auth import TokenBook
 from collector.backlog import Backlog
 from collector.batcher import Batcher, recorded_versions
 from collector.errors import CollectorError, CollectorStartError
-from collector.formats import FORMATS, MESSAGES
+from collector.formats import FORMATS, MESSAGES, formats_of
 from collector.grpc_server import GrpcServer
 from collector.http_app import HttpApp
 from collector.http_protocol import guarded_protocol
@@ -71,7 +71,8 @@ class Collector:
             raise CollectorStartError(str(err)) from err
         self.settings = settings
         self.telemetry = Telemetry()
-        self.intake = Intake(settings, self.telemetry, storage)
+        self._formats = formats_of(settings)
+        self.intake = Intake(settings, self.telemetry, storage, formats=self._formats)
         self._warm = False
         self._stopping = False
         with contextlib.ExitStack() as undo, _told_in_a_sentence():
@@ -124,7 +125,7 @@ class Collector:
             wal=self._wal,
             backlog=self._backlog,
             naming=self._naming,
-            formats=FORMATS,
+            formats=self._formats,
             telemetry=self.telemetry,
             recorded=recorded,
             replay_until=recovery.last,

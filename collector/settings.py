@@ -96,6 +96,14 @@ class CollectorSettings:
     it takes: millions of empty records fit into few bytes, and 64 MiB of small spans count as
     0.9 GB. Beyond: 413 / RESOURCE_EXHAUSTED, before anything is made of it."""
 
+    otlp_records_max: int = 500_000
+    """Spans, log records or data points of one OTLP body. Beyond: 400."""
+
+    otlp_attributes_max: int = 2_000
+    """Attributes of one span, log record or data point. Beyond: that record is refused (partial
+    success) and kept in `rejects`. Values inside one another: at most 64 deep in JSON bodies, 100
+    messages in protobuf, as Google's decoders have it; that is no setting."""
+
     header_timeout_s: float = 10.0
     """Time for the head of an HTTP request to arrive. Beyond: closed."""
 
@@ -169,6 +177,8 @@ class CollectorSettings:
             raise ValueError("wal_segment_bytes must be at most half of wal_bytes_max.")
         if self.body_bytes_max > self.inflight_bytes_max:
             raise ValueError("body_bytes_max must not exceed inflight_bytes_max.")
+        if self.otlp_records_max < 1 or self.otlp_attributes_max < 0:
+            raise ValueError("otlp_records_max must be positive, otlp_attributes_max not negative.")
         if self.commit_interval_s <= 0 or self.rows_per_commit_max < 1:
             raise ValueError("commit_interval_s and rows_per_commit_max must be positive.")
         if self.tls_certificate is None and (self.tls_key or self.tls_client_ca):

@@ -38,6 +38,10 @@ _MAP = FieldMap(
 )
 
 
+_MS_FROM, _NS_FROM = 1e11, 1e15
+"""Values of `ts` that cannot be seconds are of time_format unix_milli_float or unix_nano."""
+
+
 def _records(record: Any) -> Iterable[Any]:
     """Access records of a log that may hold Caddy's other lines too, units made the usual ones."""
     if not isinstance(record, dict):
@@ -45,6 +49,9 @@ def _records(record: Any) -> Iterable[Any]:
     logger = record.get("logger")
     if isinstance(logger, str) and not logger.startswith("http.log.access"):
         return ()
+    ts = record.get("ts")
+    if isinstance(ts, int | float) and ts > _MS_FROM:
+        record["ts"] = ts / (1e3 if ts < _NS_FROM else 1e9)
     duration = record.get("duration")
     if isinstance(duration, str):
         record["duration"] = duration_ms(duration)

@@ -3,7 +3,7 @@
 `%tr` is the first byte of the request = start, in the server's local time WITHOUT zone: it is read
 as UTC unless the option `timezone` names one. Times are ms, -1 = never got there, `+` = logged
 before the end (logasap). total = Ta; upstream = Tc + Tr + data time; gateway = TR + Tw. Status -1 =
-no answer was given.
+no answer was given. A line cut by `log … len` keeps what is left of its request.
 
 Source: haproxy doc/configuration.txt 8.2.3, 8.4.
 """
@@ -44,8 +44,9 @@ _MAP = FieldMap(
 )
 
 
-def _line(prefix: bytes | None, captures: int) -> LineFormat:
-    """httplog with or without a prefix and with 0, 1 or 2 `{captured|headers}`."""
+def _line(prefix: bytes | None, captures: int, *, cut: bool = False) -> LineFormat:
+    """httplog with or without a prefix and with 0, 1 or 2 `{captured|headers}`. `cut`: within
+    the request, its last field, by the limit of `log … len`."""
     names = [("client", b" ["), ("time", b"] "), ("frontend", b" "), ("backend", b"/")]
     names += [
         ("server", b" "),
@@ -62,7 +63,7 @@ def _line(prefix: bytes | None, captures: int) -> LineFormat:
         1: [("queues", b" {"), ("captured", b'} "')],
         2: [("queues", b" {"), ("captured", b"} {"), ("captured_response", b'} "')],
     }[captures]
-    names += [("request", b'"'), ("", b"")]
+    names += [("request", b"")] if cut else [("request", b'"'), ("", b"")]
     if prefix is not None:
         names = [("prefix", prefix), *names]
     return LineFormat(tuple(LineField(name, end) for name, end in names))
@@ -145,8 +146,8 @@ def haproxy_format(timezone: str | None = None) -> LinesFormat:
         name="haproxy",
         gateway="haproxy",
         shapes=tuple(
-            LineShape(_line(prefix, captures), read)
-            for prefix, captures in product(prefixes, (2, 1, 0))
+            LineShape(_line(prefix, captures, cut=cut), read)
+            for cut, prefix, captures in product((False, True), prefixes, (2, 1, 0))
         ),
         description="HAProxy httplog, bare or with a syslog prefix.",
         snippet=SNIPPET,

@@ -33,10 +33,10 @@ class OtlpLimits:
     wire and some 400 in memory), so a limit on bytes alone does not bound memory."""
 
     records_max: int = 500_000
-    """Spans, log records or data points of one body. Beyond: MalformedBody."""
+    """Spans, log records or data points of one body. Beyond: MalformedBody. A setting."""
     items_max: int = 4_000_000
     """Messages and list entries of any kind in one body. Beyond: MalformedBody."""
     shared_bytes_max: int = 64 * 1024 * 1024
     """Bytes of resources and scopes, each times the records under it. Beyond: MalformedBody."""
     attributes_per_record_max: int = 2_000
-    """Attributes of one record. Beyond: that record is refused as too_many_attributes."""
+    """Attributes of one record, a setting. Beyond: it is refused as too_many_attributes."""

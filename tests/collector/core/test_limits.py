@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from collector import limits
 from collector.admission import ByteBudget
@@ -18,7 +19,7 @@ from collector.errors import BodyTooLarge, MalformedBody, MemoryFull
 from collector.formats import FORMATS, inspect
 from collector.service import Collector
 from collector.wal import Append
-from tests.collector.core.doors import eventually, knock, open_collector
+from tests.collector.core.doors import eventually, knock, open_collector, query
 from tests.collector.core.logs import open_log, read_log, record
 from tests.collector.core.process import post, traces
 from tests.collector.core.test_grpc import TRACES
@@ -148,3 +149,21 @@ def test_text_fields_of_the_log_are_cut_at_their_limit(tmp_path: Path) -> None:
     wal.close()
     bodies, _ = read_log(tmp_path)
     assert bodies == [b"body", b"body"], "a long field does not spoil the record"
+
+
+@pytest.mark.parametrize(("beyond", "status"), [(0, 200), (-1, 400)])
+def test_records_of_a_body_by_setting(tmp_path: Path, beyond: int, status: int) -> None:
+    with open_collector(tmp_path, otlp_records_max=50 + beyond) as collector:
+        assert post(collector.http_port, traces(1, 50))[0] == status
+
+
+@pytest.mark.parametrize(("beyond", "rows"), [(0, 2), (-1, 0)])
+def test_attributes_of_a_record_by_setting(tmp_path: Path, beyond: int, rows: int) -> None:
+    """Before the acknowledgement and when it is stored: what is refused is told and kept."""
+    with open_collector(tmp_path, otlp_attributes_max=3 + beyond) as collector:
+        status, _, answer = post(collector.http_port, traces(1, 2))  # of 3 attributes each
+        assert status == 200
+        told = ExportTraceServiceResponse.FromString(answer).partial_success
+        assert told.rejected_spans == 2 - rows
+    assert len(query(tmp_path, "SELECT 1 FROM spans") if rows else []) == rows
+    assert len([] if rows else query(tmp_path, "SELECT 1 FROM rejects")) == 2 - rows
