@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8
 DATA ?= ./gatelens-data
 
 .DEFAULT_GOAL := help
-.PHONY: help bench-collector setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-alerts bench-analytics bench-first-chart bench-import bench-otlp bench-screens bench-storage clean
+.PHONY: help bench-collector setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-alerts bench-analytics bench-first-chart bench-import bench-otlp bench-screens bench-scrub bench-storage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -97,6 +97,9 @@ bench-screens: $(VENV)/.dev ## time the screens in a browser, and what readers c
 
 bench-storage: $(VENV)/.dev ## time writing, merging and asking the lake
 	@$(BIN)/python -m benchmarks.bench_storage
+
+bench-scrub: $(VENV)/.dev ## time the search for secrets before the write-ahead log
+	@$(BIN)/python -m benchmarks.bench_wal_scrub
 
 clean: ## remove the environment, caches and the demo's data
 	@rm -rf $(VENV) gatelens-data .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis
