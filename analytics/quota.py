@@ -215,6 +215,13 @@ def _count(tally: Tally, consumer: str, plan: Plan, outcomes: Sequence[str]) -> 
     )
 
 
+def _counted(series: pl.DataFrame) -> pl.DataFrame:
+    counted = pl.col("outcome").fill_null(UNKNOWN).is_in(COUNTED)
+    return (
+        series.filter(counted).group_by("time", "consumer", "product").agg(pl.col("requests").sum())
+    )
+
+
 class _History:
     """Hourly requests per consumer and product over the past weeks, read once for all windows."""
 
@@ -226,16 +233,16 @@ class _History:
         self._end = floor_time(now, 3600)
         start = self._end - HISTORY
         self._hours = int(HISTORY.total_seconds() // 3600)
-        rows = analytics.usage(
+        hours = analytics.hour_by_hour(
             TimeRange(start, self._end),
             filters,
             by=_BY,
             interval_s=3600,
-            limit=_GROUPS,
-            fill=False,
-        ).filter(pl.col("outcome").fill_null(UNKNOWN).is_in(COUNTED))
+            name="counted against quotas",
+            reduce=_counted,
+        )
         hour = (pl.col("time") - pl.lit(start)).dt.total_hours().alias("hour")
-        self._rows = rows.select("consumer", "product", "requests", hour)
+        self._rows = pl.concat(hours).select("consumer", "product", "requests", hour)
         first = self._rows["hour"].min()
         # before the first request of all there was no measuring, rather than no traffic
         self._measured_from = self._hours if first is None else int(first)  # type: ignore[arg-type]
