@@ -11,9 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -123,7 +125,7 @@ def _read_columns(path: Path, rows: int, dictionary: list[str], known: set[str])
         unknown = set(file.schema_arrow.names) - known
         if unknown:  # merging would drop it
             raise LakeDamaged(str(path), f"unknown column {', '.join(sorted(unknown))}")
-        empty = _null_columns(file.metadata)
+        empty = _null_columns(path)
         names = [f.name for f in file.schema_arrow if f.name not in empty]
         # Group by group: each has dictionaries of its own, and Arrow reads maps with one at a time.
         if not file.num_row_groups:
@@ -133,19 +135,29 @@ def _read_columns(path: Path, rows: int, dictionary: list[str], known: set[str])
         return pa.concat_tables(parts)
 
 
-def _null_columns(metadata: pq.FileMetaData) -> set[str]:
-    """Top-level columns that are NULL in every row, by the statistics."""
-    full: set[str] = set()
-    seen: set[str] = set()
-    for g in range(metadata.num_row_groups):
-        group = metadata.row_group(g)
-        for c in range(group.num_columns):
-            column = group.column(c)
-            seen.add(column.path_in_schema)
-            known = column.statistics
-            if known is None or not known.has_null_count or known.null_count < group.num_rows:
-                full.add(column.path_in_schema)
-    return {name for name in seen - full if "." not in name}
+@cache
+def _footers() -> duckdb.DuckDBPyConnection:
+    """One for the process: making one takes as long as reading dozens of footers."""
+    return duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
+
+
+def _null_columns(path: Path) -> set[str]:
+    """Top-level columns that are NULL in every row, by the statistics. DuckDB tells them: pyarrow's
+    own way to a column's metadata ends the process where a damaged footer contradicts itself.
+    Raises LakeDamaged."""
+    con = _footers().cursor()
+    try:
+        sql = (
+            "SELECT path_in_schema,"
+            " bool_and(coalesce(stats_null_count = row_group_num_rows, false))"
+            " FROM parquet_metadata($1) GROUP BY path_in_schema"
+        )
+        found = con.execute(sql, [str(path)]).fetchall()
+    except (duckdb.Error, UnicodeDecodeError) as err:
+        raise LakeDamaged(str(path), str(err).split("\n")[0]) from err
+    finally:
+        con.close()
+    return {name for name, empty in found if empty and "," not in name and "." not in name}
 
 
 def _joined(parts: Sequence[pa.Table], field: pa.Field, rows: int) -> pa.ChunkedArray:
