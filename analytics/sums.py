@@ -309,7 +309,8 @@ class Sums:
         if not hour.sealed or not _by_minutes(piece, hour):
             return None
         by_minute = replace(question, interval_s=60)
-        key = self._key(by_minute, piece, hour.key)
+        # a key of its own: a series by minute asks the same, and must not find the mark
+        key = self._key(by_minute, piece, ("cut", hour.key))
         frame = self._settled.get(key)
         if frame is None:
             first, last = hour.bounds_us
