@@ -35,10 +35,15 @@
     const on = (id) => event.target.closest && event.target.closest("#" + id);
     if (on("rule-draft-take")) {
       const kept = drafts.get(key());
-      if (kept) { gl.setProps("rule-text", { value: kept.text }); Object.assign(rule, { path: location.pathname, typed: true }); }
       hideOffer();
+      if (kept) afterAnswers(() => { gl.setProps("rule-text", { value: kept.text }); Object.assign(rule, { path: location.pathname, typed: true }); });
     } else if (on("rule-draft-drop")) { drafts.drop(key()); hideOffer(); }
   });
+  // A new rule's form fills the text in two answers, one after the other; what is taken up comes last.
+  function afterAnswers(then, calm = 0) {
+    if (calm > 3) then();
+    else setTimeout(() => afterAnswers(then, gl.inflight ? 0 : calm + 1), 50);
+  }
   function hideOffer() { const box = document.getElementById("rule-draft"); if (box) box.hidden = true; }
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     gatelens_drafts: {
