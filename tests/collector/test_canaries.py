@@ -8,11 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from tests.collector.core.doors import open_collector, query
 from tests.collector.core.process import post
 from tests.collector.gateways.test_privacy import CANARY, canary_bodies, leaks
+from tests.collector.receivers.test_envoy_als import METHOD as ENVOY_ALS_METHOD
 from tests.collector.receivers.test_golden_cases import MESSAGES
 
 URL = f"/a?token={CANARY}&x=1"
@@ -93,11 +95,6 @@ def senders() -> list[tuple[str, bytes, str]]:
     loki = {"streams": [{"stream": {"app": "x"}, "values": [["1795252800500000000", LINE]]}]}
     line = base64.b64encode(json.dumps(RECORDS["aws_apigw"]).encode()).decode()
     firehose = {"requestId": "f", "timestamp": 1795252800500, "records": [{"data": line}]}
-    als = MESSAGES["envoy_als"]()
-    entry = als.http_logs.entries.add()
-    entry.common.start_time.seconds = 1795252800
-    entry.request.path, entry.request.method, entry.response.code.value = URL, 1, 200
-    entry.request.headers["authorization"] = CANARY
     combined = (
         f'192.0.2.1 - - [21/Nov/2026:10:00:00 +0000] "GET {URL} HTTP/1.1" 200 5 '
         f'"https://h/?token={CANARY}" "curl/8"\n'
@@ -113,6 +110,17 @@ def senders() -> list[tuple[str, bytes, str]]:
         ("/_bulk", b'{"index":{}}\n' + json.dumps(log).encode() + b"\n", "application/x-ndjson"),
         ("/firehose", json.dumps(firehose).encode(), _JSON),
     ]
+
+
+def send_to_envoys_service(port: int) -> None:
+    """One call with a secret in its path and headers, over Envoy's gRPC access log service."""
+    message = MESSAGES["envoy_als"]()
+    entry = message.http_logs.entries.add()
+    entry.common.start_time.seconds = 1795252800
+    entry.request.path, entry.request.method, entry.response.code.value = URL, 1, 200
+    entry.request.headers["authorization"] = CANARY
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        channel.stream_unary(ENVOY_ALS_METHOD)(iter([message.SerializeToString()]), timeout=10)
 
 
 @pytest.mark.parametrize("wal_scrub", [False, True])
@@ -133,6 +141,7 @@ def test_a_secret_of_any_sender_is_nowhere(
             answers.append(
                 post(collector.http_port, b"{", wrong, Content_Type=content, Cookie=CANARY)[2]
             )
+        send_to_envoys_service(collector.grpc_port)
         if wal_scrub:
             raw = b"".join(p.read_bytes() for p in (tmp_path / "wal").glob("*") if p.is_file())
             where = [raw[max(0, at - 60) : at + 20] for at in _places(raw)]
@@ -141,8 +150,9 @@ def test_a_secret_of_any_sender_is_nowhere(
     assert CANARY.encode() not in b"".join(answers)
     said = capfd.readouterr()
     assert CANARY not in said.out + said.err
-    told = query(tmp_path, "SELECT DISTINCT gateway FROM requests")
+    told = query(tmp_path, "SELECT DISTINCT gateway, source FROM requests")
     assert {str(row["gateway"]) for row in told} >= set(RECORDS) | {"kong", "nginx", "apache"}
+    assert "envoy_als" in {row["source"] for row in told}
 
 
 def _places(raw: bytes) -> list[int]:
