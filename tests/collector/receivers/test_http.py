@@ -182,6 +182,23 @@ def test_zipkin_answers_202_also_to_nothing(running: Running) -> None:
     assert (row["status_code"], row["duration_ms"], row["outcome"]) == (503, 2.5, "server_error")
 
 
+def test_zipkin_without_a_content_type_is_json(running: Running) -> None:
+    now = time.time_ns() // 1000
+    span = {"traceId": "c" * 16, "id": "d" * 16, "name": "untyped", "timestamp": now, "duration": 1}
+    reply = running.http.post("/api/v2/spans", content=json.dumps([span]).encode())
+    assert ("content-type" in reply.request.headers, reply.status_code) == (False, 202)
+    assert len(running.rows("SELECT * FROM spans WHERE name = 'untyped'", 1)) == 1
+
+
+def test_lokis_tenant_header_names_no_tenant_of_ours(running: Running) -> None:
+    """Only a token does: the header is whatever its sender likes."""
+    headers = {"X-Scope-OrgID": "somebody-else"}
+    push = loki_push("of no other tenant")
+    assert running.http.post("/loki/api/v1/push", json=push, headers=headers).status_code == 204
+    [row] = running.rows("SELECT tenant FROM logs WHERE body = 'of no other tenant'", 1)
+    assert row["tenant"] == "default"
+
+
 def test_firehose_echoes_the_id_and_recognises_a_resend_by_it(running: Running) -> None:
     line = {"requestId": "fh-1", "requestTimeEpoch": str(time.time_ns() // 10**6),
             "httpMethod": "GET", "path": "/fire", "status": "200"}  # fmt: skip

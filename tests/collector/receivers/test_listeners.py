@@ -84,6 +84,15 @@ def test_whatever_comes_is_a_message(line: bytes) -> None:
     assert message.time_ns >= 0
 
 
+@pytest.mark.parametrize(("host", "told"), [(b"web1 ", "web1"), (b"", "")])
+def test_nginx_with_and_without_its_host_name(host: bytes, told: str) -> None:
+    line = b'192.0.2.1 - - [20/Nov/2025:12:14:14 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl/8"'
+    message = parse_syslog(
+        b"<190>Nov 20 12:14:14 " + host + b"nginx: " + line, 1_763_640_854 * 10**9
+    )
+    assert (message.host, message.app, message.message) == (told, "nginx", line.decode())
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
