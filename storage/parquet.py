@@ -182,7 +182,12 @@ def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) ->
     empty = [n for n in rows.column_names if rows.column(n).null_count == rows.num_rows]
     options["write_statistics"] = sorted({*_compared(spec, level=level), *empty})
     if level == 0:
-        options["use_dictionary"] = _with_coded(options["use_dictionary"], rows.schema)
+        coded = _with_coded(options["use_dictionary"], rows.schema)
+        options["use_dictionary"] = coded
+        # pyarrow refuses a column with both; codes that are there count more.
+        options["column_encoding"] = {
+            leaf: encoding for leaf, encoding in _encodings(spec).items() if leaf not in coded
+        }
         if _CODED_ROWS_MIN <= rows.num_rows <= ROW_GROUP_ROWS:
             write_coded_file(path, parquet_schema(spec.name), rows, options)
             fsync_file(path)

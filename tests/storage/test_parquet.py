@@ -13,7 +13,7 @@ import pytest
 from storage.limits import ROW_GROUP_ROWS
 from storage.parquet import stored_rows, write_parquet
 from storage.physical import conform
-from storage.schemas import REQUESTS, SPANS, TableSpec
+from storage.schemas import LOGS, REQUESTS, SPANS, TableSpec
 from tests.storage.conftest import HOUR
 
 
@@ -36,6 +36,33 @@ def _filters(path: Path) -> list[int]:
         "WHERE path_in_schema = 'trace_id' ORDER BY row_group_id"
     )
     return [row[0] for row in duckdb.execute(sql, [str(path)]).fetchall()]
+
+
+@pytest.mark.parametrize("rows", [3, 2_500])
+@pytest.mark.parametrize("spec", [REQUESTS, SPANS, LOGS], ids=lambda spec: str(spec.name))
+def test_any_text_may_come_coded(tmp_path: Path, spec: TableSpec, rows: int) -> None:
+    """Ids, too, which have an encoding of their own; in parts that share no dictionary, too."""
+    columns = {
+        column.name: pa.array([f"{column.name} {i % 7}" for i in range(rows)])
+        for column in spec.columns
+        if column.type == pa.string() and column.name != "tenant"
+    }
+    times = pa.array([HOUR] * rows, pa.timestamp("us", tz="UTC"))
+    fixed = {"time": times, "tenant": pa.array(["default"] * rows)}
+    plain = stored_rows(spec, conform(spec, pa.table({**columns, **fixed})))
+    alike = pa.table({
+        name: plain.column(name).dictionary_encode() if name in columns else plain.column(name)
+        for name in plain.column_names
+    })  # fmt: skip
+    parts = [alike.slice(0, 1), pa.table(
+        [c.cast(plain.schema.field(n).type).dictionary_encode() if n in columns else c
+         for n, c in zip(alike.column_names, alike.slice(1).columns, strict=True)],
+        names=alike.column_names,
+    )]  # fmt: skip
+    for number, table in enumerate((alike, pa.concat_tables(parts))):
+        path = tmp_path / f"{number}.parquet"
+        write_parquet(path, spec, table, level=0)
+        assert pq.ParquetFile(path).read().cast(plain.schema).equals(plain)
 
 
 @pytest.mark.parametrize("rows", [1, ROW_GROUP_ROWS + 10, ROW_GROUP_ROWS * 9 // 5])
