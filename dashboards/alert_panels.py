@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 
 from alerting.matchers import Matcher
 from alerting.silences import Silence
@@ -117,7 +117,7 @@ def _row(tone: str, title: str, text: str, side: Component, href: str) -> Compon
         ),
         html.Div(side, className="gl-alert-side"),
     ]
-    return dcc.Link(inside, href=href, className=f"gl-alert {tone}".strip())
+    return page_link(inside, href, f"gl-alert {tone}".strip())
 
 
 def subject(labels: Mapping[str, str], view: View) -> str:
@@ -183,10 +183,10 @@ def _tile(alert: ActiveAlert, view: View, now: datetime) -> Component:
         [
             html.Div(
                 [
-                    dcc.Link(
+                    page_link(
                         html.B(fmt.plain(alert.rule, 60), title=alert.rule),
-                        href=subject(alert.labels, view),
-                        className="gl-name",
+                        subject(alert.labels, view),
+                        "gl-name",
                     ),
                     badge(state.replace("_", " "), _STATE_TONE.get(state, "")),
                 ],

@@ -7,7 +7,7 @@ import zlib
 from html import escape
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from dash import Dash, Input, Output, html
@@ -21,6 +21,7 @@ from dashboards.components import page_head
 from dashboards.data import Data
 from dashboards.doorkeeper import Doorkeeper, permission_of
 from dashboards.guard import guarded
+from dashboards.light_app import LightApp
 from dashboards.pages import (
     admin,
     alert_more,
@@ -142,13 +143,16 @@ def create_app(data: Data) -> Dash:
         add_log_handler=False,
         enable_mcp=False,
     )
+    light = LightApp(app)
     with identity.acting_as(identity.LOCAL):  # Dash looks at it once; then it is made per person
-        app.layout = lambda: shell.layout(data.settings, data.brand, identity.current())
-    shell.register(app, data)
+        app.layout = lambda: light.lightened(
+            shell.layout(data.settings, data.brand, identity.current())
+        )
+    shell.register(cast(Any, light), data)  # as much of an app as it uses
     for key, page in [*PAGES.items(), *DETAILS.items()]:
-        page.register(Doorkeeper(app, permission_of(key)), data)
+        page.register(Doorkeeper(light, permission_of(key)), data)
 
-    @app.callback(Output(ids.PAGE, "children"), Input(ids.URL, "pathname"))
+    @light.callback(Output(ids.PAGE, "children"), Input(ids.URL, "pathname"))
     @guarded(show_in=0)
     async def route(path: object) -> Any:
         return page_for(path if isinstance(path, str) else "/", data)

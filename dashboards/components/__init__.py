@@ -1,7 +1,8 @@
 """Building blocks every page is made of. Pure: values in, Dash components out; no query, no clock.
 
 One file per noun: base (numbers, badges), stats (the state row), panels (charts), tables, grids,
-links, tabs, forms, screens (the skeleton of a page), states (skeletons, empty, failed), spark.
+links, tabs, forms, screens (the skeleton of a page), states (skeletons, empty, failed), spark,
+plain (what the browser gets of all this).
 Pages import from here. Looks live in assets/gatelens.css, by class name.
 """
 
@@ -19,6 +20,7 @@ from dashboards.components.forms import end_button, form_foot, text_field
 from dashboards.components.grids import grid, number_column
 from dashboards.components.links import api_link, crumbs, page_head, page_link
 from dashboards.components.panels import GRAPH_CONFIG, chart_menu, graph, panel, time_chart
+from dashboards.components.plain import lightened
 from dashboards.components.screens import screen, waiting
 from dashboards.components.spark import spark_svg, sparkline
 from dashboards.components.states import empty_installation, failure, skeleton_rows, skeleton_stats
@@ -45,6 +47,7 @@ __all__ = [
     "form_foot",
     "graph",
     "grid",
+    "lightened",
     "number",
     "number_column",
     "page_head",

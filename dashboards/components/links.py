@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dash import dcc, html
+from typing import Any
+
+from dash import html
 
 from dashboards import format as fmt
 from dashboards.components.base import Component, attrs, dot
 
 
-def page_link(text: Component, href: str, className: str = "") -> Component:
-    """A link inside the app for long lists: the browser follows it without loading a page.
+def page_link(text: Component, href: str, className: str = "", *, id: str = "") -> Component:
+    """A link inside the app: the browser follows it without loading a page.
 
     Hundreds of `dcc.Link` block the browser for many seconds (each watches the loading state of
     everything); this is a plain link that assets/gatelens.js takes over.
     """
-    return html.A(text, href=href, className=className, **attrs({"data-gl-go": "1"}))
+    named: dict[str, Any] = {"id": id} if id else {}
+    return html.A(text, href=href, className=className, **attrs({"data-gl-go": "1"}), **named)
 
 
 def api_link(name: str | None, href: str, colour: str) -> Component:
@@ -40,6 +43,6 @@ def crumbs(*parts: tuple[str, str]) -> Component:
     """Way back up: (text, href) pairs, the last one is where one is."""
     out: list[Component] = []
     for text, href in parts[:-1]:
-        out += [dcc.Link(text, href=href), html.Span("/", className="gl-crumb-sep")]
+        out += [page_link(text, href), html.Span("/", className="gl-crumb-sep")]
     out.append(html.Span(parts[-1][0]))
     return html.Nav(out, className="gl-crumbs", **attrs({"aria-label": "Breadcrumb"}))

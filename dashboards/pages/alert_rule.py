@@ -27,6 +27,7 @@ from dashboards.components import (
     crumbs,
     graph,
     page_head,
+    page_link,
     panel,
     severity_tone,
     skeleton_rows,
@@ -98,7 +99,7 @@ def _silence_link(shown: ShownRule | None) -> Component:
     if shown is None or not identity.allowed("alerts.manage"):
         return None
     href = f"/alerts?silence=alertname%3D{fmt.url_part(shown.rule.name)}"
-    return dcc.Link("Silence…", href=href, className="gl-button")
+    return page_link("Silence…", href, "gl-button")
 
 
 def _text_panel(shown: ShownRule | None, may: bool) -> Component:
@@ -314,7 +315,7 @@ def register(app: Dash, data: Data) -> None:
             return "Not saved: it has mistakes.", no_update
         except AlertingError as err:
             return fmt.plain(str(err), 300), no_update
-        link = dcc.Link("Open it", href=f"/alerts/rules/{fmt.url_part(done.name)}")
+        link = page_link("Open it", f"/alerts/rules/{fmt.url_part(done.name)}")
         said = html.Span([f"Saved as version {done.version}; judged within seconds. ", link])
         data.cache.forget("rules")
         return said, {"name": done.name, "version": done.version}
@@ -343,7 +344,7 @@ def register(app: Dash, data: Data) -> None:
             return fmt.plain(str(err), 300)
         data.cache.forget("rules")
         return html.Span(
-            ["Deleted; what it opened is resolved. ", dcc.Link("All rules", href="/alerts/rules")]
+            ["Deleted; what it opened is resolved. ", page_link("All rules", "/alerts/rules")]
         )
 
     @app.callback(Output("rule-history", "children"), Input(ids.VIEW, "data"), State(SEEN, "data"))

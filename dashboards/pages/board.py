@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from analytics.measures import MEASURES
 from dashboards import identity, ids
-from dashboards.components import Component, attrs, crumbs
+from dashboards.components import Component, attrs, crumbs, page_link
 from dashboards.custom import grid
 from dashboards.custom.boards import Boards
 from dashboards.custom.definition import (
@@ -207,7 +207,7 @@ def _missing() -> Component:
     return html.Div(
         [
             html.Div(html.H1("No such dashboard"), className="gl-page-head"),
-            html.P(["It may have been deleted. ", dcc.Link("All dashboards", href="/dashboards")]),
+            html.P(["It may have been deleted. ", page_link("All dashboards", "/dashboards")]),
         ]
     )
 
