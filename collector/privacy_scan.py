@@ -22,9 +22,6 @@ Bools = npt.NDArray[np.bool_]
 _BLOCK = 64
 """Bytes looked at together; the compiler turns such a loop into a few vector instructions."""
 
-_MARK = np.zeros(256, dtype=np.bool_)
-_MARK[[ord(c) for c in "?&zZkK"]] = True
-
 
 def with_parameters(values: pa.Array) -> Bools:
     """Which texts hold a `=`."""
@@ -77,45 +74,70 @@ _API = np.frombuffer(b"api", dtype=np.uint8)
 
 
 @numba.njit(cache=True, nogil=True)
+def _header(data: Any, start: Any, here: Any) -> bool:
+    """Whether the name of a header with a secret has its telling letter at `here`."""
+    low = data[here] | 32
+    if low == 122:
+        return _before(data, start, here, _UTHORI)
+    if low != 107:
+        return False
+    if _before(data, start, here, _COO):
+        return True
+    before = here
+    if here > start and (data[here - 1] == 45 or data[here - 1] == 95):
+        before -= 1
+    return _before(data, start, before, _API)
+
+
+@numba.njit(cache=True, nogil=True)
+def _ends_telling(data: Any, at: Any) -> bool:
+    """Whether the block at `at` has `ook`, `pik`, `-k` or `_k`, as few words have them. Two bytes
+    before the block are read. The loop is as short as the compiler needs it to make vectors."""
+    found = np.uint8(0)
+    for j in range(_BLOCK):
+        place = at + np.uint64(j)
+        low = data[place] | np.uint8(32)
+        last = data[place - np.uint64(1)] | np.uint8(32)
+        older = data[place - np.uint64(2)] | np.uint8(32)
+        found |= np.uint8(
+            (low == np.uint8(107)) & (
+                (last == np.uint8(111)) & (older == np.uint8(111))
+                | (last == np.uint8(105)) & (older == np.uint8(112))
+                | (last == np.uint8(45)) | (last == np.uint8(127))  # 127 is `_` in lower case
+            )
+        )  # fmt: skip
+    return found != 0
+
+
+@numba.njit(cache=True, nogil=True)
 def _telling(data: Any, offsets: Any, marks: Any) -> None:
     for i in range(marks.size):
-        start, end = np.uint64(offsets[i]), np.uint64(offsets[i + 1])
+        start, end = np.int64(offsets[i]), np.int64(offsets[i + 1])
         query = False
-        at = start
+        # No name has its telling letter among its first two; from there on both before it exist.
+        at = min(start + 2, end)
+        for here in range(start, at):
+            query |= data[here] == 63 or data[here] == 38
         while at < end:
-            stop = min(at + np.uint64(_BLOCK), end)
-            if stop - at == np.uint64(_BLOCK):
-                hits = np.uint8(0)
+            stop = min(at + _BLOCK, end)
+            look = True
+            if stop - at == _BLOCK:
+                z, k, asks = np.uint8(0), np.uint8(0), np.uint8(0)
                 for j in range(_BLOCK):
-                    byte = data[at + np.uint64(j)]
-                    low = byte | np.uint8(32)
-                    hits |= np.uint8(
-                        (low == np.uint8(122)) | (low == np.uint8(107))
-                        | (byte == np.uint8(63)) | (byte == np.uint8(38))
-                    )  # fmt: skip
-                if not hits:
-                    at = stop
-                    continue
-            for here in range(np.int64(at), np.int64(stop)):
-                byte = data[here]
-                if not _MARK[byte]:
-                    continue
-                if byte == 63 or byte == 38:
-                    query = True
-                elif byte | 32 == 122:
-                    if _before(data, np.int64(start), here, _UTHORI):
-                        marks[i] |= 2
-                elif _before(data, np.int64(start), here, _COO):
-                    marks[i] |= 2
-                else:
-                    before = here
-                    if here > np.int64(start) and (data[here - 1] == 45 or data[here - 1] == 95):
-                        before -= 1
-                    if _before(data, np.int64(start), before, _API):
+                    byte = data[np.uint64(at) + np.uint64(j)]
+                    z |= np.uint8(byte | np.uint8(32) == np.uint8(122))
+                    k |= np.uint8(byte | np.uint8(32) == np.uint8(107))
+                    asks |= np.uint8((byte == np.uint8(63)) | (byte == np.uint8(38)))
+                query |= asks != 0
+                look = z != 0 or (k != 0 and _ends_telling(data, np.uint64(at)))
+            if look:
+                for here in range(at, stop):
+                    query |= data[here] == 63 or data[here] == 38
+                    if _header(data, start, here):
                         marks[i] |= 2
             at = stop
         if query:
-            for here in range(np.int64(start), np.int64(end)):
+            for here in range(start, end):
                 if data[here] == 61:
                     marks[i] |= 1
                     break
