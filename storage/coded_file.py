@@ -1,15 +1,16 @@
-"""A data file whose coded columns are written by us, and the rest by pyarrow.
+"""A data file whose coded and flat columns are written by us, and the rest by pyarrow.
 
 Arrow's writer spends about 20 ns on every key and value of a map and 15 on every NULL or code of a
-column; from codes the pages are a copy (`coded_pages.py`). Its own file of the other columns is
-taken apart: its chunks are copied as they are, and one footer says where everything lies.
+column; from codes the pages are a copy (`coded_pages.py`), and nearly so from numbers and text
+(`plain_pages.py`). Where other columns are left, its own file of those is taken apart: its chunks
+are copied as they are, and one footer says where everything lies.
 
     PAR1 | our chunks | pyarrow's chunks | footer | its length | PAR1
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,7 @@ from storage.coded_pages import (
     text_dictionary,
     two_bit_levels,
 )
+from storage.plain_pages import plain_chunk
 from storage.thrift import I16, I64, LIST, STRUCT, Struct, read_struct, struct_bytes
 
 _MAGIC = b"PAR1"
@@ -75,19 +77,29 @@ def _value(fields: Struct, number: int) -> Any:
 
 
 def write_coded_file(
-    path: Path, schema: pa.Schema, rows: pa.Table, options: Mapping[str, object]
+    path: Path,
+    schema: pa.Schema,
+    rows: pa.Table,
+    options: Mapping[str, object],
+    *,
+    fast: Container[str] = (),
 ) -> None:
     """Write `rows`, at least one, as one row group. `schema`: of the file, without codes. `options`
-    of pyarrow's writer."""
+    of pyarrow's writer. `fast`: columns that are compressed with less care."""
     template = _template(schema)
+    compared = options["write_statistics"]
+    assert isinstance(compared, list)
     ours: dict[str, list[Chunk]] = {}
     for name in rows.column_names:
-        chunks = _chunks(template.leaves[name], rows.column(name))
+        leaves, column = template.leaves[name], rows.column(name)
+        chunks = _chunks(leaves, column)
+        if chunks is None and len(leaves) == 1:
+            one = plain_chunk(leaves[0], column, compared=name in compared, fast=name in fast)
+            chunks = None if one is None else [one]
         if chunks is not None:
             ours[name] = chunks
     theirs = [name for name in rows.column_names if name not in ours]
-    assert theirs, "no table is all codes: they have a time"
-    others = _written(rows.select(theirs), options)
+    others = _written(rows.select(theirs), options) if theirs else None
     with path.open("wb") as file:
         file.write(_MAGIC)
         at = len(_MAGIC)
@@ -98,14 +110,14 @@ def write_coded_file(
                 placed[name].append(chunk.metadata(at))
                 file.writelines(chunk.pages)
                 at += chunk.size
-        size = int.from_bytes(others[others.size - 8 : others.size - 4].to_pybytes(), "little")
-        body = others[len(_MAGIC) : others.size - 8 - size]
-        file.write(body)
-        (group,) = _value(_footer(others), 4)[1]
-        for chunk in _value(group, 1)[1]:
-            moved = _moved(chunk, at - len(_MAGIC))
-            name = _value(_value(moved, 3), 3)[1][0].decode()
-            placed.setdefault(name, []).append(moved)
+        if others is not None:
+            footer_size = int.from_bytes(others[others.size - 8 : others.size - 4], "little")
+            file.write(others[len(_MAGIC) : others.size - 8 - footer_size])
+            (group,) = _value(_footer(others), 4)[1]
+            for chunk in _value(group, 1)[1]:
+                moved = _moved(chunk, at - len(_MAGIC))
+                name = _value(_value(moved, 3), 3)[1][0].decode()
+                placed.setdefault(name, []).append(moved)
         columns = [chunk for name in rows.column_names for chunk in placed[name]]
         footer = struct_bytes(_completed(template.footer, columns, rows.num_rows))
         file.write(footer)

@@ -1,6 +1,6 @@
 """Parquet column chunks straight from codes, as bytes.
 
-A chunk is a dictionary page and one data page (version 1). Codes go in as one bit-packed run of 8,
+A chunk is a dictionary page and one data page (version 1), or data pages alone. Codes go in as one bit-packed run of 8,
 16 or 32 bits a code: that is a copy, and zstd squeezes whole bytes as well as it does packed bits.
 Levels are runs of Parquet's RLE hybrid. What is the same in every row costs a few bytes and no
 compression. Source: parquet-format: README.md, Encodings.md, parquet.thrift.
@@ -21,11 +21,11 @@ Bools = npt.NDArray[np.bool_]
 
 _PLAIN, _RLE, _RLE_DICTIONARY = 0, 3, 8
 _DATA_PAGE, _DICTIONARY_PAGE = 0, 2
-_UNCOMPRESSED, _ZSTD = 0, 6
+_UNCOMPRESSED, SNAPPY, ZSTD = 0, 1, 6
 _COMPRESS_BYTES_MIN = 256
 """Chunks below this stay as they are."""
 
-_CODEC = pa.Codec("zstd", compression_level=1)
+_CODECS = {ZSTD: pa.Codec("zstd", compression_level=1), SNAPPY: pa.Codec("snappy")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,14 @@ class Chunk:
     """NULLs and empty lists included."""
     nulls: int
     codec: int
+    encoding: int
+    """Of the data pages; a dictionary page comes before them where it is one of codes."""
     pages: list[bytes]
-    """Headers included; the last one is the data page."""
+    """Headers included."""
     raw_size: int
     """Of all pages without compression, headers included."""
+    bounds: tuple[bytes, bytes] | None = None
+    """The least and the greatest value, PLAIN; None = not told."""
 
     @property
     def size(self) -> int:
@@ -59,8 +63,8 @@ class Chunk:
 
     def metadata(self, offset: int) -> Struct:
         """ColumnChunk of a chunk that starts at `offset` of the file."""
-        coded = len(self.pages) > 1
-        encodings = [_RLE, _PLAIN, _RLE_DICTIONARY] if coded else [_RLE, _PLAIN]
+        coded = self.encoding == _RLE_DICTIONARY
+        encodings = [_RLE, _PLAIN, _RLE_DICTIONARY] if coded else [_RLE, self.encoding]
         fields: Struct = [
             (1, I32, self.leaf.physical_type),
             (2, LIST, (I32, encodings)),
@@ -69,11 +73,14 @@ class Chunk:
             (5, I64, self.values),
             (6, I64, self.raw_size),
             (7, I64, self.size),
-            (9, I64, offset + self.size - len(self.pages[-1])),
+            (9, I64, offset + len(self.pages[0]) if coded else offset),
         ]
         if coded:
             fields.append((11, I64, offset))
-        fields.append((12, STRUCT, [(3, I64, self.nulls)]))
+        said: Struct = [(3, I64, self.nulls)]
+        if self.bounds is not None:
+            said += [(5, BINARY, self.bounds[1]), (6, BINARY, self.bounds[0])]
+        fields.append((12, STRUCT, said))
         return [(2, I64, 0), (3, STRUCT, fields)]
 
 
@@ -82,7 +89,7 @@ def null_chunk(leaf: Leaf, rows: int) -> Chunk:
     body = constant_level(0, leaf.repetition_max, rows)
     body += constant_level(0, leaf.definition_max, rows)
     page, raw_size = _page(_DATA_PAGE, body, _UNCOMPRESSED, _data_header(rows, _PLAIN))
-    return Chunk(leaf, rows, rows, _UNCOMPRESSED, [page], raw_size)
+    return Chunk(leaf, rows, rows, _UNCOMPRESSED, _PLAIN, [page], raw_size)
 
 
 def coded_chunk(
@@ -91,17 +98,37 @@ def coded_chunk(
     """`dictionary`: its `distinct` values, PLAIN. `codes`: of what is not NULL. `levels`: of all
     `values`, repetition before definition."""
     body = levels + packed_codes(codes, distinct)
-    codec = _ZSTD if len(body) + len(dictionary) >= _COMPRESS_BYTES_MIN else _UNCOMPRESSED
+    codec = ZSTD if len(body) + len(dictionary) >= _COMPRESS_BYTES_MIN else _UNCOMPRESSED
     said: Struct = [(1, I32, distinct), (2, I32, _PLAIN)]
     first, first_raw = _page(_DICTIONARY_PAGE, dictionary, codec, (7, STRUCT, said))
     second, second_raw = _page(_DATA_PAGE, body, codec, _data_header(values, _RLE_DICTIONARY))
     nulls = values - len(codes)
-    return Chunk(leaf, values, nulls, codec, [first, second], first_raw + second_raw)
+    raw_size = first_raw + second_raw
+    return Chunk(leaf, values, nulls, codec, _RLE_DICTIONARY, [first, second], raw_size)
+
+
+def data_chunk(
+    leaf: Leaf,
+    values: int,
+    filled: int,
+    bodies: list[tuple[int, bytes]],
+    encoding: int,
+    codec: int,
+    bounds: tuple[bytes, bytes] | None = None,
+) -> Chunk:
+    """`values`, of which `filled` are not NULL, without a dictionary. `bodies`: of each page its
+    rows, and its levels and values."""
+    if sum(len(body) for _, body in bodies) < _COMPRESS_BYTES_MIN:
+        codec = _UNCOMPRESSED
+    made = [_page(_DATA_PAGE, body, codec, _data_header(n, encoding)) for n, body in bodies]
+    pages = [page for page, _ in made]
+    raw_size = sum(size for _, size in made)
+    return Chunk(leaf, values, values - filled, codec, encoding, pages, raw_size, bounds)
 
 
 def _page(kind: int, body: bytes, codec: int, said: tuple[int, int, Struct]) -> tuple[bytes, int]:
     """A page with its header, and its size without compression."""
-    stored = body if codec == _UNCOMPRESSED else _CODEC.compress(body, asbytes=True)
+    stored = body if codec == _UNCOMPRESSED else _CODECS[codec].compress(body, asbytes=True)
     header = struct_bytes([(1, I32, kind), (2, I32, len(body)), (3, I32, len(stored)), said])
     return header + stored, len(header) + len(body)
 

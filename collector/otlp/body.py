@@ -36,6 +36,12 @@ _ADMITTED = frozenset({"resource", "scope", "metric", "record"})
 _BYTES_PER_ROW = {"attribute": 24, "record": 64, "node": 64}
 """First guess of how small the average row is on the wire; a wrong one costs a second scan."""
 
+_SHARES = np.array([_BYTES_PER_ROW.get(name, 256) for name in TABLES])
+_KEPT = {
+    True: np.ones(len(TABLES), dtype=np.bool_),
+    False: np.array([name in _ADMITTED for name in TABLES]),
+}
+
 _SLOTS_KEPT_MAX = 8 * 1024 * 1024
 """Slots (8 bytes each) that a thread keeps for its next scan. Fresh memory costs more than the
 scan: the operating system clears every page of it."""
@@ -97,17 +103,12 @@ def scan_body(
     Raises MalformedBody where Google's decoder raises DecodeError, and beyond `items_max`.
     """
     view = np.frombuffer(data, dtype=np.uint8)
-    kept = [everything or name in _ADMITTED for name in TABLES]
-    room = np.array(
-        [
-            len(data) // _BYTES_PER_ROW.get(name, 256) + 16 if keep else 0
-            for name, keep in zip(TABLES, kept, strict=True)
-        ],
-        dtype=np.int64,
-    )
+    kept = _KEPT[everything]
+    room = (len(data) // _SHARES + 16) * kept
     while True:
-        starts = np.cumsum(room * plan.widths) - room * plan.widths + SCRATCH
-        slots = _slots(int(starts[-1] + room[-1] * plan.widths[-1]))
+        sizes = room * plan.widths
+        starts = np.cumsum(sizes) - sizes + SCRATCH
+        slots = _slots(int(starts[-1] + sizes[-1]))
         counts = np.zeros(len(TABLES), dtype=np.int64)
         status, position = scan(
             view, plan.entries, plan.widths, slots, starts, room, counts, items_max

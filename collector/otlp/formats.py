@@ -69,20 +69,24 @@ class OtlpFormat:
             everything=False,
             records_max=limits.records_max,
         )
-        repeated = int(self.signal.repeated_bytes(body).sum())
+        repeated = self.signal.quick.repeated_bytes(body, payload.received_unix_nano, limits)
+        records = None
+        if repeated is None:
+            repeated = int(self.signal.repeated_bytes(body).sum())
+            received = np.full(body.count("record"), payload.received_unix_nano, dtype=np.int64)
+            records = self.signal.decide(body, received, limits)
         if repeated > limits.shared_bytes_max:
             raise MalformedBody("resource, scope or metric too large for so many records")
-        received = np.full(body.count("record"), payload.received_unix_nano, dtype=np.int64)
-        records = self.signal.decide(body, received, limits)
+        count = body.count("record") if records is None else records.count
         memory = (
-            _RECORD_BYTES * records.count
+            _RECORD_BYTES * count
             + _ITEM_BYTES * int(body.counts.sum())
             + _BODY_FACTOR * len(data)
             + _REPEATED_FACTOR * repeated
         )
-        codes = records.codes[records.refused]
-        if not len(codes):
-            return Admission(records.count, 0, "", memory)
+        codes = [] if records is None else records.codes[records.refused]
+        if records is None or not len(codes):
+            return Admission(count, 0, "", memory)
         told = REASONS[list(REASONS)[int(codes[0]) - 1]]
         message = f"{len(codes)} of {records.count} records were refused; the first because {told}."
         return Admission(records.count, len(codes), message, memory)

@@ -9,6 +9,7 @@ from collector.otlp.arrow import body_ids, micros, number_array, string_array, t
 from collector.otlp.attributes import Attributes
 from collector.otlp.body import Body, Ints
 from collector.otlp.plan import LOGS
+from collector.otlp.quick import QuickCheck
 from collector.otlp.records import Signal
 from collector.otlp.shared import Shared
 from storage.schemas import TIMESTAMP
@@ -23,6 +24,7 @@ class Logs(Signal):
     table = "logs"
     source = "otlp_log"
     plan = LOGS
+    quick = QuickCheck(LOGS, times=("time_unix_nano", "observed_time_unix_nano"))
     shown = ("service_name", "severity_text", "event_name", "trace_id", "span_id")
 
     def times(self, body: Body, received: Ints) -> Ints:

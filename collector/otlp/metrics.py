@@ -21,6 +21,7 @@ from collector.otlp.attributes import Attributes
 from collector.otlp.body import ROW_MASK, Body, Ints
 from collector.otlp.plan import METRICS as PLAN
 from collector.otlp.plan import OWNER_SHIFT, TABLE_ID
+from collector.otlp.quick import QuickCheck
 from collector.otlp.records import Signal
 from collector.otlp.series import combine, pair_hashes, text_hashes
 from collector.otlp.shared import Shared, expanded
@@ -58,6 +59,7 @@ class Metrics(Signal):
     table = "metrics"
     source = "otlp_metric"
     plan = PLAN
+    quick = QuickCheck(PLAN, times=("time_unix_nano",), of_metrics=True)
     shown = ("service_name", "name", "type", "unit")
 
     def times(self, body: Body, received: Ints) -> Ints:

@@ -14,6 +14,7 @@ from collector.otlp.attributes import Attributes
 from collector.otlp.body import Body, Ints
 from collector.otlp.limits import FUTURE_MAX_NANO, TIME_MIN_UNIX_NANO, OtlpLimits
 from collector.otlp.plan import Plan
+from collector.otlp.quick import QuickCheck
 from collector.otlp.shared import Shared
 from collector.otlp.text import LENGTH_MASK
 
@@ -67,6 +68,7 @@ class Signal(ABC):
     source: str
     """`source` of its rows in the rejects table."""
     plan: Plan
+    quick: QuickCheck
     shown: tuple[str, ...]
     """Columns that a refused record is shown with; none that could hold a secret."""
 

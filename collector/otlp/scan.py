@@ -294,32 +294,48 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
             if size > end - position:
                 return TRUNCATED, at
             if op == OP_MESSAGE:
-                if entries[entry + PAIR] == 1 and depth + 1 < DEPTH_MAX and items < items_max:
-                    kind, key, number_value = _key_value(buf, position, position + size)
-                    if kind > 0:
-                        # What the long way below does, for a message of five fields in one go.
+                if entries[entry + PAIR] == 1 and depth + 1 < DEPTH_MAX:
+                    # What the long way below does, for messages of five fields in one go, and for
+                    # all of them that follow one another.
+                    extra = np.int64(entries[entry + EXTRA_SLOT])
+                    by_bytes = entries[entry + EXTRA_BYTES] == 1
+                    table = np.int64(entries[entry + TABLE])
+                    width = widths[table]
+                    of_key = (np.int64(entries[entry + CONTEXT]) * FIELDS + 1) * ENTRY_WIDTH
+                    key_slot = np.int64(entries[of_key + SLOT])
+                    of_value = of_key + ENTRY_WIDTH
+                    kinds = np.int64(entries[of_value + CONTEXT]) * FIELDS
+                    done = False
+                    while items < items_max:
+                        kind, key, number_value = _key_value(buf, position, position + size)
+                        if kind == 0:
+                            break
                         items += 1
                         position += size
-                        extra = np.int64(entries[entry + EXTRA_SLOT])
                         if extra >= 0:
-                            out[base + extra] += size if entries[entry + EXTRA_BYTES] == 1 else 1
-                        table = np.int64(entries[entry + TABLE])
+                            out[base + extra] += size if by_bytes else 1
                         row = counts[table]
                         counts[table] = row + 1
                         if row < room[table]:
-                            width = widths[table]
                             to = starts[table] + row * width
                             for i in range(1, width):
                                 out[to + i] = 0
+                            of_kind = (kinds + kind) * ENTRY_WIDTH
                             out[to] = owner
-                            of_key = (np.int64(entries[entry + CONTEXT]) * FIELDS + 1) * ENTRY_WIDTH
-                            out[to + entries[of_key + SLOT]] = key
-                            of_value = of_key + ENTRY_WIDTH
-                            of_kind = (
-                                np.int64(entries[of_value + CONTEXT]) * FIELDS + kind
-                            ) * ENTRY_WIDTH
+                            out[to + key_slot] = key
                             out[to + entries[of_kind + SLOT]] = number_value
                             out[to + entries[of_kind + KIND_SLOT]] = kind
+                        done = True
+                        if tag >= 0x80 or position + 2 > end or buf[position] != tag:
+                            break
+                        following = np.int64(buf[position + 1])
+                        if following >= 0x80 or following > end - position - 2:
+                            break
+                        done = False
+                        at = position
+                        position += 2
+                        size = following
+                    if done:
                         continue
                 if depth >= DEPTH_MAX:
                     return TOO_DEEP, at

@@ -22,6 +22,7 @@ from collector.otlp.arrow import (
 from collector.otlp.attributes import Attributes, HotKeys
 from collector.otlp.body import Body, Ints
 from collector.otlp.plan import TRACES
+from collector.otlp.quick import QuickCheck
 from collector.otlp.records import Signal, sized
 from collector.otlp.shared import Shared
 from collector.otlp.text import small_numbers, url_paths
@@ -53,6 +54,12 @@ class Traces(Signal):
     table = "spans"
     source = "otlp_span"
     plan = TRACES
+    quick = QuickCheck(
+        TRACES,
+        times=("start_time_unix_nano", "end_time_unix_nano"),
+        signed="end_time_unix_nano",
+        ids={"trace_id": 16, "span_id": 8, "parent_span_id": 8},
+    )
     shown = ("service_name", "name", "kind", "trace_id", "span_id")
 
     def times(self, body: Body, received: Ints) -> Ints:
