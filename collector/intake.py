@@ -30,6 +30,7 @@ from collector.errors import (
 )
 from collector.formats import FORMATS, Inspected, inspect
 from collector.payload import Content, Format, Payload
+from collector.privacy import secret_key
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
 from collector.wal import Append, Wal
@@ -111,6 +112,7 @@ class Intake:
         self._wal: Wal[Admitted] | None = None
         self._backlog: Backlog | None = None
         self._scrubber: Scrubber | None = None
+        self._digest_key = b""
         self._stopping = False
 
     def attach(
@@ -118,6 +120,7 @@ class Intake:
     ) -> None:
         """`scrubber`: takes secrets out of what the log gets; None = as it was sent."""
         self._scrubber = scrubber
+        self._digest_key = secret_key("resend")
         self._wal = wal
         self._backlog = backlog
 
@@ -163,7 +166,9 @@ class Intake:
         known = incoming.digest != NO_DIGEST
         if not known and incoming.format.dedupe and settings.dedupe_window_s:
             credential = f"{who.tenant}\0{who.environment or ''}\0{who.credential}"
-            digest = digest_of(credential, f"{incoming.format.name}/{incoming.content}", body)
+            digest = digest_of(
+                self._digest_key, credential, f"{incoming.format.name}/{incoming.content}", body
+            )
             seen = self._seen(digest, admitted, now_ns)
             if seen == "stored":
                 self._tell_again(incoming, admitted, body)

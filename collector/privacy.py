@@ -53,6 +53,11 @@ def use_secret(data_dir: Path) -> None:
     _memo.forget()
 
 
+def secret_key(purpose: str) -> bytes:
+    """32 bytes that are this installation's alone, other ones for every purpose."""
+    return hmac.new(_secret, f"key\0{purpose}".encode(), hashlib.sha256).digest()
+
+
 def hash_credential(credential: str) -> str:
     """The credential as the `credential` column of `requests` holds it."""
     known = _memo(credential)

@@ -66,12 +66,13 @@ def test_too_many_digests_push_out_the_oldest_and_are_counted() -> None:
     assert stored(dedupe, b"29", 290.0)
 
 
-def test_the_digest_covers_sender_format_and_body() -> None:
+def test_the_digest_covers_key_sender_format_and_body() -> None:
     digests = {
-        digest_of(who, format_, body)
+        digest_of(key * 32, who, format_, body)
+        for key in (b"1", b"2")
         for who in ("a", "b")
         for format_ in ("otlp_traces", "otlp_logs")
         for body in (b"", b"x")
     }
-    assert len(digests) == 8
+    assert len(digests) == 16
     assert all(len(d) == 16 for d in digests)
