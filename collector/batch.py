@@ -28,8 +28,8 @@ POISON = "undecodable"
 """Reason, in the rejects table, of a body that passed validation and could not be decoded."""
 
 
-DECODE_BYTES = 16 * 1024 * 1024
-"""Body bytes decoded in one call."""
+DECODE_BYTES = 64 * 1024 * 1024
+"""Body bytes decoded in one call: a whole commit's, unless a setting asks for larger ones."""
 
 
 @dataclass(slots=True)

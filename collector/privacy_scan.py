@@ -106,7 +106,7 @@ def _ends_telling(data: Any, at: Any) -> bool:
                 | (last == np.uint8(45)) | (last == np.uint8(127))  # 127 is `_` in lower case
             )
         )  # fmt: skip
-    return found != 0
+    return bool(found != 0)
 
 
 @numba.njit(cache=True, nogil=True)

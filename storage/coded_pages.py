@@ -1,9 +1,10 @@
 """Parquet column chunks straight from codes, as bytes.
 
-A chunk is a dictionary page and one data page (version 1), or data pages alone. Codes go in as one bit-packed run of 8,
-16 or 32 bits a code: that is a copy, and zstd squeezes whole bytes as well as it does packed bits.
-Levels are runs of Parquet's RLE hybrid. What is the same in every row costs a few bytes and no
-compression. Source: parquet-format: README.md, Encodings.md, parquet.thrift.
+A chunk is a dictionary page and one data page (version 1), or data pages alone (`plain_pages.py`).
+Codes go in as one bit-packed run of 8, 16 or 32 bits a code: that is a copy, and zstd squeezes
+whole bytes as well as it does packed bits. Levels are runs of Parquet's RLE hybrid. What is the
+same in every row costs a few bytes and no compression. Source: parquet-format: README.md,
+Encodings.md, parquet.thrift.
 """
 
 from __future__ import annotations

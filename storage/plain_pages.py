@@ -71,9 +71,7 @@ def plain_chunk(
     if compared and len(values):
         bounds = values.min().tobytes(), values.max().tobytes()
     body = levels + packed_differences(values)
-    return data_chunk(
-        leaf, rows, len(values), [(rows, body)], _DELTA_BINARY_PACKED, codec, bounds
-    )
+    return data_chunk(leaf, rows, len(values), [(rows, body)], _DELTA_BINARY_PACKED, codec, bounds)
 
 
 def _whole(type_: pa.DataType) -> bool:
@@ -104,7 +102,7 @@ def _text_pages(column: pa.ChunkedArray, valid: Bools | None) -> list[tuple[int,
     ends = np.cumsum(lengths, dtype=np.int64)
     # Number of values before each row: NULLs belong to the page they lie in, and have no length.
     before = None if valid is None else np.concatenate(([0], np.cumsum(valid)))
-    pages = []
+    pages: list[tuple[int, bytes]] = []
     row = value = at = 0
     while row < rows or not pages:
         stop_value = int(np.searchsorted(ends, at + PAGE_BYTES, side="left")) + 1

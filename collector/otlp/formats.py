@@ -84,9 +84,9 @@ class OtlpFormat:
             + _BODY_FACTOR * len(data)
             + _REPEATED_FACTOR * repeated
         )
-        codes = [] if records is None else records.codes[records.refused]
-        if records is None or not len(codes):
+        if records is None or not len(records.refused):
             return Admission(count, 0, "", memory)
+        codes = records.codes[records.refused]
         told = REASONS[list(REASONS)[int(codes[0]) - 1]]
         message = f"{len(codes)} of {records.count} records were refused; the first because {told}."
         return Admission(records.count, len(codes), message, memory)

@@ -75,5 +75,36 @@ def _store64(_: Any, array: Any, index: Any, value: Any) -> Any:
     return signature(types.void, array, index, value), codegen
 
 
+@intrinsic
+def _address(_: Any, array: Any) -> Any:
+    """Where the array's first byte lies."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return signature(types.int64, array), codegen
+
+
+def _reader(bits: int) -> Any:
+    def read(_: Any, address: Any) -> Any:
+        """`bits` at an address, little-endian, as a uint64."""
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            word = ir.IntType(bits)
+            place = context.cast(builder, args[0], sig.args[0], types.int64)
+            value = builder.load(builder.inttoptr(place, word.as_pointer()), typ=word)
+            value.align = 1
+            return value if bits == 64 else builder.zext(value, ir.IntType(64))
+
+        return signature(types.uint64, address), codegen
+
+    return intrinsic(read)
+
+
 load64: Any = _load64
 store64: Any = _store64
+address_of: Any = _address
+"""For the helpers of kernels: numba counts references at every call that hands an array on, which
+took longer than what the helpers do. The array must outlive the number."""
+read8, read16, read32, read64 = (_reader(bits) for bits in (8, 16, 32, 64))

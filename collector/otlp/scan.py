@@ -20,7 +20,16 @@ import numpy as np
 from numba.core import types
 
 from collector.otlp.limits import DEPTH_MAX
-from collector.otlp.machine import BYTES, INTS, kernel, load64
+from collector.otlp.machine import (
+    BYTES,
+    INTS,
+    address_of,
+    kernel,
+    read8,
+    read16,
+    read32,
+    read64,
+)
 from collector.otlp.plan import (
     CASE,
     CLEAR_FROM,
@@ -64,10 +73,10 @@ _ENTRIES = types.Array(types.int32, 1, "C", readonly=True)
 
 
 @numba.njit(inline="never", nogil=True)
-def valid_utf8(buf, position, end):  # type: ignore[no-untyped-def]
+def valid_utf8(memory, position, end):  # type: ignore[no-untyped-def]
     """Unicode 15 table 3-7: no overlong forms, no surrogates, nothing past U+10FFFF."""
     while position < end:
-        lead = buf[position]
+        lead = read8(memory + position)
         if lead < 0x80:
             position += 1
             continue
@@ -76,7 +85,7 @@ def valid_utf8(buf, position, end):  # type: ignore[no-untyped-def]
         length = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
         if position + length > end:
             return False
-        second = buf[position + 1]
+        second = read8(memory + position + 1)
         low, high = 0x80, 0xBF
         if lead == 0xE0:
             low = 0xA0
@@ -89,44 +98,44 @@ def valid_utf8(buf, position, end):  # type: ignore[no-untyped-def]
         if second < low or second > high:
             return False
         for i in range(position + 2, position + length):
-            if buf[i] & 0xC0 != 0x80:
+            if read8(memory + i) & np.uint64(0xC0) != 0x80:
                 return False
         position += length
     return True
 
 
 @numba.njit(inline="always", nogil=True)
-def _text_ok(buf, position, end):  # type: ignore[no-untyped-def]
+def _text_ok(memory, position, end):  # type: ignore[no-untyped-def]
     """valid_utf8 with a short way for ASCII, which nearly all keys and values are."""
     start = position
     high = np.uint64(0)
-    if end - position >= 8:
+    size = end - position
+    if size >= 8:
         while position + 8 < end:
-            high |= load64(buf, position)
+            high |= read64(memory + position)
             position += 8
-        high |= load64(buf, end - 8)
-    elif position + 8 <= len(buf):
-        # Fewer than eight bytes: what lies behind them is shifted out (twice: 64 is no shift).
-        high = load64(buf, position) << np.uint64(8 * (7 - (end - position))) << np.uint64(8)
-    else:
-        while position < end:
-            high |= np.uint64(buf[position])
-            position += 1
+        high |= read64(memory + end - 8)
+    elif size >= 4:
+        high = read32(memory + position) | read32(memory + end - 4)
+    elif size >= 2:
+        high = read16(memory + position) | read16(memory + end - 2)
+    elif size == 1:
+        high = read8(memory + position)
     if high & _HIGH_BITS == 0:
         return True
-    return valid_utf8(buf, start, end)
+    return valid_utf8(memory, start, end)
 
 
 @numba.njit(inline="always", nogil=True)
-def _varint(buf, position, end, size_max):  # type: ignore[no-untyped-def]
+def _varint(memory, position, end, size_max):  # type: ignore[no-untyped-def]
     """(value, next position); position -1: it does not end within size_max bytes or before end."""
     value = np.uint64(0)
     shift = np.uint64(0)
     stop = min(end, position + size_max)
     while position < stop:
-        byte = buf[position]
+        byte = read8(memory + position)
         position += 1
-        value |= np.uint64(byte & 0x7F) << shift
+        value |= (byte & np.uint64(0x7F)) << shift
         if byte < 0x80:
             return value, position
         shift += np.uint64(7)
@@ -134,7 +143,7 @@ def _varint(buf, position, end, size_max):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="never", nogil=True)
-def _skip_group(buf, position, end, tag, depth):  # type: ignore[no-untyped-def]
+def _skip_group(memory, position, end, tag, depth):  # type: ignore[no-untyped-def]
     """(status, position behind the group that `tag` opened). Groups count towards the depth."""
     tags = np.empty(DEPTH_MAX + 1, dtype=np.uint64)
     level = 0
@@ -142,12 +151,12 @@ def _skip_group(buf, position, end, tag, depth):  # type: ignore[no-untyped-def]
         return TOO_DEEP, position
     tags[0] = tag
     while True:
-        value, after = _varint(buf, position, end, 5)
+        value, after = _varint(memory, position, end, 5)
         if after < 0 or value > np.uint64(0xFFFFFFFF):
             return BAD_TAG, position
         wire = value & np.uint64(7)
         if wire == 0:
-            _, after = _varint(buf, after, end, 10)
+            _, after = _varint(memory, after, end, 10)
             if after < 0:
                 return BAD_VARINT, position
         elif wire == 1:
@@ -155,7 +164,7 @@ def _skip_group(buf, position, end, tag, depth):  # type: ignore[no-untyped-def]
         elif wire == 5:
             after += 4
         elif wire == 2:
-            size, after = _varint(buf, after, end, 5)
+            size, after = _varint(memory, after, end, 5)
             if after < 0 or size > np.uint64(0x7FFFFFFF):
                 return BAD_LENGTH, position
             after += np.int64(size)
@@ -194,42 +203,36 @@ def _convert(value, op):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always", nogil=True)
-def _fixed(buf, position, size):  # type: ignore[no-untyped-def]
-    value = np.uint64(0)
-    for i in range(size):
-        value |= np.uint64(buf[position + i]) << np.uint64(8 * i)
-    return np.int64(value)
-
-
-@numba.njit(inline="always", nogil=True)
-def _key_value(buf, position, end):  # type: ignore[no-untyped-def]
+def _key_value(memory, position, end):  # type: ignore[no-untyped-def]
     """(kind, key, value) of a KeyValue as nearly all are written: key and value once, in this
     order, shorter than 128 bytes, the value a string, bool, int or double. Kind 0: it is not, or
     not well-formed; then nothing of this counts."""
     size = np.int64(end - position)
-    if size < 4 or buf[position] != 0x0A or buf[position + 1] >= 0x80:
+    if size < 4 or read8(memory + position) != 0x0A or read8(memory + position + 1) >= 0x80:
         return np.int64(0), np.int64(0), np.int64(0)
     at = position + 2
-    after = at + np.int64(buf[position + 1])
-    if after + 3 > end or buf[after] != 0x12 or after + 2 + np.int64(buf[after + 1]) != end:
+    after = at + np.int64(read8(memory + position + 1))
+    if after + 3 > end or read8(memory + after) != 0x12:
+        return np.int64(0), np.int64(0), np.int64(0)
+    if after + 2 + np.int64(read8(memory + after + 1)) != end:
         return np.int64(0), np.int64(0), np.int64(0)
     key = (at << 32) | (after - at)
     kind, value = np.int64(0), np.int64(0)
-    tag = buf[after + 2]
+    tag = read8(memory + after + 2)
     start = after + 3
     if tag == 0x0A:
-        if start < end and start + 1 + np.int64(buf[start]) == end:
+        if start < end and start + 1 + np.int64(read8(memory + start)) == end:
             start += 1
-            if _text_ok(buf, start, end):
+            if _text_ok(memory, start, end):
                 kind, value = np.int64(1), (start << 32) | (end - start)
     elif tag == 0x18 or tag == 0x10:
-        raw, stop = _varint(buf, start, end, 10)
+        raw, stop = _varint(memory, start, end, 10)
         if stop == end:
-            kind = np.int64(tag >> 3)
+            kind = np.int64(tag >> np.uint64(3))
             value = np.int64(raw) if tag == 0x18 else np.int64(raw != 0)
     elif tag == 0x21 and start + 8 == end:
-        kind, value = np.int64(4), np.int64(load64(buf, start))
-    if kind > 0 and not _text_ok(buf, at, after):
+        kind, value = np.int64(4), np.int64(read64(memory + start))
+    if kind > 0 and not _text_ok(memory, at, after):
         kind = np.int64(0)
     return kind, key, value
 
@@ -243,6 +246,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
     With no room anywhere this is validation. `out` starts with SCRATCH slots that belong to nobody.
     """
     stack = np.empty((DEPTH_MAX + 1, 4), dtype=np.int64)
+    memory = address_of(buf)
     depth = 0
     position = np.int64(0)
     end = np.int64(len(buf))
@@ -264,7 +268,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
         tag = np.uint64(buf[position])
         position += 1
         if tag >= 0x80:
-            tag, position = _varint(buf, at, end, 5)
+            tag, position = _varint(memory, at, end, 5)
             if position < 0 or tag > np.uint64(0xFFFFFFFF):
                 return BAD_TAG, at
         number = np.int64(tag >> np.uint64(3))
@@ -287,7 +291,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                 size = np.int64(buf[position])
                 position += 1
             else:
-                length, position = _varint(buf, position, end, 5)
+                length, position = _varint(memory, position, end, 5)
                 if position < 0 or length > np.uint64(0x7FFFFFFF):
                     return BAD_LENGTH, at
                 size = np.int64(length)
@@ -307,7 +311,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                     kinds = np.int64(entries[of_value + CONTEXT]) * FIELDS
                     done = False
                     while items < items_max:
-                        kind, key, number_value = _key_value(buf, position, position + size)
+                        kind, key, number_value = _key_value(memory, position, position + size)
                         if kind == 0:
                             break
                         items += 1
@@ -377,7 +381,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                 context = np.int64(entries[entry + CONTEXT])
                 continue
             if op in (OP_STRING, OP_BYTES, OP_STRING + OP_LIST):
-                if op != OP_BYTES and not _text_ok(buf, position, position + size):
+                if op != OP_BYTES and not _text_ok(memory, position, position + size):
                     return BAD_UTF8, at
                 reference = (position << 32) | size
                 position += size
@@ -405,10 +409,10 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                     return BAD_LENGTH, at
                 while position < stop:
                     if item == OP_FIXED64:
-                        number_value = _fixed(buf, position, 8)
+                        number_value = np.int64(read64(memory + position))
                         position += 8
                     else:
-                        raw, position = _varint(buf, position, stop, 10)
+                        raw, position = _varint(memory, position, stop, 10)
                         if position < 0:
                             return BAD_VARINT, at
                         number_value = _convert(raw, item)
@@ -429,7 +433,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
 
         number_value = np.int64(0)
         if wire == 0:
-            raw, position = _varint(buf, position, end, 10)
+            raw, position = _varint(memory, position, end, 10)
             if position < 0:
                 return BAD_VARINT, at
             number_value = _convert(raw, op & (OP_LIST - 1))
@@ -437,10 +441,11 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
             size = np.int64(8 if wire == 1 else 4)
             if size > end - position:
                 return TRUNCATED, at
-            number_value = _fixed(buf, position, size)
+            place = memory + position
+            number_value = np.int64(read64(place) if wire == 1 else read32(place))
             position += size
         elif wire == 3:
-            status, position = _skip_group(buf, position, end, tag, depth)
+            status, position = _skip_group(memory, position, end, tag, depth)
             if status != OK:
                 return status, position
             continue

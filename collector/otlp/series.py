@@ -14,7 +14,7 @@ from numba.core import types
 
 from collector.otlp.arrow import Pairs, Source
 from collector.otlp.body import Ints
-from collector.otlp.machine import BYTES, INTS, kernel, load64
+from collector.otlp.machine import BYTES, INTS, address_of, kernel, read8, read64
 from collector.otlp.text import LENGTH_MASK
 
 _U64S = types.Array(types.uint64, 1, "C")
@@ -31,15 +31,15 @@ def _mix(word):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="never", nogil=True)
-def _hash(source, at, size):  # type: ignore[no-untyped-def]
+def _hash(place, size):  # type: ignore[no-untyped-def]
     state = _GOLDEN + np.uint64(size)
-    end = at + size
-    while at + 8 <= end:
-        state = _mix(state ^ load64(source, at))
-        at += 8
+    end = place + size
+    while place + 8 <= end:
+        state = _mix(state ^ read64(place))
+        place += 8
     tail = np.uint64(0)
-    for i in range(end - at):
-        tail |= np.uint64(source[at + i]) << np.uint64(8 * i)
+    for i in range(end - place):
+        tail |= read8(place + i) << np.uint64(8 * i)
     return _mix(state ^ tail)
 
 
@@ -47,6 +47,7 @@ def _hash(source, at, size):  # type: ignore[no-untyped-def]
 def _add_hashes(buf, aux, references, rows, out):  # type: ignore[no-untyped-def]
     """out[rows[i]] += hash of pair i: key and value lie beside one another in `references`."""
     split = len(buf)
+    memory, rendered = address_of(buf), address_of(aux) - split
     for i in range(len(rows)):
         state = np.uint64(0)
         for j in (2 * i, 2 * i + 1):
@@ -56,10 +57,7 @@ def _add_hashes(buf, aux, references, rows, out):  # type: ignore[no-untyped-def
                 continue
             at = reference >> 32
             size = reference & LENGTH_MASK
-            if at >= split:
-                state = _mix(state + _hash(aux, at - split, size))
-            else:
-                state = _mix(state + _hash(buf, at, size))
+            state = _mix(state + _hash(at + (memory if at < split else rendered), size))
         out[rows[i]] += state
 
 

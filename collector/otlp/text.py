@@ -11,28 +11,31 @@ import numba
 import numpy as np
 from numba.core import types
 
-from collector.otlp.machine import BYTES, INTS, INTS32, OUT, kernel, load64, store64
+from collector.otlp.machine import (
+    BYTES,
+    INTS,
+    INTS32,
+    OUT,
+    address_of,
+    kernel,
+    load64,
+    read8,
+    read16,
+    read32,
+    read64,
+    store64,
+)
 
 PAD = 8
 LENGTH_MASK = 0x7FFFFFFF
-
-
-@numba.njit(inline="never", nogil=True)
-def copy(source, at, size, out, to):  # type: ignore[no-untyped-def]
-    """out[to:to + size] = source[at:at + size]; may write up to 7 bytes more."""
-    done = 0
-    while done < size and at + done + 8 <= len(source):
-        store64(out, to + done, load64(source, at + done))
-        done += 8
-    while done < size:
-        out[to + done] = source[at + done]
-        done += 1
 
 
 @kernel(types.int64(BYTES, BYTES, INTS, INTS32, OUT))
 def gather(buf, aux, references, offsets, out):  # type: ignore[no-untyped-def]
     """Put the referenced text one after the other; `offsets` gets Arrow's. Returns the bytes."""
     split = len(buf)
+    memory, rendered = address_of(buf), address_of(aux) - split
+    of_buf, of_aux = memory + split, rendered + split + len(aux)
     to = np.int64(0)
     offsets[0] = 0
     for i in range(len(references)):
@@ -40,10 +43,16 @@ def gather(buf, aux, references, offsets, out):  # type: ignore[no-untyped-def]
         if reference >= 0:
             at = reference >> 32
             size = reference & LENGTH_MASK
-            if at >= split:
-                copy(aux, at - split, size, out, to)
-            else:
-                copy(buf, at, size, out, to)
+            source = at + (memory if at < split else rendered)
+            end = of_buf if at < split else of_aux
+            done = np.int64(0)
+            # Whole words, up to seven bytes more than there are: `out` has room for them.
+            while done < size and source + done + 8 <= end:
+                store64(out, to + done, read64(source + done))
+                done += 8
+            while done < size:
+                out[to + done] = np.uint8(read8(source + done))
+                done += 1
             to += size
         offsets[i + 1] = to
     return to
@@ -55,59 +64,45 @@ _PROBES_MAX = 64
 
 
 @numba.njit(inline="always", nogil=True)
-def _short(source, at, size):  # type: ignore[no-untyped-def]
-    """Fewer than eight bytes as a word."""
-    if at + 8 <= len(source):
-        # Shifted out in two steps: by 64, where size is 0, would be no shift.
-        shift = np.uint64(8 * (7 - size))
-        return load64(source, at) << shift << np.uint64(8) >> np.uint64(8) >> shift
-    word = np.uint64(0)
-    for i in range(size):
-        word |= np.uint64(source[at + i]) << np.uint64(8 * i)
-    return word
+def _short(place, size):  # type: ignore[no-untyped-def]
+    """Fewer than eight bytes as a word; different ones of a size give different words."""
+    if size >= 4:
+        return read32(place) | read32(place + size - 4) << np.uint64(32)
+    if size >= 2:
+        return read16(place) | read16(place + size - 2) << np.uint64(16)
+    if size == 1:
+        return read8(place)
+    return np.uint64(0)
 
 
 @numba.njit(inline="always", nogil=True)
-def _hash(source, at, size, secret):  # type: ignore[no-untyped-def]
+def _hash(place, size, secret):  # type: ignore[no-untyped-def]
     value = secret ^ np.uint64(size)
-    done = np.int64(0)
-    while done + 8 <= size:
-        value = (value ^ load64(source, at + done)) * secret
-        value ^= value >> np.uint64(29)
-        done += 8
-    if done < size:
-        value = (value ^ _short(source, at + done, size - done)) * secret
+    if size < 8:
+        value = (value ^ _short(place, size)) * secret
+    else:
+        done = np.int64(0)
+        while done + 8 < size:
+            value = (value ^ read64(place + done)) * secret
+            value ^= value >> np.uint64(29)
+            done += 8
+        value = (value ^ read64(place + size - 8)) * secret
     # What differs in high bits only must reach the low ones, which choose the slot.
     value = (value ^ value >> np.uint64(32)) * np.uint64(0x9E3779B97F4A7C15)
     return value ^ value >> np.uint64(32)
 
 
 @numba.njit(inline="always", nogil=True)
-def _equal(a, at, b, other, size):  # type: ignore[no-untyped-def]
+def _equal(one, other, size):  # type: ignore[no-untyped-def]
+    """Whether `size` bytes at two addresses are alike."""
     if size < 8:
-        return _short(a, at, size) == _short(b, other, size)
+        return _short(one, size) == _short(other, size)
     done = np.int64(0)
     while done + 8 < size:
-        if load64(a, at + done) != load64(b, other + done):
+        if read64(one + done) != read64(other + done):
             return False
         done += 8
-    return load64(a, at + size - 8) == load64(b, other + size - 8)
-
-
-@numba.njit(inline="always", nogil=True)
-def _same(buf, aux, split, one, other):  # type: ignore[no-untyped-def]
-    """Whether two references point to equal texts."""
-    size = one & LENGTH_MASK
-    if other & LENGTH_MASK != size:
-        return False
-    a, b = one >> 32, other >> 32
-    if a < split:
-        if b < split:
-            return _equal(buf, a, buf, b, size)
-        return _equal(buf, a, aux, b - split, size)
-    if b < split:
-        return _equal(aux, a - split, buf, b, size)
-    return _equal(aux, a - split, aux, b - split, size)
+    return read64(one + size - 8) == read64(other + size - 8)
 
 
 @kernel(types.int64(BYTES, BYTES, INTS, _GROUPS, types.uint64, INTS32, _WORDS, INTS, INTS32))
@@ -124,6 +119,7 @@ def encode(  # type: ignore[no-untyped-def]
     hash.
     """
     split = np.int64(len(buf))
+    memory, rendered = address_of(buf), address_of(aux) - split
     mask = np.uint64(len(slots) - 1)
     count = np.int64(0)
     grouped = len(groups) == len(references)
@@ -134,39 +130,47 @@ def encode(  # type: ignore[no-untyped-def]
         if reference < 0:
             codes[i] = 0
             continue
-        if grouped:
-            group = np.int64(groups[i])
-        guess = guesses[group]
-        if guess >= 0 and _same(buf, aux, split, reference, firsts[guess]):
-            codes[i] = guess
-            if not grouped:
-                group = np.int64(guess) + 1
-            continue
         at = reference >> 32
         size = reference & LENGTH_MASK
-        if at >= split:
-            value = _hash(aux, at - split, size, secret)
-        else:
-            value = _hash(buf, at, size, secret)
-        place = value & mask
+        place = at + (memory if at < split else rendered)
+        if grouped:
+            group = np.int64(groups[i])
+        number = guesses[group]
+        if number >= 0:
+            first = firsts[number]
+            at = first >> 32
+            if first & LENGTH_MASK == size and _equal(
+                place, at + (memory if at < split else rendered), size
+            ):
+                codes[i] = number
+                if not grouped:
+                    group = np.int64(number) + 1
+                continue
+        value = _hash(place, size, secret)
+        slot = value & mask
         probes = 0
         while True:
-            number = slots[place]
+            number = slots[slot]
             if number < 0:
                 if count == len(firsts):
                     return -1
                 number = np.int32(count)
-                slots[place] = number
+                slots[slot] = number
                 hashes[count] = value
                 firsts[count] = reference
                 count += 1
                 break
-            if hashes[number] == value and _same(buf, aux, split, reference, firsts[number]):
-                break
+            if hashes[number] == value:
+                first = firsts[number]
+                at = first >> 32
+                if first & LENGTH_MASK == size and _equal(
+                    place, at + (memory if at < split else rendered), size
+                ):
+                    break
             probes += 1
             if probes > _PROBES_MAX:
                 return -1
-            place = (place + np.uint64(1)) & mask
+            slot = (slot + np.uint64(1)) & mask
         codes[i] = number
         guesses[group] = number
         if not grouped:
