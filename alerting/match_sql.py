@@ -2,7 +2,7 @@
 
 {contains: panic, service: [payments], severity: error}
     ->  SELECT service_name, count(*) AS value FROM logs
-        WHERE time >= $start AND time < $end AND contains(body, $p0) AND service_name IN ($p1)
+        WHERE time >= $start AND time < $end AND icontains(body, $p0) AND service_name IN ($p1)
           AND severity_number >= $p2 GROUP BY service_name
 """
 
@@ -119,7 +119,7 @@ def page_of(table: str, match: RowMatch) -> str:
 def _common(match: RowMatch, text: str) -> _Query:
     query = _Query()
     if match.contains:
-        query.where.append(f"contains(lower({text}), {query.bind(match.contains.lower())})")
+        query.where.append(f"icontains({text}, {query.bind(match.contains)})")
     if match.pattern:
         query.where.append(f"regexp_matches({text}, {query.bind(match.pattern)})")
     query.any_of("service_name", match.services)

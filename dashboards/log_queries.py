@@ -33,7 +33,7 @@ WHERE time >= $start
   AND ($service IS NULL OR service_name = $service)
   AND ($least IS NULL OR severity_number >= $least)
   AND ($trace IS NULL OR trace_id = $trace)
-  AND ($q IS NULL OR contains(lower(body), lower($q)))
+  AND ($q IS NULL OR icontains(body, $q))
 """
 
 ROWS = f"""

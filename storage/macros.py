@@ -1,5 +1,8 @@
 """SQL macros every query may use, for our own SQL and for analysts.
 
+Searching text in any case goes through RE2: `contains(lower(text), part)` takes nearly twice as
+long, since it makes every text anew (log bodies of one core and second: 0.39 -> 0.66 GB).
+
 Latency buckets are logarithmic with base 1.02: bucket b holds [1.02^b, 1.02^(b+1)) ms, and its
 geometric middle is within 1 % of every value in it. Times of zero (or below) are bucket -32768.
 """
@@ -71,6 +74,13 @@ MACROS = (
         "duration_ms > threshold_ms AND duration_ms <= 4 * threshold_ms)) "
         "/ nullif(count(duration_ms), 0))",
         "Apdex of a group of requests, 0 to 1; NULL when no time was measured.",
+    ),
+    Macro(
+        "icontains",
+        "text, part",
+        "regexp_matches(text, '(?i)' || regexp_escape(part))",
+        "Whether a text holds a part, letters in any case; every text holds ''. The quick way to "
+        "search log bodies.",
     ),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from copy import copy
 from datetime import datetime
 
@@ -23,6 +24,12 @@ from storage.schemas import TABLES
 from storage.views import quoted, reading_order, view_sql
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_ASKED = re.compile(
+    r"""'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|\b(?:from|join)\s+(?:main\.)?"?(?P<table>\w+)""",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A name behind FROM or JOIN. Texts and comments are passed over whole."""
 
 Params = Mapping[str, object] | Sequence[object]
 
@@ -48,6 +55,8 @@ class ReadSession:
         self._con = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
         self._con.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors do not inherit a session's own
         self._con.execute("SET GLOBAL parquet_metadata_cache = true")
+        # a table we made no view of must be an error, not a variable of whoever asks
+        self._con.execute("SET GLOBAL python_enable_replacements = false")
         create_macros(self._con)
         self._closed = threading.Event()
 
@@ -70,9 +79,18 @@ class ReadSession:
         """
         cursor = self._con.cursor()
         try:
-            self._create_views(cursor, sql, start, end, files or {})
             given = dict(params) if isinstance(params, Mapping) else list(params)
-            return cursor.execute(sql, given).to_arrow_table()
+            asked = asked_tables(sql)
+            self._create_views(cursor, asked, sql, start, end, files or {})
+            try:
+                return cursor.execute(sql, given).to_arrow_table()
+            except duckdb.CatalogException:
+                # FROM a, b and the like: every table the text names anywhere
+                others = named_tables(sql) - asked
+                if not others:
+                    raise
+                self._create_views(cursor, others, sql, start, end, files or {})
+                return cursor.execute(sql, given).to_arrow_table()
         except UnicodeDecodeError as err:  # DuckDB's own message quotes the damaged name
             raise duckdb.IOException("A data file is damaged; run `gatelens doctor`.") from err
         finally:
@@ -98,13 +116,14 @@ class ReadSession:
     def _create_views(
         self,
         cursor: duckdb.DuckDBPyConnection,
+        tables: AbstractSet[str],
         sql: str,
         start: datetime | None,
         end: datetime | None,
         files: Mapping[str, Sequence[FileEntry]],
     ) -> None:
         # Temporary views belong to the cursor alone, so queries side by side see their own files.
-        for name in sorted({w.lower() for w in _WORD.findall(sql)} & TABLES.keys()):
+        for name in sorted(tables):
             chosen = self._own(files[name]) if name in files else self.files(name, start, end)
             self.lake.fetch(name, chosen)
             body = view_sql(
@@ -130,3 +149,14 @@ class ReadSession:
             None if start is None else time_to_us(start),
             None if end is None else time_to_us(end),
         )
+
+
+def asked_tables(sql: str) -> set[str]:
+    """Tables of the lake behind FROM or JOIN: those a query of ours asks, and seldom one more. Most
+    measures are named like tables (`requests`), and a view opens every file's footer."""
+    return {(m["table"] or "").lower() for m in _ASKED.finditer(sql)} & TABLES.keys()
+
+
+def named_tables(sql: str) -> set[str]:
+    """Tables of the lake whose names stand anywhere in the text."""
+    return {w.lower() for w in _WORD.findall(sql)} & TABLES.keys()

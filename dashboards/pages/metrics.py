@@ -45,7 +45,7 @@ SELECT
 FROM metrics
 WHERE time >= $start
   AND time < $end
-  AND ($q IS NULL OR contains(lower(name), lower($q)))
+  AND ($q IS NULL OR icontains(name, $q))
 GROUP BY name
 ORDER BY name
 LIMIT 200

@@ -60,9 +60,9 @@ WITH hits AS (
       {terms}
       AND (
           $q IS NULL
-          OR contains(lower(name), lower($q))
-          OR contains(lower(coalesce(url_path, '')), lower($q))
-          OR contains(lower(coalesce(status_message, '')), lower($q))
+          OR icontains(name, $q)
+          OR icontains(coalesce(url_path, ''), $q)
+          OR icontains(coalesce(status_message, ''), $q)
           OR trace_id = lower($q)
           OR list_contains(map_values(attributes), $q)
           OR list_contains(map_values(resource_attributes), $q)

@@ -25,7 +25,7 @@ from storage.macros import create_macros
 from storage.maintenance import compact
 from storage.notebook import Notebook
 from storage.schemas import TABLES, TIMESTAMP, Column
-from storage.session import ReadSession
+from storage.session import ReadSession, asked_tables
 from storage.settings import StorageSettings
 from storage.sql_guard import check_text
 from storage.sql_worker import SqlPool
@@ -86,6 +86,34 @@ def test_the_newest_rows_are_read_from_the_newest_files(
         assert pool.run(newest).table["request_id"].to_pylist() == expected
     with Notebook(lake) as notebook:
         assert notebook.arrow(newest)["request_id"].to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT sum(requests) AS requests FROM usage_day", {"usage_day"}),
+        ("SELECT 'FROM logs', 'it''s from spans' FROM Requests -- FROM metrics", {"requests"}),
+        ("FROM main.logs l LEFT JOIN\n\"spans\" USING (trace_id) /* from metrics */",
+         {"logs", "spans"}),
+        ("SELECT 1 FROM nowhere", set()),
+    ],
+)  # fmt: skip
+def test_only_tables_behind_from_or_join_are_opened(sql: str, expected: set[str]) -> None:
+    assert asked_tables(sql) == expected
+
+
+def test_a_table_named_in_any_other_way_is_still_found(lake: Lake, session: ReadSession) -> None:
+    lake.table("requests").append(requests(3), app_id="w", app_version=1)
+    for source, rows in (
+        ("range(5), requests", 15),
+        ("/* the raw ones */ requests", 3),
+        ("(requests CROSS JOIN range(2))", 6),
+    ):
+        assert session.query(f"SELECT count(*) AS n FROM {source}")["n"].to_pylist() == [rows]
+    elsewhere = pa.table({"n": [1]})
+    with pytest.raises(duckdb.CatalogException):  # a variable is no table
+        session.query("SELECT n FROM elsewhere")
+    assert elsewhere.num_rows == 1
 
 
 def test_bounds_are_half_open_to_the_microsecond(lake: Lake, session: ReadSession) -> None:
@@ -280,6 +308,19 @@ def test_latency_quantile_equals_a_plain_walk_over_the_buckets(
     _MACROS.execute("SET TimeZone = 'UTC'")
     found, wanted = _MACROS.execute(sql, [*given_lists, q, expected]).fetchall()[0]
     assert found == wanted
+
+
+_LETTERS = st.text("aAbBkéÉßäÄΣσ日 0.*+?()[]{}|^$\\\\%_'\"\n\0-", max_size=12)
+
+
+@given(text=st.none() | _LETTERS, part=_LETTERS)
+@settings_of_hypothesis(max_examples=150, deadline=None)
+def test_a_part_of_a_text_is_found_in_any_case(text: str | None, part: str) -> None:
+    found = _MACROS.execute("SELECT icontains($1, $2)", [text, part]).fetchall()
+    assert found == [(None if text is None else part.lower() in text.lower(),)]
+    if text is not None:  # whatever is cut out of a text is in it
+        cut = text[len(text) // 3 : 1 + 2 * len(text) // 3].swapcase().replace("SS", "ß")
+        assert _MACROS.execute("SELECT icontains($1, $2)", [text, cut]).fetchall() == [(True,)]
 
 
 def test_the_documented_ways_into_the_lake_work(lake: Lake) -> None:
