@@ -96,7 +96,7 @@ bench-screens: $(VENV)/.dev ## time the screens in a browser, and what readers c
 	@$(BIN)/python -m benchmarks.bench_screens --ingest-seconds 20
 
 bench-storage: $(VENV)/.dev ## time writing, merging and asking the lake
-	@$(BIN)/python -m benchmarks.bench_storage
+	@MIMALLOC_PURGE_DELAY=10000 $(BIN)/python -m benchmarks.bench_storage  # as the jobs role has it
 
 bench-scrub: $(VENV)/.dev ## time the search for secrets before the write-ahead log
 	@$(BIN)/python -m benchmarks.bench_wal_scrub

@@ -33,6 +33,8 @@ BATCH_ROWS = 20_000
 TABLES = ("requests", "spans", "logs")
 
 Show = Callable[[str, str], None]
+Bodies = Literal["lines of services", "random words"]
+
 Mix = Literal["logs", "spans"]
 """What the rows of `requests` came from: an access log of every call, of which one in `traced` has
 a trace id, or gateway spans with three ids of every call."""
@@ -165,16 +167,13 @@ def _lake(data: Path) -> Lake:
     return Lake(StorageSettings(data_dir=data))
 
 
-def write_bodies(lake: Lake, rows: int) -> int:
-    """A day of log records with bodies of some 300 bytes, sealed; bytes of all bodies."""
+def write_bodies(lake: Lake, kind: Bodies, rows: int) -> tuple[int, list[str]]:
+    """A day of log records with bodies of some 250 bytes, sealed; bytes of all bodies, and they."""
     rng = np.random.default_rng(7)
-    words = np.array([f"{a}{b}" for a in ("con", "re", "de", "in", "ex") for b in WORDS])
-    size = 0
+    made: list[str] = []
     for hour in range(24):
         count = rows // 24
-        picked = words[rng.integers(0, len(words), (count, 30))]
-        bodies = [f"{' '.join(w)} took {n} ms" for w, n in zip(
-            picked.tolist(), rng.integers(0, 10**6, count).tolist(), strict=True)]  # fmt: skip
+        bodies = MAKERS[kind](rng, count)
         start = END - timedelta(hours=24 - hour)
         micros = int(start.timestamp()) * SECOND_US + np.sort(rng.integers(0, HOUR_US, count))
         table = pa.table(
@@ -185,11 +184,57 @@ def write_bodies(lake: Lake, rows: int) -> int:
                 "body": bodies,
             }
         )
-        size += sum(len(b) for b in bodies)
+        made += bodies
         lake.table("logs").append(table, app_id="bodies", app_version=hour)
     compact(lake, "logs", datetime.now(UTC) + timedelta(days=1))
-    return size
+    return sum(len(b) for b in made), made
 
+
+def random_words(rng: np.random.Generator, count: int) -> list[str]:
+    """Nothing repeats but the words: what compression can do least with."""
+    words = np.array([f"{a}{b}" for a in ("con", "re", "de", "in", "ex") for b in WORDS])
+    picked = words[rng.integers(0, len(words), (count, 30))].tolist()
+    numbers = rng.integers(0, 10**6, count).tolist()
+    return [f"{' '.join(w)} took {n} ms" for w, n in zip(picked, numbers, strict=True)]
+
+
+def service_lines(rng: np.random.Generator, count: int) -> list[str]:
+    """What services write: JSON, an access log, logfmt, a warning with ids, a stack trace."""
+    kinds = rng.integers(0, len(LINES), count).tolist()
+    values = rng.integers(0, [10**6, 10**4, 60, 2**24, 2**48, 2**32], (count, 6)).tolist()
+    return [
+        LINES[kind].format(
+            service=SERVICES[n % len(SERVICES)], n=n, m=m, s=s, x=f"{x:06x}", y=f"{y:012x}",
+            z=f"{z:08x}", ip=f"10.{z % 256}.{z // 256 % 256}.{m % 256}", f=n / 1000,
+        )
+        for kind, (n, m, s, x, y, z) in zip(kinds, values, strict=True)
+    ]  # fmt: skip
+
+
+SERVICES = ("checkout", "payments", "inventory", "users", "search", "mailer")
+
+LINES = (
+    '{{"level":"info","ts":"2026-11-07T12:31:{s:02d}.{n:06d}Z","caller":"{service}/handler.go:{m}",'
+    '"msg":"request completed","method":"GET","path":"/api/v1/{service}/{y}","status":200,'
+    '"duration_ms":{f:.3f},"bytes":{m},"client":"{ip}","request_id":"{y}{z}"}}',
+    '{ip} - - [07/Nov/2026:12:31:{s:02d} +0000] "POST /api/v1/{service}/orders/{n} HTTP/1.1" 201 '
+    '{m} "-" "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) '
+    'Chrome/142.0.0.0 Safari/537.36" rt={f:.3f}',
+    "WARN  [pool-{s}-thread-{s}] com.acme.{service}.client.RetryingClient - call to "
+    "{service}.prod.svc.cluster.local:8443 failed (attempt 2 of 5), retrying in {m} ms: connect "
+    "timed out after 3000 ms, correlation={y}-{z}",
+    'level=info ts=2026-11-07T12:31:{s:02d}.{n:06d}Z component={service} msg="cache refresh '
+    'finished" keys={n} evicted={m} took={f:.1f}ms shard={s}',
+    "ERROR {service}: could not reserve stock for order {n}: java.lang.IllegalStateException: "
+    "lock {y} is held by {z}\n\tat com.acme.{service}.Stock.reserve(Stock.java:{m})\n\tat "
+    "com.acme.{service}.OrderService.place(OrderService.java:{s})\n\tat "
+    "java.base/java.lang.Thread.run(Thread.java:1583)",
+)
+
+MAKERS: dict[Bodies, Callable[[np.random.Generator, int], list[str]]] = {
+    "lines of services": service_lines,
+    "random words": random_words,
+}
 
 WORDS = ("nect", "quest", "liver", "voice", "change", "serve", "tract", "form", "ceive", "spond")
 

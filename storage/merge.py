@@ -98,26 +98,35 @@ def read_files(table: LakeTable, files: Sequence[FileEntry]) -> pa.Table:
         dictionary += [f"{name}.key_value.key", f"{name}.key_value.value"]
     table.fetch(files)
     known = set(schema.names)
-    parts = [_read_file(table.location / f.path, f.rows, dictionary, known) for f in files]
+    paths = [table.location / f.path for f in files]
+    empty = _null_columns(paths)
+    parts = [
+        _read_file(path, f.rows, dictionary, known, empty[path])
+        for path, f in zip(paths, files, strict=True)
+    ]
     rows = sum(p.num_rows for p in parts)
     columns = [_joined(parts, field, rows) for field in schema]
     return pa.Table.from_arrays(columns, names=schema.names)
 
 
-def _read_file(path: Path, rows: int, dictionary: list[str], known: set[str]) -> pa.Table:
+def _read_file(
+    path: Path, rows: int, dictionary: list[str], known: set[str], empty: set[str]
+) -> pa.Table:
     """The columns of a file that hold any value."""
     try:
         try:
-            return _read_columns(path, rows, dictionary, known)
+            return _read_columns(path, rows, dictionary, known, empty)
         except pa.ArrowNotImplementedError:
             # A map that Arrow cannot read as numbers into one dictionary.
             flat = [name for name in dictionary if "." not in name]
-            return _read_columns(path, rows, flat, known)
+            return _read_columns(path, rows, flat, known, empty)
     except UNREADABLE as err:
         raise LakeDamaged(str(path), str(err).split("\n")[0]) from err
 
 
-def _read_columns(path: Path, rows: int, dictionary: list[str], known: set[str]) -> pa.Table:
+def _read_columns(
+    path: Path, rows: int, dictionary: list[str], known: set[str], empty: set[str]
+) -> pa.Table:
     with pq.ParquetFile(path, read_dictionary=dictionary) as file:
         found = file.metadata.num_rows
         if rows >= 0 and found != rows:
@@ -125,7 +134,6 @@ def _read_columns(path: Path, rows: int, dictionary: list[str], known: set[str])
         unknown = set(file.schema_arrow.names) - known
         if unknown:  # merging would drop it
             raise LakeDamaged(str(path), f"unknown column {', '.join(sorted(unknown))}")
-        empty = _null_columns(path)
         names = [f.name for f in file.schema_arrow if f.name not in empty]
         # Group by group: each has dictionaries of its own, and Arrow reads maps with one at a time.
         if not file.num_row_groups:
@@ -141,23 +149,30 @@ def _footers() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
 
 
-def _null_columns(path: Path) -> set[str]:
-    """Top-level columns that are NULL in every row, by the statistics. DuckDB tells them: pyarrow's
-    own way to a column's metadata ends the process where a damaged footer contradicts itself.
-    Raises LakeDamaged."""
+def _null_columns(paths: Sequence[Path]) -> dict[Path, set[str]]:
+    """Per file its top-level columns that are NULL in every row, by the statistics. DuckDB tells
+    them: pyarrow's own way to a column's metadata ends the process where a damaged footer
+    contradicts itself. All files in one question: each costs 1.5 ms, a file in it 0.7. Raises
+    LakeDamaged naming the file."""
     con = _footers().cursor()
     try:
         sql = (
-            "SELECT path_in_schema,"
+            "SELECT file_name, path_in_schema,"
             " bool_and(coalesce(stats_null_count = row_group_num_rows, false))"
-            " FROM parquet_metadata($1) GROUP BY path_in_schema"
+            " FROM parquet_metadata($1) GROUP BY ALL"
         )
-        found = con.execute(sql, [str(path)]).fetchall()
+        found = con.execute(sql, [[str(path) for path in paths]]).fetchall()
     except (duckdb.Error, UnicodeDecodeError) as err:
-        raise LakeDamaged(str(path), str(err).split("\n")[0]) from err
+        if len(paths) > 1:  # which one?
+            return {path: names for one in paths for path, names in _null_columns([one]).items()}
+        raise LakeDamaged(str(paths[0]), str(err).split("\n")[0]) from err
     finally:
         con.close()
-    return {name for name, empty in found if empty and "," not in name and "." not in name}
+    empty: dict[Path, set[str]] = {path: set() for path in paths}
+    for path, name, nothing in found:
+        if nothing and "," not in name and "." not in name:
+            empty[Path(path)].add(name)
+    return empty
 
 
 def _joined(parts: Sequence[pa.Table], field: pa.Field, rows: int) -> pa.ChunkedArray:
