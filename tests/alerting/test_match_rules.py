@@ -130,7 +130,7 @@ rules:
     assert here.alerts() == [("r", {}, "r: 1 records")]
     query, params = log_query(RowMatch(contains="'; DROP"), ())
     assert "DROP" not in query
-    assert params == {"p0": "'; drop"}
+    assert params == {"p0": "'; DROP"}
 
 
 def test_trace_match_finds_slow_failed_spans(place):
