@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -238,3 +239,38 @@ def test_empty_lake_is_no_alert(place):
 def test_mistakes_in_rules_about_rows_are_told(rule, said):
     with pytest.raises(ConfigInvalid, match=said.replace("(", r"\(")):
         parse_rules(f"rules:\n  - {rule}\n")
+
+
+def test_nothing_a_rule_says_becomes_sql(place, monkeypatch):
+    """Whatever is typed into a rule reaches the lake as a bound value. Measures with such names
+    are in tests/analytics (hostile.py)."""
+    evil = "x'\"; DROP TABLE requests; --"
+    said = json.dumps(evil)
+    match = (
+        f"{{contains: {said}, service: [{said}], environment: [{said}],"
+        f" attributes: {{{said}: {said}}}}}"
+    )
+    kinds = [
+        f"kind: log_match, match: {match}, group_by: [service_name]",
+        f"kind: trace_match, match: {match}, group_by: [name]",
+        f"kind: log_match, match: {{pattern: {said}}}",
+    ]
+    here = place("rules:\n" + "".join(
+        f'  - {{name: r{n}, {kind}, condition: "> 0", owner: {said}, labels: {{a: {said}}},'
+        f" annotations: {{summary: {said}}}}}\n" for n, kind in enumerate(kinds)
+    ))  # fmt: skip
+    here.store("logs", {"body": evil, "service_name": evil})
+    asked = []
+    real = ReadSession.query
+
+    def query(self, sql, params=(), **more):
+        asked.append((sql, repr(params)))
+        return real(self, sql, params, **more)
+
+    monkeypatch.setattr(ReadSession, "query", query)
+    done = here.engine.evaluate_once(START)
+    assert dict(done.failed) == {}
+    assert not any("DROP TABLE" in sql for sql, _ in asked)
+    bound = [sql for sql, params in asked if "DROP TABLE" in params]
+    assert all(any(table in sql for sql in bound) for table in ("logs", "spans"))
+    assert [name for name, _, _ in here.alerts()] == ["r2"]

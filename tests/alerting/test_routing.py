@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from alerting.channels import load_delivery, parse_delivery
 from alerting.errors import ConfigInvalid, SilenceInvalid
-from alerting.matchers import parse_matcher
+from alerting.matchers import Matcher, parse_matcher
 from alerting.point import Point
 from alerting.store import AlertStore
 from alerting.time_intervals import TimeInterval, parse_times, parse_weekdays
@@ -283,3 +284,20 @@ def test_matchers():
         ("api=~orders", False), ("api!~orders", True), ("missing=", True), ("missing!=x", True),
     ]:  # fmt: skip
         assert parse_matcher(text).matches(labels) is expected, text
+
+
+def test_no_pattern_takes_longer_than_its_text():
+    """In Python's `re`, minutes and more; a round of the engine waits for each."""
+    labels = {"route": "a" * 500 + "!"}
+    started = time.monotonic()
+    for pattern in ("(a+)+b", "(a|a)*b", "(.*.*)*x", "(a?){100}a{100}!"):
+        parse_matcher(f"route=~{pattern}").matches(labels)
+    assert time.monotonic() - started < 5
+    for pattern in ("a)|(b", "(?=a)", r"(a)\1", "["):
+        with pytest.raises(ValueError, match="is not one"):
+            parse_matcher(f"route=~{pattern}")
+
+
+def test_a_pattern_that_cannot_be_read_any_more_quietens_nothing():
+    for operator in ("=~", "!~"):
+        assert not Matcher("route", operator, "(?=a)").matches({"route": "a"})

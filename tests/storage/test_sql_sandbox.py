@@ -336,6 +336,7 @@ RUNAWAY = [
     ENDLESS,
     long("WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELECT count(*) FROM t"),
     long("SELECT count(*) FROM range(100000000000) t(i) WHERE md5(i::VARCHAR) = 'x'"),
+    long("SELECT levenshtein(repeat('a', 200000), repeat('b', 200000))"),
 ]
 
 
@@ -348,6 +349,33 @@ def test_a_runaway_query_dies_at_its_deadline_and_the_next_one_runs(
         pool.run(sql, limits=SqlLimits(seconds_max=0.5))
     assert time.monotonic() - started < 20  # starting a worker on a busy machine included
     assert pool.run("SELECT count(*) AS n FROM requests").table["n"].to_pylist() == [50]
+
+
+def test_beside_a_runaway_query_others_are_answered(pool: SqlPool) -> None:
+    ended = threading.Event()
+
+    def hog() -> None:
+        with pytest.raises(SqlTimeout):
+            pool.run(ENDLESS, limits=SqlLimits(seconds_max=2.0))
+        ended.set()
+
+    started = threading.Thread(target=hog)
+    started.start()
+    try:
+        while not ended.is_set():
+            assert pool.run("SELECT count(*) AS n FROM requests").table["n"].to_pylist() == [50]
+            if not ended.is_set():
+                return
+        pytest.fail("no answer while the other one ran")
+    finally:
+        started.join()
+
+
+def test_a_pattern_costs_no_more_than_its_text(pool: SqlPool) -> None:
+    """RE2: no pattern makes it try every way to split a text."""
+    sql = "SELECT regexp_matches(repeat('a', 5000), '(a+)+b') AS hit"
+    result = pool.run(sql, limits=SqlLimits(seconds_max=10))
+    assert result.table["hit"].to_pylist() == [False]
 
 
 HUNGRY = [
