@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from gatelens.cli_options import Config, Data, Insecure, console, read_settings, role_settings
-
-ALLOCATOR = {"MIMALLOC_PURGE_DELAY": "10000"}
-"""Read by Arrow's allocator when pyarrow is loaded, in ms. Merging takes and gives back the same
-memory over and over; with the allocator's own 10 ms the kernel hands it out anew each time, up to a
-fifth of a merge."""
 
 app = typer.Typer(help="Run the jobs role; or list, run once and look back.", rich_markup_mode=None)
 
@@ -24,8 +18,6 @@ def jobs(
 ) -> None:
     """Without a subcommand: run rollups, alert rules and lake upkeep on their schedule."""
     if context.invoked_subcommand is None:
-        for name, value in ALLOCATOR.items():
-            os.environ.setdefault(name, value)
         from gatelens.roles import run_jobs
 
         run_jobs(role_settings("jobs", data, config, insecure))

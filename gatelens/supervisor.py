@@ -75,6 +75,8 @@ class Role:
     """Answers 200 while the role is well; None = well as long as it runs."""
     stop_order: int = 0
     """Lower stops first: senders before the collector, so that nothing is refused at the end."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that are set where nobody has set them."""
 
 
 @dataclass(slots=True)
@@ -151,7 +153,7 @@ class Supervisor:
             output = (self._log_dir / f"{role.name}.log").open("ab")
         process = subprocess.Popen(
             role.command,
-            env=self._environment,
+            env={**role.environment, **self._environment},
             stdin=subprocess.PIPE,  # its end tells the role that we are gone
             stderr=output,
             start_new_session=True,

@@ -89,6 +89,15 @@ def test_ready_is_told_once_when_all_roles_run(tmp_path: Path) -> None:
     assert len(told) == 1
 
 
+def test_a_role_has_its_own_variables_unless_somebody_set_them(tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    program = "import os, sys; open(sys.argv[1], 'w').write(os.environ['A'] + os.environ['B'])"
+    command = (sys.executable, "-c", f"{program}\nwhile True: input()", str(file))
+    said = Role("r", command, environment={"A": "own", "B": "own"})
+    with running(Supervisor([said], environment={"B": "set"})):
+        until(lambda: file.exists() and file.read_text() == "ownset")
+
+
 def test_roles_stop_in_their_order(tmp_path: Path) -> None:
     log = tmp_path / "order"
     program = (

@@ -1,4 +1,5 @@
-"""Other engines read the lake as it is, by their own Delta code: DuckDB's delta_scan, ClickHouse.
+"""Other engines read the lake as it is, by their own Delta code: DuckDB's delta_scan, ClickHouse,
+and Spark's client and SQL on Sail, which answers Spark Connect without a Java machine.
 
 The table has been through all we do to one: appends, merges (Remove and Add in one commit), expired
 hours, a checkpoint and appends after it. Each engine runs in an environment of its own.
@@ -48,6 +49,19 @@ sql = f'''SELECT count(), uniqExact(request_id), sum(duration_ms),
 print(json.dumps(json.loads(str(con.query(sql, "JSONCompact")))["data"][0]))
 """
 
+SPARK = """
+import json, sys
+from pysail.spark import SparkConnectServer
+from pyspark.sql import SparkSession
+server = SparkConnectServer(port=0)
+server.start(background=True)
+spark = SparkSession.builder.remote(f"sc://localhost:{server.listening_address[1]}").getOrCreate()
+spark.read.format("delta").load(f"{sys.argv[1]}/requests").createOrReplaceTempView("requests")
+sql = '''SELECT count(*), count(DISTINCT request_id), sum(duration_ms), unix_micros(max(time)),
+    max(attributes['k']) FROM requests WHERE tenant <> 'other' '''
+print(json.dumps(list(spark.sql(sql).collect()[0])))
+"""
+
 
 @cache
 def environment(name: str, *packages: str) -> Path:
@@ -94,16 +108,17 @@ def lake_folder(tmp_path: Path) -> Path:
     [
         (DUCKDB, "duckdb-delta", ("duckdb==1.5.5", "duckdb-extension-delta==1.5.5")),
         (CLICKHOUSE, "chdb", ("chdb",)),
+        (SPARK, "sail", ("pysail", "pyspark-client")),
     ],
-    ids=["duckdb", "clickhouse"],
+    ids=["duckdb", "clickhouse", "spark"],
 )
 def test_an_engine_reads_exactly_the_live_rows(
-    lake_folder: Path, script: str, name: str, packages: tuple[str, ...]
+    lake_folder: Path, tmp_path: Path, script: str, name: str, packages: tuple[str, ...]
 ) -> None:
     python = environment(name, *packages)
-    done = subprocess.run(
-        [python, "-c", script, lake_folder], capture_output=True, text=True, timeout=300
-    )
+    file = tmp_path / "read.py"  # Spark's client starts no session for a program without a file
+    file.write_text(script)
+    done = subprocess.run([python, file, lake_folder], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     count, ids, duration, newest, mark = json.loads(done.stdout.splitlines()[-1])
     last = HOUR + timedelta(hours=1, seconds=9)
