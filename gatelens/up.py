@@ -15,8 +15,8 @@ from gatelens.settings import Settings
 from gatelens.supervisor import Role, Supervisor
 
 KEEP_MEMORY = {"MIMALLOC_PURGE_DELAY": "10000"}
-"""Read by Arrow's allocator, in ms. Merging takes and gives back the same memory over and over; with
-the allocator's own 10 ms the kernel hands it out anew each time: up to a fifth of a merge."""
+"""Read by Arrow's allocator, in ms. Merging takes and gives back the same memory again and again;
+with the allocator's own 10 ms the kernel hands it out anew each time: up to a fifth of a merge."""
 
 console = Console(highlight=False, soft_wrap=True)
 
