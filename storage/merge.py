@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,9 @@ def read_files(table: LakeTable, files: Sequence[FileEntry]) -> pa.Table:
     table.fetch(files)
     known = set(schema.names)
     paths = [table.location / f.path for f in files]
-    empty = _null_columns(paths)
+    footers = _read_footers(paths)
     parts = [
-        _read_file(path, f.rows, dictionary, known, empty[path])
+        _read_file(path, f.rows, dictionary, known, footers[path])
         for path, f in zip(paths, files, strict=True)
     ]
     rows = sum(p.num_rows for p in parts)
@@ -109,32 +109,47 @@ def read_files(table: LakeTable, files: Sequence[FileEntry]) -> pa.Table:
     return pa.Table.from_arrays(columns, names=schema.names)
 
 
+@dataclass(frozen=True, slots=True)
+class _Footer:
+    """Top-level columns of a file by what is known of them before it is read."""
+
+    empty: set[str]
+    """NULL in every row."""
+    lengths: set[str]
+    """Text by its lengths (DELTA_LENGTH_BYTE_ARRAY): Arrow does not read it into a dictionary."""
+
+
 def _read_file(
-    path: Path, rows: int, dictionary: list[str], known: set[str], empty: set[str]
+    path: Path, rows: int, dictionary: list[str], known: set[str], footer: _Footer
 ) -> pa.Table:
     """The columns of a file that hold any value."""
     try:
         try:
-            return _read_columns(path, rows, dictionary, known, empty)
+            found = _read_columns(path, rows, dictionary, known, footer)
         except pa.ArrowNotImplementedError:
             # A map that Arrow cannot read as numbers into one dictionary.
             flat = [name for name in dictionary if "." not in name]
-            return _read_columns(path, rows, flat, known, empty)
+            found = _read_columns(path, rows, flat, known, footer)
     except UNREADABLE as err:
         raise LakeDamaged(str(path), str(err).split("\n")[0]) from err
+    for name in footer.lengths & set(dictionary) & set(found.column_names):
+        index = found.column_names.index(name)
+        found = found.set_column(index, name, found.column(index).dictionary_encode())
+    return found
 
 
 def _read_columns(
-    path: Path, rows: int, dictionary: list[str], known: set[str], empty: set[str]
+    path: Path, rows: int, dictionary: list[str], known: set[str], footer: _Footer
 ) -> pa.Table:
-    with pq.ParquetFile(path, read_dictionary=dictionary) as file:
+    coded = [name for name in dictionary if name not in footer.lengths]
+    with pq.ParquetFile(path, read_dictionary=coded) as file:
         found = file.metadata.num_rows
         if rows >= 0 and found != rows:
             raise LakeDamaged(str(path), f"{found} rows instead of {rows}")
         unknown = set(file.schema_arrow.names) - known
         if unknown:  # merging would drop it
             raise LakeDamaged(str(path), f"unknown column {', '.join(sorted(unknown))}")
-        names = [f.name for f in file.schema_arrow if f.name not in empty]
+        names = [f.name for f in file.schema_arrow if f.name not in footer.empty]
         # Group by group: each has dictionaries of its own, and Arrow reads maps with one at a time.
         if not file.num_row_groups:
             return file.read(columns=names, use_threads=False)
@@ -149,30 +164,34 @@ def _footers() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
 
 
-def _null_columns(paths: Sequence[Path]) -> dict[Path, set[str]]:
-    """Per file its top-level columns that are NULL in every row, by the statistics. DuckDB tells
-    them: pyarrow's own way to a column's metadata ends the process where a damaged footer
-    contradicts itself. All files in one question: each costs 1.5 ms, a file in it 0.7. Raises
-    LakeDamaged naming the file."""
+def _read_footers(paths: Sequence[Path]) -> dict[Path, _Footer]:
+    """Per file what its footer says of its columns. DuckDB tells it: pyarrow's own way to a
+    column's metadata ends the process where a damaged footer contradicts itself. All files in one
+    question: each costs 1.5 ms, a file in it 0.7. Raises LakeDamaged naming the file."""
     con = _footers().cursor()
     try:
         sql = (
             "SELECT file_name, path_in_schema,"
-            " bool_and(coalesce(stats_null_count = row_group_num_rows, false))"
+            " bool_and(coalesce(stats_null_count = row_group_num_rows, false)),"
+            " bool_or(contains(encodings, 'DELTA_LENGTH'))"
             " FROM parquet_metadata($1) GROUP BY ALL"
         )
         found = con.execute(sql, [[str(path) for path in paths]]).fetchall()
     except (duckdb.Error, UnicodeDecodeError) as err:
         if len(paths) > 1:  # which one?
-            return {path: names for one in paths for path, names in _null_columns([one]).items()}
+            return {path: _read_footers([path])[path] for path in paths}
         raise LakeDamaged(str(paths[0]), str(err).split("\n")[0]) from err
     finally:
         con.close()
-    empty: dict[Path, set[str]] = {path: set() for path in paths}
-    for path, name, nothing in found:
-        if nothing and "," not in name and "." not in name:
-            empty[Path(path)].add(name)
-    return empty
+    footers = {path: _Footer(set(), set()) for path in paths}
+    for path, name, nothing, lengths in found:
+        if "," in name or "." in name:
+            continue
+        if nothing:
+            footers[Path(path)].empty.add(name)
+        if lengths:
+            footers[Path(path)].lengths.add(name)
+    return footers
 
 
 def _joined(parts: Sequence[pa.Table], field: pa.Field, rows: int) -> pa.ChunkedArray:
