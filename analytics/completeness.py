@@ -8,6 +8,7 @@ from itertools import pairwise
 from analytics.arrivals import measure_arrivals
 from analytics.filters import Filters
 from analytics.grains import USAGE
+from analytics.pieces import PieceFinder
 from analytics.policy import Params
 from analytics.results import Completeness, SourceGap
 from analytics.sql_build import where_filters
@@ -49,6 +50,7 @@ def measure_completeness(
         lateness_s_max=arrivals.lateness_s_max,
         rejects_by_reason=reasons,
         sources=sources,
+        uncounted=tuple(PieceFinder(session.lake, session.tenant, USAGE).left_out(time_range)),
     )
 
 

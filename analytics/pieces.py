@@ -23,9 +23,10 @@ from analytics.grains import RAW, Grain, source_of
 from analytics.jobs import JOBS
 from analytics.limits import PENDING_ROWS_MAX
 from analytics.plan import Segment
+from analytics.timerange import TimeRange
 from storage.errors import VersionsGone
 from storage.lake import Lake
-from storage.log import FileEntry, Snapshot, time_to_us
+from storage.log import FileEntry, Snapshot, hour_bounds_us, time_to_us, us_to_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,34 @@ class PieceFinder:
         except VersionsGone:
             return ()
         return () if changes.rows >= PENDING_ROWS_MAX else changes.files
+
+    def left_out(self, time_range: TimeRange) -> list[tuple[datetime, datetime]]:
+        """Hours of the range with requests that no usage answer holds yet, neighbours together:
+        the rollups have not counted them, and they are too many to be added by every question."""
+        counts = self._grain.table(self._grain.tiers[-2])  # the finest rollup
+        self._look([counts])
+        raw = self._snapshot(RAW)
+        if raw is None or self._uncounted(counts, RAW):
+            return []
+        counted = self._snapshot(counts)
+        done = None if counted is None else counted.transaction(counts)
+        versions = raw.version - (-1 if done is None else done)
+        if versions <= 0:
+            return []
+        try:
+            files = self._lake.table(RAW).changes(done, versions_max=versions).files
+        except VersionsGone:  # a rollup that is new to this lake
+            files = tuple(self._live(RAW, ((time_range.start, time_range.end),)))
+        span = ((time_range.start, time_range.end),)
+        hours = sorted({f.partition[1:] for f in files if f.rows and self._overlaps(f, span)})
+        spans: list[tuple[datetime, datetime]] = []
+        for day, hour in hours:
+            first, last = hour_bounds_us(day, hour)
+            start, end = us_to_time(first), us_to_time(last + 1)
+            if spans and spans[-1][1] == start:
+                start = spans.pop()[0]
+            spans.append((start, end))
+        return spans
 
     def _snapshot(self, table: str) -> Snapshot | None:
         if table not in self._snapshots:

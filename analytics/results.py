@@ -69,6 +69,9 @@ class Completeness:
     rejects_by_reason: Mapping[str, int] = field(default_factory=dict)
     sources: tuple[SourceGap, ...] = ()
     """Every gateway of the range, the silent ones first."""
+    uncounted: tuple[tuple[datetime, datetime], ...] = ()
+    """Spans with stored requests that are in no answer yet, oldest first: only while jobs catch up
+    with very many. What is drawn of them is not measured, and totals of the range are too low."""
 
     @property
     def complete(self) -> bool:

@@ -25,6 +25,12 @@ def completeness_notes(c: Completeness, view: View, now: datetime) -> list[Compo
                 f"The newest request is {fmt.span(age_s)} old: since then nothing was sent, or it "
                 "did not arrive. What follows it on the charts is not measured."
             )
+    if c.uncounted:
+        done = c.requests_counted / c.requests_raw if c.requests_raw else 0.0
+        found.append(
+            f"{fmt.percent(min(1.0, done))} of this range is counted so far: charts leave a gap "
+            "where it is not, and totals are too low until it is."
+        )
     if c.silent_gateways:
         names = fmt.plain(", ".join(c.silent_gateways), 80)
         found.append(f"Silent while others send: {names}. Their requests are missing here.")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import polars as pl
 
+from analytics.query import Completeness
 from dashboards import format as fmt
 from dashboards.figures.base import TimeAxis
 from dashboards.view import View
@@ -24,15 +23,18 @@ def over_all(usage: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def axis_of(view: View, data_until: datetime | None) -> TimeAxis:
+def axis_of(view: View, known: Completeness | None) -> TimeAxis:
     """The chart axis of a view. Data that ends just before now ends the measured span; data that
-    ended long ago does not: then nothing came, which the chart shows as zero."""
+    ended long ago does not: then nothing came, which the chart shows as zero. What is not counted
+    yet is a gap. known: None = the chart is not made of rollups."""
     until = None
+    data_until = None if known is None else known.data_until
     if data_until is not None and (view.end - data_until).total_seconds() < max(
         60, view.interval_s
     ):
         until = data_until
-    return TimeAxis(view.start, view.end, view.interval_s, view.mode, until, fmt.zone())
+    gaps = () if known is None else known.uncounted
+    return TimeAxis(view.start, view.end, view.interval_s, view.mode, until, fmt.zone(), gaps)
 
 
 def column_on(axis: TimeAxis, frame: pl.DataFrame, column: str) -> list[float | None]:

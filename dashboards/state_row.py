@@ -28,7 +28,7 @@ class Traffic:
     latency: pl.DataFrame
 
     def axis(self, view: View) -> TimeAxis:
-        return axis_of(view, self.completeness.data_until)
+        return axis_of(view, self.completeness)
 
 
 async def ask_traffic(data: Data, view: View) -> Traffic:

@@ -69,7 +69,7 @@ async def _drawn(data: Data, panel: Panel, view: View, interactive: bool) -> Com
     axis = TimeAxis(own.start, own.end, own.interval_s, own.mode)
     if panel.source.measures:
         answer, completeness = await asyncio.gather(ask(data, panel, view), data.completeness(own))
-        axis = axis_of(own, completeness.data_until)
+        axis = axis_of(own, completeness)
     else:
         answer = await ask(data, panel, view)
     return draw(panel, answer, Look(own, axis, books, interactive))

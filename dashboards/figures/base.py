@@ -27,6 +27,8 @@ class TimeAxis:
     measured_until: datetime | None = None
     zone: ZoneInfo = ZoneInfo("UTC")
     """Of the reader: Plotly knows no zones, so it is given wall times."""
+    gaps: tuple[tuple[datetime, datetime], ...] = ()
+    """Spans whose requests are not counted yet: unknown, not zero."""
 
     def shown(self, time: datetime) -> datetime:
         """What Plotly is given for a moment: the wall time of the zone."""
@@ -48,7 +50,10 @@ class TimeAxis:
         return max(0.0, (finish - begin).total_seconds())
 
     def measured(self, time: datetime) -> bool:
-        return self.covered_s(time) >= self.interval_s * LEAST_COVERED
+        if self.covered_s(time) < self.interval_s * LEAST_COVERED:
+            return False
+        end = time + timedelta(seconds=self.interval_s)
+        return not any(start < end and time < until for start, until in self.gaps)
 
 
 @dataclass(slots=True)
@@ -137,7 +142,9 @@ def value_axis(fig: Figure, top: float, formatter: Formatter) -> None:
 
 
 def time_axis(fig: Figure, axis: TimeAxis) -> None:
-    """The whole asked range, data or not, so that charts under each other line up."""
+    """The whole asked range, data or not, so that charts under each other line up. What is not
+    counted yet is covered and says so."""
+    _cover_gaps(fig, axis)
     if axis.zone.key != "UTC":
         for trace in fig.data:
             trace["x"] = [axis.shown(x) if isinstance(x, datetime) else x for x in trace["x"]]
@@ -155,6 +162,40 @@ def time_axis(fig: Figure, axis: TimeAxis) -> None:
             {"dtickrange": [86_400_000, None], "value": "%d %b"},
         ],
     )
+
+
+def _cover_gaps(fig: Figure, axis: TimeAxis) -> None:
+    look = tokens(axis.mode)
+    spans = [(max(s, axis.start), min(e, axis.end)) for s, e in axis.gaps]
+    shapes, texts = [], []
+    for start, end in ((s, e) for s, e in spans if s < e):
+        shapes.append(
+            {
+                "type": "rect",
+                "x0": axis.shown(start),
+                "x1": axis.shown(end),
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "layer": "above",
+                "line": {"width": 0},
+                "fillcolor": look.surface,
+            }
+        )
+        if (end - start) * 5 > axis.end - axis.start:
+            texts.append(
+                {
+                    "x": axis.shown(start + (end - start) / 2),
+                    "y": 0.5,
+                    "yref": "paper",
+                    "showarrow": False,
+                    "text": "being counted",
+                    "font": {"size": 11, "color": look.faint},
+                }
+            )
+    if shapes:
+        fig.layout["shapes"] = [*fig.layout.get("shapes", []), *shapes]
+        fig.layout["annotations"] = [*fig.layout.get("annotations", []), *texts]
 
 
 def finite_max(*series: Sequence[float | None]) -> float:

@@ -189,7 +189,7 @@ def register(app: Dash, data: Data) -> None:
         completeness, versions = await asyncio.gather(
             data.completeness(view), data.service_versions(view, known.services if known else ())
         )
-        axis = axis_of(view, completeness.data_until)
+        axis = axis_of(view, completeness)
         figure = await chosen_chart(data, view, axis, shown)
         if view.compared:
             await draw_before(data, view, axis, shown, figure)
@@ -216,7 +216,7 @@ def register(app: Dash, data: Data) -> None:
             data.overview(view),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness.data_until)
+        axis = axis_of(view, completeness)
         nothing = ids.NO_DATA_IN_RANGE
         split = [
             series.Line(part, column_on(axis, frame, "p95_ms"), PARTS[part])
@@ -251,7 +251,7 @@ def register(app: Dash, data: Data) -> None:
             data.usage(view, "consumer", over_time=True),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness.data_until)
+        axis = axis_of(view, completeness)
         top = consumers["consumer"].head(SERIES_MAX).to_list()
         data.consumer_colours.learn(top)
         traffic = series.rates(

@@ -121,7 +121,7 @@ def register(app: Dash, data: Data) -> None:
             data.completeness(view),
             data.plans_soon(),
         )
-        axis = axis_of(view, completeness.data_until)
+        axis = axis_of(view, completeness)
         top = [n for n in rows["consumer"].to_list() if n][:SERIES_MAX]
         data.consumer_colours.learn(top)
         lines = series.rates(

@@ -151,7 +151,7 @@ def register(app: Dash, data: Data) -> None:
             data.latency(view, "api", quantiles=(0.95,)),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness.data_until)
+        axis = axis_of(view, completeness)
         figures = chart_figures(usage, latency, axis, data)
         if view.compared:
             await draw_before(data, view, axis, figures)
@@ -167,7 +167,7 @@ def register(app: Dash, data: Data) -> None:
             data.usage(view, "api", over_time=True),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness.data_until)
+        axis = axis_of(view, completeness)
         moved = movers_table(rows, usage, axis, view, data)
         if rows.height and not rows["requests_previous"].sum():
             return [

@@ -147,7 +147,7 @@ def register(app: Dash, data: Data) -> None:
             data.usage(view, "outcome"),
             data.completeness(view),
         )
-        axis = axis_of(view, complete.data_until)
+        axis = axis_of(view, complete)
         usage = over_all(usage)
         sparks = {
             "requests": rate_on(axis, usage),
@@ -186,7 +186,7 @@ def register(app: Dash, data: Data) -> None:
             data.breakdown(view, "route", ROWS_SHOWN),
             data.sql(view, _FAILING, limit=FAILING_SHOWN),
         )
-        axis = axis_of(view, complete.data_until)
+        axis = axis_of(view, complete)
         calls = series.rates(
             by_api,
             axis,

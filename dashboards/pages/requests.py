@@ -95,7 +95,7 @@ def register(app: Dash, data: Data) -> None:
         view = data.view(stored)
         usage = await data.usage(view, "status_code", over_time=True)
         completeness = await data.completeness(view)
-        axis = axis_of(view, completeness.data_until)
+        axis = axis_of(view, completeness)
         return status_bars(usage, axis, empty=ids.NO_DATA_IN_RANGE)
 
 

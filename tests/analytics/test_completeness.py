@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from analytics.arrivals import measure_arrivals
 from analytics.clients import unique_clients
@@ -43,6 +44,29 @@ def test_gateway_that_went_silent_is_told_with_its_gap(
     assert steady.longest_gap_start == NOON + timedelta(minutes=10)
     assert steady.last_seen == NOON + timedelta(minutes=59)
     assert found.complete
+
+
+def test_hours_left_out_of_answers_are_named_until_they_are_counted(
+    lake: Lake,
+    store: Callable[[list[Row]], None],
+    analytics: Analytics,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store([call(minute) for minute in (-70, -50, 5, 130)])
+    day = TimeRange(NOON - timedelta(hours=6), NOON + timedelta(hours=6))
+    assert analytics.completeness(day).uncounted == ()  # few enough for each question to add them
+
+    monkeypatch.setattr("analytics.pieces.PENDING_ROWS_MAX", 3)
+    assert analytics.usage(day)["requests"].to_list() == []
+    assert analytics.completeness(day).uncounted == (
+        (NOON - timedelta(hours=2), NOON + timedelta(hours=1)),
+        (NOON + timedelta(hours=2), NOON + timedelta(hours=3)),
+    )
+    assert analytics.completeness(HOUR).uncounted == ((NOON, NOON + timedelta(hours=1)),)
+
+    RollupRunner(lake).catch_up_all()
+    assert analytics.completeness(day).uncounted == ()
+    assert analytics.usage(day)["requests"].to_list() == [4]
 
 
 def test_late_rows_are_told_from_when_their_file_came(

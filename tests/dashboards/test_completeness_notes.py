@@ -27,6 +27,12 @@ def test_nothing_is_said_when_all_is_there() -> None:
     assert notes() == []
 
 
+def test_what_is_not_counted_yet_is_told_with_how_far_it_is() -> None:
+    hours = ((NOW - timedelta(hours=2), NOW - timedelta(hours=1)),)
+    (text,) = notes(requests_raw=200, requests_counted=76, uncounted=hours)
+    assert text.startswith("38\u202f% of this range is counted so far: charts leave a gap")
+
+
 def test_an_old_newest_request_is_told_from_the_limit_on() -> None:
     assert notes(age_s=STALE_S - 1) == []
     (text,) = notes(age_s=STALE_S)

@@ -52,6 +52,17 @@ def test_an_unfinished_interval_counts_by_the_seconds_it_covers() -> None:
     assert line.values == [1.0, 1.0]
 
 
+def test_what_is_not_counted_yet_is_a_covered_gap() -> None:
+    catching_up = axis(gaps=((at(1), at(3)),))
+    frame = pl.DataFrame({"api": ["a"] * 2, "time": [at(0), at(2)], "requests": [60, 6]})
+    (line,) = series.rates(frame, catching_up, by="api", names=["a"], colour=ColourBook().colour)
+    assert line.values == [1.0, None, None, 0, 0]
+    drawn = valid(series.stacked([line], catching_up, fmt.rate, empty="none"))
+    (cover,) = drawn.layout.shapes
+    assert (cover.x0, cover.x1, cover.layer) == (at(1), at(3), "above")
+    assert drawn.layout.annotations[0].text == "being counted"
+
+
 def test_what_was_not_measured_is_a_gap_not_a_zero() -> None:
     early = axis(measured_until=at(2))
     frame = pl.DataFrame({"api": ["a"], "time": [at(0)], "requests": [60], "p95_ms": [5.0]})
