@@ -20,8 +20,9 @@ CANDIDATES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-st
 
 expect.set_options(timeout=20_000)  # machines that run tests are busy
 
-SETTLED = """() => !!document.querySelector('.gl-page-head') && window.gatelens
-    && window.gatelens.inflight === 0 && !document.querySelector('.gl-skeleton')"""
+SETTLED = """(everywhere) => !!document.querySelector('.gl-page-head') && window.gatelens
+    && window.gatelens.inflight === 0 && !document.querySelector('.gl-skeleton')
+    && window.gatelens.undrawn(everywhere) === 0"""
 
 
 def find_chromium() -> str | None:
@@ -53,11 +54,12 @@ def launch_arguments() -> list[str]:
     ]
 
 
-def wait_for_screen(page: Page, timeout_s: float = 30.0) -> None:
-    """Until every panel has its first data and no update is running."""
+def wait_for_screen(page: Page, timeout_s: float = 30.0, *, everywhere: bool = True) -> None:
+    """Until every panel has its first data, no update is running and every chart is drawn;
+    not `everywhere`: every chart in view."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if page.evaluate(SETTLED):
+        if page.evaluate(SETTLED, everywhere):
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"the screen did not settle within {timeout_s} s: {page.url}")
