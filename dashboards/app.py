@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from types import ModuleType
@@ -45,6 +46,7 @@ from dashboards.pages import (
     trace_detail,
     traces,
 )
+from dashboards.warm import Panel
 
 PAGES: dict[str, ModuleType] = {
     "": home,
@@ -121,6 +123,9 @@ class HttpOnlyBackend(dash_fastapi.FastAPIDashServer):
 class LeanDash(Dash):
     """Dash whose page loads only what its screen needs at once."""
 
+    panels: Sequence[Panel] = ()
+    """What draws from the page's view alone, of all screens."""
+
     def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]  # by name
         """Called by Dash to put the page together."""
         path = _fastapi.get_current_request().url.path
@@ -130,7 +135,7 @@ class LeanDash(Dash):
         return page
 
 
-def create_app(data: Data) -> Dash:
+def create_app(data: Data) -> LeanDash:
     """The Dash app with every page's callbacks; `app.server` is the ASGI application."""
     app = LeanDash(
         "dashboards",
@@ -144,6 +149,7 @@ def create_app(data: Data) -> Dash:
         enable_mcp=False,
     )
     light = LightApp(app)
+    app.panels = light.panels
     with identity.acting_as(identity.LOCAL):  # Dash looks at it once; then it is made per person
         app.layout = lambda: light.lightened(
             shell.layout(data.settings, data.brand, identity.current())

@@ -129,6 +129,11 @@ class Data:
         return self._readers.of(identity.current())
 
     @property
+    def lake(self) -> Lake:
+        """Of all tenants: for upkeep, never for a screen."""
+        return self._lake_session.lake
+
+    @property
     def session(self) -> ReadSession:
         return self.reader.session
 

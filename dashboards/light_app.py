@@ -7,9 +7,11 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from dash.dependencies import DashDependency
+from dash.dependencies import DashDependency, Input, State
 
+from dashboards import ids
 from dashboards.components import Component, lightened
+from dashboards.warm import Panel
 
 
 class LightApp:
@@ -18,6 +20,8 @@ class LightApp:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._shown_while_running: set[str] = set()
+        self.panels: list[Panel] = []
+        """Callbacks that the page's view alone makes draw anew."""
         self.clientside_callback = app.clientside_callback
 
     def callback(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
@@ -26,7 +30,14 @@ class LightApp:
             output.component_id for output, *_ in kwargs.get("running", ())
         )
 
+        given = list(_flat(args))
+        asked = [one for one in given if isinstance(one, Input)]
+        states = tuple(str(one.component_id) for one in given if isinstance(one, State))
+
         def wrap(function: Callable[..., Awaitable[Any]]) -> Any:
+            if [one.component_id for one in asked] == [ids.VIEW]:
+                self.panels.append(Panel(states, function))
+
             @functools.wraps(function)
             async def light(*values: Any, **named: Any) -> Any:
                 answer = await function(*values, **named)

@@ -37,3 +37,12 @@ LOG_ROWS_MAX = 500
 
 REQUEST_ROWS_MAX = 300
 """Raw requests on one page; narrower ranges and filters show others."""
+
+WARM_AFTER_S = 5.0
+"""Seconds after the start before screens are made ready in the background."""
+
+WARM_EVERY_S = 600.0
+"""Seconds between two rounds of it: an hour is settled long before."""
+
+WARM_TENANTS_MAX = 8
+"""Tenants whose screens are kept ready, those with most data. Others wait for their first visit."""

@@ -17,7 +17,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,13 +64,20 @@ from dashboards.guards import (
     same_origin,
     with_headers,
 )
-from dashboards.limits import CALLBACK_BODY_BYTES_MAX, SHUTDOWN_GRACE_S, SQL_BODY_BYTES_MAX
+from dashboards.limits import (
+    CALLBACK_BODY_BYTES_MAX,
+    SHUTDOWN_GRACE_S,
+    SQL_BODY_BYTES_MAX,
+    WARM_AFTER_S,
+    WARM_EVERY_S,
+)
 from dashboards.login import Login
 from dashboards.people.attempts import Attempts
 from dashboards.people.errors import TooManyAttempts
 from dashboards.people.sign_in import SignIn
 from dashboards.roles import api_permissions
 from dashboards.settings import DashboardSettings
+from dashboards.warm import Panel, keep_warm
 from storage.errors import StorageError
 from storage.settings import StorageSettings
 
@@ -84,8 +91,17 @@ _FRAME = frozenset({"/_dash-layout", "/_dash-dependencies", "/_favicon.ico"})
 class Dispatcher:
     """The ASGI application. `screens` and `api` are ASGI applications of their own."""
 
-    def __init__(self, data: Data, screens: App, api: App, policy: str, sign_in: SignIn) -> None:
+    def __init__(
+        self,
+        data: Data,
+        screens: App,
+        api: App,
+        policy: str,
+        sign_in: SignIn,
+        panels: Sequence[Panel] = (),
+    ) -> None:
         self._data = data
+        self._panels = panels
         self.settings = data.settings
         self.gate = Gate(sign_in)
         self._login = Login(self.gate, data.brand)
@@ -103,6 +119,19 @@ class Dispatcher:
             name for name in (*(n.strip() for n in names), data.settings.host, public) if name
         )
         self._metrics = Metrics(data.answers, sign_in.attempts)
+
+    async def keep_warm(self) -> None:
+        """Fill the memory of settled hours again and again; see warm.py. Ends when cancelled."""
+        hours = self.settings.warm_hours
+        if not hours:
+            return
+        await asyncio.sleep(WARM_AFTER_S)
+        while True:
+            try:
+                await keep_warm(self._data, self._panels, hours)
+            except Exception:
+                log.exception("warming_failed")
+            await asyncio.sleep(WARM_EVERY_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -354,7 +383,7 @@ def create_server(data: Data, sign_in: SignIn | None = None) -> Dispatcher:
     policy = content_policy(f"'{h.strip(chr(39))}'" for h in screens.csp_hashes())
     door = sign_in or SignIn(data.state, data.settings, data.whole_catalog)
     data.sign_in = door
-    return Dispatcher(data, screens.server, api, policy, door)
+    return Dispatcher(data, screens.server, api, policy, door, screens.panels)
 
 
 def bind(settings: DashboardSettings) -> socket.socket:
@@ -391,7 +420,8 @@ def run(
     except (OSError, StorageError, AlertingError) as err:
         listener.close()
         raise DashboardStartError(f"The dashboards cannot open their data: {err}") from err
-    server = uvicorn.Server(uvicorn_config(create_server(data)))
+    app = create_server(data)
+    server = WarmServer(uvicorn_config(app), app)
     host, port = listener.getsockname()[:2]
     log.info("dashboards_listening", url=f"http://{host}:{port}")
     try:
@@ -417,6 +447,24 @@ def _signals_end_quietly() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class WarmServer(uvicorn.Server):
+    """uvicorn, with what is done beside answering."""
+
+    def __init__(self, config: uvicorn.Config, app: Dispatcher) -> None:
+        super().__init__(config)
+        self._app = app
+        self._warming: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._warming = asyncio.create_task(self._app.keep_warm())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+        await super().shutdown(sockets)
 
 
 def uvicorn_config(app: Dispatcher) -> uvicorn.Config:

@@ -44,6 +44,10 @@ class DashboardSettings:
     cache_ttl_s: float = 5.0
     """How long a result whose time range touches now is served again, in seconds."""
 
+    warm_hours: int = 24
+    """Screens of the last so many hours are kept ready in the background, so that a first visit
+    does not wait for the lake. 0 = they are not."""
+
     sql_timeout_s: float = 30.0
     """Longest run of one SQL statement; its process is killed after that, in seconds."""
 
