@@ -294,17 +294,20 @@ class AlertStore:
         author: str,
         reason: str,
         duration_s: float,
+        starts_at: float | None = None,
         audit: AuditEntry | None = None,
     ) -> int:
-        """Silence from now on; matchers as text (`api=orders`). Raises SilenceInvalid."""
+        """Silence from `starts_at` (epoch seconds; None = now) on; matchers as text
+        (`api=orders`). Raises SilenceInvalid."""
         now = self._clock()
+        begins = now if starts_at is None else starts_at
         return add_silence(
             self._state,
             matchers,
             author=author,
             reason=reason,
-            starts_at=now,
-            ends_at=now + duration_s,
+            starts_at=begins,
+            ends_at=begins + duration_s,
             now=now,
             audit=audit,
         )

@@ -8,9 +8,10 @@ for a range that nobody asked for before (moved by a minute), so no answer comes
 `server` is the wait for one update's first byte as the browser measures it; `whole` is from the
 first update sent to the last one answered; `seen` from the navigation until every panel has its
 data and every chart in view is drawn, `drawn` until those below the fold are too, in headless
-Chromium with its own cache warm. Without --settle nobody has asked anything yet; with it, the server
-has had that long to make its screens ready by itself (dashboards/warm.py). With --ingest-seconds, spans are posted to a
-collector over the same lake, first alone and then while --readers people refresh Home every 10 s.
+Chromium with its own cache warm. Without --settle nobody has asked anything yet; with it, the
+server has had that long to make its screens ready by itself (dashboards/warm.py). With
+--ingest-seconds, spans are posted to a collector over the same lake, first alone and then while
+--readers people refresh Home every 10 s.
 """
 
 from __future__ import annotations

@@ -253,6 +253,13 @@ def silences_table(silences: Sequence[Silence], now: datetime, *, may: bool = Tr
             html.Span(fmt.plain(s.reason, 60), title=fmt.plain(s.reason, 400)),
             html.Span(fmt.plain(s.author, 30)),
             html.Span(
+                f"in {fmt.span(s.starts_at - now.timestamp())}",
+                title=fmt.clock(moment(s.starts_at)),
+                className="gl-num",
+            )
+            if s.starts_at > now.timestamp()
+            else badge("silent now"),
+            html.Span(
                 fmt.span(s.ends_at - now.timestamp()),
                 title=fmt.clock(moment(s.ends_at)),
                 className="gl-num",
@@ -266,6 +273,7 @@ def silences_table(silences: Sequence[Silence], now: datetime, *, may: bool = Tr
         Head("Matches"),
         Head("Reason"),
         Head("By"),
+        Head("Begins"),
         Head("Ends in", True),
         Head("Kept quiet", True),
         Head("", True),

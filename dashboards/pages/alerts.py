@@ -9,9 +9,10 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, 
 
 from alerting.errors import AlertingError
 from alerting.store import ActiveAlert, AlertCounts
+from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.alert_nav import alert_head
-from dashboards.alert_panels import alert_tiles, history_table, silences_table
+from dashboards.alert_panels import alert_tiles, history_table, moment, silences_table
 from dashboards.components import (
     Component,
     Stat,
@@ -24,6 +25,7 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.guard import guarded
+from dashboards.planned_times import read_moment
 from dashboards.slo_panels import slo_table
 
 HISTORY_SHOWN = 100
@@ -79,6 +81,7 @@ def _silence_form(*, hidden: bool) -> Component:
                     text_field("silence-matchers", "Matches", "api=payments, severity=warning"),
                     text_field("silence-reason", "Reason", "planned maintenance"),
                     text_field("silence-author", "Your name", "who asks", persistence="author"),
+                    text_field("silence-from", "Begins", "now, 4h, 18:30 or 2026-11-28 22:00"),
                     html.Label(
                         [
                             "For",
@@ -161,6 +164,8 @@ def register(app: Dash, data: Data) -> None:
         State("silence-reason", "value"),
         State("silence-author", "value"),
         State("silence-for", "value"),
+        State("silence-from", "value"),
+        State(ids.VIEW, "data"),
         State("alerts-changed", "data"),
         prevent_initial_call=True,
     )
@@ -173,6 +178,8 @@ def register(app: Dash, data: Data) -> None:
         reason: object,
         author: object,
         length: object,
+        begins: object,
+        stored: object,
         changed: object,
     ) -> tuple[Any, ...]:
         done = int(changed) if isinstance(changed, int) else 0
@@ -187,8 +194,15 @@ def register(app: Dash, data: Data) -> None:
         elif isinstance(what, dict) and what.get("type") == "silence-end":
             said = await asyncio.to_thread(end_silence, data, str(what.get("key")))
         else:
+            data.view(stored)  # the reader's zone, in which times are typed
             said = await asyncio.to_thread(
-                make_silence, data, str(matchers or ""), str(reason or ""), name, str(length)
+                make_silence,
+                data,
+                str(matchers or ""),
+                str(reason or ""),
+                name,
+                str(length),
+                str(begins or ""),
             )
         for kept in ("alerts", "alert-counts", "changes", "silences"):
             data.cache.forget(kept)
@@ -211,20 +225,27 @@ def end_silence(data: Data, key: str) -> str:
     return "The silence has ended." if ended else "That silence had ended already."
 
 
-def make_silence(data: Data, matchers: str, reason: str, name: str, length: str) -> str:
+def make_silence(
+    data: Data, matchers: str, reason: str, name: str, length: str, begins: str = ""
+) -> str:
     """A sentence that says what happened, or what to change."""
     _, seconds = DURATIONS.get(length, DURATIONS["2h"])
     parts = [part.strip() for part in matchers[:500].split(",") if part.strip()]
+    now = data.clock().timestamp()
     try:
+        starts_at = read_moment(begins[:60], after=now)
         data.alerts.silence(
             parts,
             author=name,
             reason=reason[:500],
             duration_s=seconds,
+            starts_at=starts_at,
             audit=identity.audit_entry("silence.create", ", ".join(parts), seconds=seconds),
         )
     except AlertingError as err:
         return str(err)
+    if starts_at is not None and starts_at > now:
+        return f"It will be silent from {fmt.clock(moment(starts_at))} on."
     return "Silenced. Alerts that match are shown, and told to nobody."
 
 

@@ -19,6 +19,11 @@ ACCOUNT_BURST = 6
 ACCOUNT_PER_MINUTE = 1.0
 NETWORK_BURST = 20
 NETWORK_PER_MINUTE = 6.0
+NOTED_EVERY_S = 60.0
+"""Guesses that are put off go to the audit log as one entry per network and so many seconds, with
+their number: a guesser must not be able to fill it."""
+NOTED_NETWORKS_MAX = 500
+"""Networks of that at a time; of more, the entry of the longest known one is written first."""
 REMEMBERED_MAX = 20_000
 """Buckets and proven addresses kept, least recently used first out."""
 
@@ -37,6 +42,8 @@ class Attempts:
         self._lock = threading.Lock()
         self._buckets: OrderedDict[tuple[str, ...], _Bucket] = OrderedDict()
         self._proven: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._unnoted: OrderedDict[str, tuple[float | None, int]] = OrderedDict()
+        """Network -> when its last entry was written, guesses put off since."""
         self.failed = 0
         self.put_off = 0
         self.succeeded = 0
@@ -71,6 +78,27 @@ class Attempts:
     def wrong(self) -> None:
         with self._lock:
             self.failed += 1
+
+    def to_note(self, address: str) -> list[tuple[str, int]]:
+        """After a guess was put off: (network, guesses put off since its last entry) of the
+        entries that are due for the audit log now."""
+        net, now = network(address), self._clock()
+        with self._lock:
+            noted, waiting = self._unnoted.pop(net, (None, 0))
+            self._unnoted[net] = (noted, waiting + 1)
+            due = []
+            for known, (at, number) in list(self._unnoted.items()):
+                if at is not None and now - at < NOTED_EVERY_S:
+                    continue
+                if number:
+                    due.append((known, number))
+                    self._unnoted[known] = (now, 0)
+                else:
+                    del self._unnoted[known]
+            while len(self._unnoted) > NOTED_NETWORKS_MAX:
+                known, (_, number) = self._unnoted.popitem(last=False)
+                due += [(known, number)] if number else []
+            return due
 
     def _keys(
         self, account: str, address: str

@@ -207,6 +207,17 @@ class SignIn:
             self.attempts.take(account, address)
         except TooManyAttempts:
             log.warning("login_put_off", account=account, address=address)
+            for known, number in self.attempts.to_note(address):
+                write_audit(
+                    self.state,
+                    AuditEntry(
+                        action="login.put_off",
+                        target=account,
+                        outcome="refused",
+                        address=known,
+                        detail={"guesses": number},
+                    ),
+                )
             raise
 
     def _failed(self, action: str, name: str, tenant: str, address: str, why: str) -> None:

@@ -142,6 +142,14 @@ def test_a_silence_is_made_listed_and_ended(page: Page, server: Running) -> None
     expect(row).to_contain_text("api=orders")
     (made,) = server.data.alerts.silences()
     assert (made.author, made.reason) == ("Ada", "moving house")
+    expect(row).to_contain_text("silent now")
+    row.get_by_role("button", name="End now").click()
+    expect(page.locator("#alerts-silences")).to_contain_text("Nothing is silenced")
+
+    page.locator("#silence-from").fill("4h")
+    page.get_by_role("button", name="Silence", exact=True).click()
+    expect(page.locator("#silence-said")).to_contain_text("It will be silent from")
+    expect(row).to_contain_text("in 3")
     row.get_by_role("button", name="End now").click()
     expect(page.locator("#alerts-silences")).to_contain_text("Nothing is silenced")
     assert server.data.alerts.silences() == []

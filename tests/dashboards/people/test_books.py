@@ -9,7 +9,14 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
-from dashboards.people.attempts import ACCOUNT_BURST, NETWORK_BURST, Attempts, network
+from dashboards.people.attempts import (
+    ACCOUNT_BURST,
+    NETWORK_BURST,
+    NOTED_EVERY_S,
+    NOTED_NETWORKS_MAX,
+    Attempts,
+    network,
+)
 from dashboards.people.errors import (
     BadUser,
     LinkGone,
@@ -241,6 +248,26 @@ def test_attempts_come_back_with_time_and_are_bounded_per_network() -> None:
         attempts.take("another", "2001:db8::ffff")
     assert 1 <= put_off.value.retry_after_s <= 10
     attempts.take("another", "2001:db8:0:1::1")
+
+
+def test_guesses_put_off_are_noted_once_a_minute_and_network_and_none_is_lost() -> None:
+    clock = Clock()
+    attempts = Attempts(clock)
+    assert attempts.to_note("10.0.0.1") == [("10.0.0.1", 1)]
+    for _ in range(30):
+        assert attempts.to_note("10.0.0.1") == []
+    assert attempts.to_note("10.0.0.2") == [("10.0.0.2", 1)]
+    clock.now += NOTED_EVERY_S
+    # whoever comes next also brings what others left
+    assert attempts.to_note("10.0.0.3") == [("10.0.0.1", 30), ("10.0.0.3", 1)]
+
+    clock = Clock()
+    attempts = Attempts(clock)
+    networks = [f"10.1.{n // 250}.{n % 250}" for n in range(NOTED_NETWORKS_MAX + 50)]
+    noted = sum(number for one in networks * 2 for _, number in attempts.to_note(one))
+    clock.now += NOTED_EVERY_S
+    noted += sum(number for _, number in attempts.to_note("10.0.0.1"))
+    assert noted == 2 * len(networks) + 1
 
 
 def test_right_ones_cost_nothing() -> None:

@@ -229,6 +229,8 @@ def test_guessing_is_put_off_but_does_not_lock_the_owner_out(tmp_path: Path) -> 
             assert 'login_attempts_total{how="put_off"} 2.0' in metrics
 
     run(ask())
+    (put_off,) = read_audit(town.data.state, action="login.put_off")
+    assert (put_off.address, put_off.target, put_off.outcome) == ("10.9.9.9", "viewer", "refused")
     failed = [e for e in read_audit(town.data.state, action="login") if e.outcome == "failed"]
     assert len(failed) == ACCOUNT_BURST
     assert {e.address for e in failed} == {"10.9.9.9"}
