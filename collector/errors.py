@@ -21,6 +21,7 @@
         ├── WalUnavailable             the log could not be written or synced
         ├── BodyTooSlow                the body missed its deadline or its minimum rate
         ├── TooManyConnections
+        ├── TooManyCalls               over gRPC, from all connections
         ├── RateLimited                more than the tenant's token allows
         └── ShuttingDown
 
@@ -174,6 +175,13 @@ class BodyTooSlow(TryLater):
 
 class TooManyConnections(TryLater):
     reason = "connections"
+
+
+class TooManyCalls(TryLater):
+    reason = "calls"
+
+    def __init__(self, calls_max: int) -> None:
+        super().__init__(f"{calls_max} calls are open already; try again shortly.")
 
 
 class RateLimited(TryLater):

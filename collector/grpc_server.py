@@ -1,14 +1,17 @@
 """The gRPC side: the three OTLP services, on raw bytes, ending in the same intake as HTTP.
 
 Handlers run on a thread pool (faster here than grpc.aio) and wait for the log there. A message is
-only read off its connection once a thread takes the call, so what waits costs HTTP/2 flow control,
-not memory. Compressed messages come as they were sent (`grpc_messages.py`).
+only read off its connection once a thread takes the call and its token is known, so what waits
+costs HTTP/2 flow control, not memory; `grpc_reads.py` bounds what those being read cost. For that
+the calls are declared as streams of messages, which on the wire is the same. Compressed messages
+come as they were sent (`grpc_messages.py`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,10 +19,13 @@ from typing import TYPE_CHECKING
 import grpc
 import structlog
 
+from collector.admission import Reservation
 from collector.auth import Principal, TokenBook
 from collector.errors import CollectorError, CollectorStartError, MalformedBody, TryLater
 from collector.formats import FORMATS
+from collector.grpc_calls import OpenCalls, end_call, sender_address
 from collector.grpc_messages import PER_MESSAGE_DECOMPRESSION, encoding_of
+from collector.grpc_reads import ClientLeft, GrpcReads
 from collector.intake import Incoming, Intake
 from collector.limits import (
     GRPC_IDLE_MS_MAX,
@@ -44,7 +50,6 @@ SERVICES = {
     "opentelemetry.proto.collector.metrics.v1.MetricsService": "otlp_metrics",
 }
 
-STATUS_METADATA = "grpc-status-details-bin"
 _SYNC_WAIT_S = 30.0
 """Longest wait for the log; a disk that takes longer is as good as none."""
 
@@ -62,8 +67,10 @@ class GrpcServer:
     ) -> None:
         """Binds the port (`port` says which) but serves nothing yet. Raises CollectorStartError."""
         self._pool = ThreadPoolExecutor(settings.grpc_threads, thread_name_prefix="grpc")
+        self._calls = OpenCalls()
         self._server = grpc.server(
             self._pool,
+            interceptors=[self._calls],
             options=[
                 ("grpc.max_receive_message_length", settings.body_bytes_max),
                 (PER_MESSAGE_DECOMPRESSION, 0),
@@ -78,13 +85,6 @@ class GrpcServer:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        for service, name in SERVICES.items():
-            handler = grpc.unary_unary_rpc_method_handler(
-                _export(intake, tokens, FORMATS[name], traces)
-            )
-            self._server.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(service, {"Export": handler}),)
-            )
         self._server.add_generic_rpc_handlers((envoy_als_handler(intake, tokens),))
         address = f"{settings.host}:{settings.grpc_port}"
         try:
@@ -95,55 +95,95 @@ class GrpcServer:
             )
         except RuntimeError as err:
             self._pool.shutdown()
+            self._calls.close()
             raise CollectorStartError(
                 f"Port {settings.grpc_port} (OTLP/gRPC) is taken or not allowed on "
                 f"{settings.host}; stop what uses it or set grpc_port."
             ) from err
+        self._reads = GrpcReads(settings, self.port)
+        for service, name in SERVICES.items():
+            export = _Export(intake, tokens, FORMATS[name], self._reads, traces)
+            handler = self._calls.counted(export, export.turned_away)
+            self._server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(service, {"Export": handler}),)
+            )
 
     def start(self) -> None:
+        self._reads.start()
         self._server.start()
 
     def stop(self, grace_s: float) -> None:
         """Take no new calls, let those under way finish for `grace_s`, then end them."""
         self._server.stop(grace_s).wait(grace_s + 1)
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._reads.close()
+        self._calls.close()
 
 
-def _export(
-    intake: Intake, tokens: TokenBook, format: Format, traces: SelfTraces | None
-) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-    def export(body: bytes, context: grpc.ServicerContext) -> bytes:
-        started, started_ns = time.perf_counter(), time.time_ns()
-        intake.telemetry.received.labels(format.name, "grpc").inc()
-        told = ""
+class _Export:
+    """The method of one service."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        tokens: TokenBook,
+        format: Format,
+        reads: GrpcReads,
+        traces: SelfTraces | None,
+    ) -> None:
+        self._intake, self._tokens, self._format = intake, tokens, format
+        self._reads, self._traces = reads, traces
+
+    def __call__(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        intake, name = self._intake, self._format.name
+        started_ns = time.time_ns()
+        body, read_ns, told = b"", 0, ""
+        intake.telemetry.received.labels(name, "grpc").inc()
         try:
-            origin = _address(context.peer())
-            principal = tokens.authenticate(_authorization(context, tokens), origin)
-            accepted = _accept(intake, format, body, principal, origin)
+            origin = sender_address(context)
+            principal = self._tokens.authenticate(_authorization(context, self._tokens), origin)
+            with _reserved(intake) as reservation:
+                body = self._reads.read(messages, context, reservation)
+                started, read_ns = time.perf_counter(), time.time_ns()
+                intake.check_room(len(body))
+                accepted = _accept(intake, self._format, body, principal, origin, reservation)
+        except ClientLeft:
+            told = "disconnected"
+            intake.telemetry.refused.labels(name, "grpc", told).inc()
+            return b""
         except Exception as err:
             if not isinstance(err, CollectorError):
-                log.error("rpc_failed", format=format.name, error=repr(err), exc_info=err)
-            intake.count_refused(format.name, "grpc", err)
-            failure = failure_of(err)
-            told = failure.status.message
-            context.set_trailing_metadata(((STATUS_METADATA, failure.status.SerializeToString()),))
-            context.abort(_CODES[failure.status.code], failure.status.message)
-            raise AssertionError("abort raises") from err
+                log.error("rpc_failed", format=name, error=repr(err), exc_info=err)
+            intake.count_refused(name, "grpc", err)
+            told = failure_of(err).status.message
+            end_call(context, err)
         finally:
-            if traces:
-                traces.record(
-                    format=format.name,
+            if self._traces:
+                self._traces.record(
+                    format=name,
                     transport="grpc",
                     start_unix_nano=started_ns,
                     body_bytes=len(body),
-                    body_read_unix_nano=started_ns,
+                    body_read_unix_nano=read_ns,
                     end_unix_nano=time.time_ns(),
                     failure=told,
                 )
         intake.telemetry.ack_s.labels("grpc").observe(time.perf_counter() - started)
         return accepted
 
-    return export
+    def turned_away(self, error: BaseException) -> None:
+        """Count a call that was ended before it came here."""
+        self._intake.telemetry.received.labels(self._format.name, "grpc").inc()
+        self._intake.count_refused(self._format.name, "grpc", error)
+
+
+@contextlib.contextmanager
+def _reserved(intake: Intake) -> Iterator[Reservation]:
+    reservation = intake.reserve(0)
+    try:
+        yield reservation
+    finally:
+        reservation.release()
 
 
 def _authorization(context: grpc.ServicerContext, tokens: TokenBook) -> str:
@@ -156,41 +196,31 @@ def _authorization(context: grpc.ServicerContext, tokens: TokenBook) -> str:
 
 
 def _accept(
-    intake: Intake, format: Format, body: bytes, principal: Principal, origin: str
+    intake: Intake,
+    format: Format,
+    body: bytes,
+    principal: Principal,
+    origin: str,
+    reservation: Reservation,
 ) -> bytes:
-    reservation = intake.reserve(len(body))
+    ticket = ThreadTicket()
+    incoming = Incoming(
+        body=body,
+        encoding=encoding_of(body),
+        format=format,
+        content="protobuf",
+        principal=principal,
+        origin=origin,
+        transport="grpc",
+    )
     try:
-        ticket = ThreadTicket()
-        incoming = Incoming(
-            body=body,
-            encoding=encoding_of(body),
-            format=format,
-            content="protobuf",
-            principal=principal,
-            origin=origin,
-            transport="grpc",
-        )
-        try:
-            intake.submit(incoming, reservation, ticket)
-        except MalformedBody:
-            if incoming.encoding != "deflate":
-                raise
-            intake.submit(replace(incoming, encoding="identity"), reservation, ticket)
-        try:
-            accepted = ticket.wait(_SYNC_WAIT_S)
-        except TimeoutError as err:
-            raise TryLater("The disk is too slow to take the data now.") from err
-    finally:
-        reservation.release()
+        intake.submit(incoming, reservation, ticket)
+    except MalformedBody:
+        if incoming.encoding != "deflate":
+            raise
+        intake.submit(replace(incoming, encoding="identity"), reservation, ticket)
+    try:
+        accepted = ticket.wait(_SYNC_WAIT_S)
+    except TimeoutError as err:
+        raise TryLater("The disk is too slow to take the data now.") from err
     return success_body(format.name, "protobuf", accepted.rejected, accepted.message)
-
-
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
-
-
-def _address(peer: str) -> str:
-    """`ipv4:10.0.0.1:5000` or `ipv6:%5B::1%5D:5000` as the address alone."""
-    kind, _, rest = peer.partition(":")
-    if kind not in ("ipv4", "ipv6"):
-        return peer[:100]
-    return rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")

@@ -9,15 +9,13 @@ from typing import Any
 
 from collector.admission import Reservation
 from collector.errors import BodyTooLarge, BodyTooSlow
+from collector.limits import BODY_RATE_GRACE_S
 from collector.settings import CollectorSettings
 
 Message = MutableMapping[str, Any]
 Scope = Message
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-
-_RATE_GRACE_S = 5.0
-"""Time before the minimum rate is asked for: TCP starts slowly."""
 
 _DRAIN_S = 2.0
 """How long a refused body is read and thrown away, so that the sender gets to read the answer
@@ -78,10 +76,10 @@ async def _next(
         elapsed = loop.time() - started
         if elapsed >= settings.body_timeout_s:
             raise BodyTooSlow(f"longer than {settings.body_timeout_s:g} s")
-        if elapsed >= _RATE_GRACE_S and size < settings.body_rate_min * elapsed:
+        if elapsed >= BODY_RATE_GRACE_S and size < settings.body_rate_min * elapsed:
             raise BodyTooSlow(f"less than {settings.body_rate_min} bytes a second")
         try:
-            async with asyncio.timeout(min(settings.body_timeout_s - elapsed, _RATE_GRACE_S)):
+            async with asyncio.timeout(min(settings.body_timeout_s - elapsed, BODY_RATE_GRACE_S)):
                 return await source.next()
         except TimeoutError:
             continue

@@ -134,6 +134,11 @@ class Intake:
         Raises MemoryFull, WalFull, DiskNearlyFull, WalFailed or ShuttingDown before anything is
         read. The disk is asked every time (one system call), so recovery needs no restart.
         """
+        self.check_room(size)
+        return self.budget.reserve(size)
+
+    def check_room(self, size: int) -> None:
+        """Raise as `reserve`, but for MemoryFull: for a body that is held already."""
         if self._stopping or self._wal is None:
             raise ShuttingDown
         self._wal.check_room(size)
@@ -141,7 +146,6 @@ class Intake:
             raise DiskNearlyFull(
                 f"Less than {self._storage.disk_reserve_mb} MB would stay free on the data disk."
             )
-        return self.budget.reserve(size)
 
     def submit(self, incoming: Incoming, reservation: Reservation, ticket: Ticket) -> None:
         """Take one request; `ticket` is told the outcome once it is durable.

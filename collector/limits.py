@@ -35,6 +35,25 @@ GRPC_METADATA_BYTES_MAX = 16 * 1024
 GRPC_STREAMS_PER_CONNECTION_MAX = 128
 """RPCs in flight on one connection. Beyond: the client waits (HTTP/2 flow control)."""
 
+GRPC_CALLS_MAX = 2_000
+"""Calls of all connections that are open at a time, waiting for a thread included. Beyond:
+UNAVAILABLE, unread. A waiting call costs some 10 KB."""
+
+GRPC_PEERS_KNOWN_MAX = 1_000
+"""Connections whose socket is remembered, to see what came over them. Beyond: looked for again."""
+
+GRPC_CROWDED_STALL_S = 0.5
+"""Time without a byte after which a message is given up while every thread waits for one."""
+
+READ_UNWATCHED_S = 0.02
+"""Time for a gRPC message to become whole before its arrival is watched."""
+
+READ_LOOK_EVERY_S = 0.01
+"""Time between two looks at what has arrived of a gRPC message: 10 MB at 1 GB/s."""
+
+BODY_RATE_GRACE_S = 5.0
+"""Time before a body's minimum rate is asked for: TCP starts slowly."""
+
 INLINE_BYTES_MAX = 2 * 1024 * 1024
 """Bodies up to this are decompressed and validated on the event loop (a few ms); larger ones on
 a worker thread, so that one of them does not hold up everybody's acknowledgement."""

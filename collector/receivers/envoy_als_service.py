@@ -16,6 +16,7 @@ import structlog
 
 from collector.auth import Principal, TokenBook
 from collector.errors import CollectorError, SenderError, answer_for
+from collector.grpc_calls import sender_address
 from collector.grpc_messages import plain_message
 from collector.intake import Incoming, Intake
 from collector.receivers.envoy_als import ENVOY_ALS, identifier_of
@@ -32,7 +33,7 @@ def envoy_als_handler(intake: Intake, tokens: TokenBook) -> grpc.GenericRpcHandl
     """The service, to be added to a server."""
 
     def stream(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        origin = _address(context.peer())
+        origin = sender_address(context)
         try:
             principal = tokens.authenticate(_authorization(context))
             identifier = b""
@@ -96,11 +97,3 @@ def _authorization(context: grpc.ServicerContext) -> str:
         if key == "authorization":
             return str(value)
     return ""
-
-
-def _address(peer: str) -> str:
-    """As in `grpc_server.py`."""
-    kind, _, rest = peer.partition(":")
-    if kind not in ("ipv4", "ipv6"):
-        return peer[:100]
-    return rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")

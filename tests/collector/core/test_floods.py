@@ -18,12 +18,10 @@ from collector.limits import FILES_KEPT
 from collector.open_files import within_open_files
 from collector.settings import CollectorSettings
 from tests.collector.core.doors import eventually, open_collector
+from tests.collector.core.http2 import PREFACE, frame
 from tests.collector.core.process import CollectorProcess, free_port, post, traces
 from tests.collector.core.test_crashes import _check_books
 from tests.collector.core.test_grpc import TRACES
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""An HTTP/2 client's first bytes: the preface and empty settings."""
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +95,6 @@ def test_connections_that_are_reset_at_once_hinder_nobody(collector: CollectorPr
     eventually(lambda: b"inflight_bytes 0.0" in collector.get("/metrics")[1])
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-
-
 def _said(sock: socket.socket) -> bytes:
     """What the server says until it closes or falls silent."""
     received = b""
@@ -116,10 +110,10 @@ def test_a_hostile_http2_client_hinders_nobody(collector: CollectorProcess, floo
     # :method POST, :scheme http, :path /x as HPACK; RST_STREAM ends each stream at once.
     head = b"\x83\x86\x44\x02/x"
     frames = {
-        "pings": lambda n: _frame(6, 0, 0, bytes(8)),
-        "resets": lambda n: _frame(1, 4, 2 * n + 1, head) + _frame(3, 0, 2 * n + 1, b"\0\0\0\x08"),
-        "settings": lambda n: _frame(4, 0, 0, b"\0\x04\0\0\xff\xff"),
-        "endless headers": lambda n: _frame(
+        "pings": lambda n: frame(6, 0, 0, bytes(8)),
+        "resets": lambda n: frame(1, 4, 2 * n + 1, head) + frame(3, 0, 2 * n + 1, b"\0\0\0\x08"),
+        "settings": lambda n: frame(4, 0, 0, b"\0\x04\0\0\xff\xff"),
+        "endless headers": lambda n: frame(
             9 if n else 1, 0, 1, b"\x00\x01a\x7f\x80\x01" + b"a" * 255
         ),
     }[flood]
