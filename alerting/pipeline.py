@@ -4,6 +4,8 @@ job_failures   runs of a job that failed in the window, one series per job
 job_lag_s      age of the newest row that the job's last run in the window had read
 job_silence_s  seconds since a job last ended well, for jobs that ever did
 rejects        records refused at the door in the window, one series per source and reason
+commit_stuck_s age of the oldest request that a collector on this machine acknowledged and failed to
+               store several times in a row; 0 = there is none
 disk_free      share of the data folder's disk that is free, 0..1
 """
 
@@ -20,8 +22,11 @@ from alerting.limits import JOB_REMEMBERED_S
 from alerting.point import Point
 from storage.settings import StorageSettings
 from storage.state import job_runs
+from storage.stuck_commit import read_stuck
 
-Signal = Literal["job_failures", "job_lag_s", "job_silence_s", "rejects", "disk_free"]
+Signal = Literal[
+    "job_failures", "job_lag_s", "job_silence_s", "rejects", "commit_stuck_s", "disk_free"
+]
 
 SIGNALS: Mapping[Signal, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
@@ -29,6 +34,7 @@ SIGNALS: Mapping[Signal, tuple[tuple[str, ...], str]] = MappingProxyType(
         "job_lag_s": (("job",), "s"),
         "job_silence_s": (("job",), "s"),
         "rejects": (("source", "reason"), "records"),
+        "commit_stuck_s": ((), "s"),
         "disk_free": ((), "1"),
     }
 )
@@ -64,6 +70,17 @@ def ask_jobs(state: sa.Engine, signal: Signal, start: float, end: float) -> list
     with state.connect() as connection:
         rows = connection.execute(query).all()
     return [Point((("job", job),), float(value), 0) for job, value in rows]
+
+
+def stuck_commit(storage: StorageSettings, now: float) -> list[Point]:
+    """() while there is no log: collectors run on other machines."""
+    folder = storage.data_dir / "wal"
+    if not folder.is_dir():
+        return []
+    stuck = read_stuck(folder)
+    return [
+        Point((), max(0.0, now - stuck.oldest) if stuck else 0.0, stuck.requests if stuck else 0)
+    ]
 
 
 def free_disk(storage: StorageSettings) -> list[Point]:

@@ -22,7 +22,7 @@ from alerting.limits import (
     SLOW_SERIES_MAX,
     SQL_RULE_S_MAX,
 )
-from alerting.pipeline import REJECTS_SQL, Signal, ask_jobs, free_disk
+from alerting.pipeline import REJECTS_SQL, Signal, ask_jobs, free_disk, stuck_commit
 from alerting.point import Labels, Point
 from analytics.buckets import bucket_of
 from analytics.query import UNKNOWN, Analytics, Filters, TimeRange
@@ -212,6 +212,8 @@ class AnalyticsSource:
             case "rejects":
                 question = SqlQuestion(REJECTS_SQL, start, end, ("source", "reason"), trusted=True)
                 return self.ask_sql(question) if self._storage or self._session else []
+            case "commit_stuck_s":
+                return [] if self._storage is None else stuck_commit(self._storage, end)
             case "disk_free":
                 return [] if self._storage is None else free_disk(self._storage)
             case _:

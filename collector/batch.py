@@ -24,8 +24,9 @@ from storage.schemas import TABLES
 
 log = structlog.get_logger(__name__)
 
-POISON = "undecodable"
-"""Reason, in the rejects table, of a body that passed validation and could not be decoded."""
+UNDECODABLE, UNWRITABLE = "undecodable", "unwritable"
+"""Reasons, in the rejects table, of a body that passed validation and could not become rows: its
+decoding failed, or a table did not take its rows and took others."""
 
 
 DECODE_BYTES = 64 * 1024 * 1024
@@ -50,8 +51,8 @@ class Batch:
         return concat_tables(self.tables[table])
 
 
-KeepPoison = Callable[[Entry, Exception], None]
-"""Puts the body of an undecodable entry aside."""
+KeepPoison = Callable[[Entry], object]
+"""Puts the body of an entry aside, durably; raises where it cannot."""
 
 
 def decode_batch(
@@ -64,8 +65,8 @@ def decode_batch(
     """Rows of entries in order of sequence; there is at least one. `privacy`: None = the defaults.
 
     A body whose decoding fails, or whose rows the lake would refuse, becomes a row of `rejects`
-    and goes to `keep_poison`; the others are not affected. Raises MemoryError only: that is no
-    fault of the data.
+    and goes to `keep_poison`; the others are not affected. Raises MemoryError, that is no fault of
+    the data, and what `keep_poison` raises.
     """
     batch = Batch(entries[0].sequence, entries[-1].sequence)
     rules = privacy or PrivacyRules()
@@ -113,7 +114,7 @@ def _decode_some(
             _decode_some(batch, format, entries[:middle], naming, privacy, keep_poison)
             _decode_some(batch, format, entries[middle:], naming, privacy, keep_poison)
             return
-        _poison(batch, entries[0], err, keep_poison)
+        set_aside(batch, entries[0], err, keep_poison, UNDECODABLE)
         return
     for table, rows in tables.items():
         batch.tables.setdefault(table, []).append(rows)
@@ -141,10 +142,14 @@ def _decode(
     return decoded, {name: conform(TABLES[name], rows) for name, rows in kept.items()}
 
 
-def _poison(batch: Batch, entry: Entry, err: Exception, keep_poison: KeepPoison) -> None:
+def set_aside(
+    batch: Batch, entry: Entry, err: Exception, keep_poison: KeepPoison, reason: str
+) -> None:
+    """Make the entry a row of `rejects` instead. Raises what `keep_poison` does."""
     payload = entry.payload
     log.error(
-        "undecodable_body",
+        "body_set_aside",
+        reason=reason,
         format=payload.format,
         sequence=entry.sequence,
         records=entry.records,
@@ -152,7 +157,7 @@ def _poison(batch: Batch, entry: Entry, err: Exception, keep_poison: KeepPoison)
         error=repr(err)[:500],
         exc_info=err,
     )
-    keep_poison(entry, err)
+    keep_poison(entry)
     start = payload.body[: REJECT_RECORD_CHARS_MAX // 2]
     row = {
         "time": payload.received_unix_nano // 1000,
@@ -160,7 +165,7 @@ def _poison(batch: Batch, entry: Entry, err: Exception, keep_poison: KeepPoison)
         "source": payload.format,
         "origin": payload.origin or None,
         "position": 1,
-        "reason": POISON,
+        "reason": reason,
         "detail": f"{type(err).__name__}: {err}"[:500],
         "record": start.decode() if payload.content == "text" and start.isascii() else start.hex(),
     }

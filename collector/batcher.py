@@ -13,7 +13,14 @@ harmless, because decoding the same bytes again gives no rows for it again.
 
 The log is trimmed only after every table of a batch is committed. When the lake cannot be written
 the batch is kept and tried again, with growing pauses, for as long as it takes; meanwhile the log
-fills up and the doors refuse with a retryable answer.
+fills up and the doors refuse with a retryable answer (`commit_trouble.py` tells of it).
+
+A failure that may be the fault of single rows is another matter, or one request would keep all
+others back. After a few attempts the batch is committed in halves, and those in halves, in order:
+
+    a..b fails  ->  a..m, m+1..b     a table that has b already has both
+    one request fails by itself      the tables that took other rows of it keep them; its body goes
+                                     to the quarantine, and a row of `rejects` says so
 """
 
 from __future__ import annotations
@@ -21,23 +28,25 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from functools import partial
 
+import pyarrow as pa
 import structlog
 
 from collector import fault_points
 from collector.backlog import Backlog, Entry
-from collector.batch import Batch, decode_batch
+from collector.batch import UNWRITABLE, Batch, decode_batch, set_aside
+from collector.commit_trouble import CommitTrouble, is_of_rows
 from collector.intake import Admitted
-from collector.limits import QUARANTINE_FILES_MAX
 from collector.naming import Naming
 from collector.payload import Format
 from collector.privacy_rules import PrivacyRules
+from collector.quarantine import keep_body
 from collector.settings import CollectorSettings
 from collector.telemetry import Telemetry
 from collector.wal import Wal
-from collector.wal_recovery import QUARANTINE
 from storage.lake import Lake
 from storage.schemas import TABLES
 
@@ -92,6 +101,7 @@ class Batcher:
         self._replay_until = replay_until
         self._privacy = privacy or PrivacyRules()
         self._clock_ns = clock_ns
+        self._trouble = CommitTrouble(wal.folder, telemetry, lambda: clock_ns() / 1e9)
         self._stop = threading.Event()
         self._carried = backlog.next_sequence - 1
         """All sequences up to here are in the lake, or lost before they were read back."""
@@ -128,6 +138,10 @@ class Batcher:
         oldest = self._oldest or self._backlog.oldest()
         return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
 
+    def trouble(self) -> str:
+        """Why nothing has reached the lake for a while; '' = it does."""
+        return self._trouble.sentence()
+
     # -- the thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -155,49 +169,77 @@ class Batcher:
     def _carry(self, entries: Sequence[Entry]) -> bool:
         """Decode and commit one batch, however long it takes. False: given up, by `close`."""
         started = time.monotonic()
+        runs: deque[Sequence[Entry]] = deque([entries])
         batch: Batch | None = None
+        alone = False
         pause_s = RETRY_S_MIN
-        while not self._stop.is_set():
+        while runs and not self._stop.is_set():
+            run = runs[0]
             try:
                 if batch is None:
                     batch = decode_batch(
-                        entries, self._formats, self._naming, self._keep_poison, self._privacy
+                        run, self._formats, self._naming, self._keep_poison, self._privacy
                     )
-                self._commit(batch)
-                break
+                batch = self._commit_alone(batch, run[0]) if alone else self._commit(batch)
             except Exception as err:
-                self._telemetry.commit_failures.inc()
                 self._backlog.set_stalled(True)
-                log.warning(
-                    "commit_failed_will_retry",
-                    first=entries[0].sequence,
-                    last=entries[-1].sequence,
-                    retry_in_s=round(pause_s, 2),
-                    error=f"{type(err).__name__}: {err}"[:500],
-                )
+                waiting = self._backlog.behind + sum(map(len, runs))
+                self._trouble.failed(err, run[0], waiting, pause_s)
+                if self._trouble.lasting and is_of_rows(err) and not alone:
+                    alone = len(run) == 1
+                    if not alone:
+                        batch = None
+                        runs.popleft()
+                        runs.extendleft((run[len(run) // 2 :], run[: len(run) // 2]))
+                    continue
                 self._stop.wait(pause_s * random.uniform(0.8, 1.2))
                 pause_s = min(pause_s * 2, RETRY_S_MAX)
-        else:
+                continue
+            self._count(batch, run)
+            self._committed = batch.last
+            runs.popleft()
+            batch, alone = None, False
+        if runs:
             return False
+        self._trouble.over()
         self._backlog.set_stalled(False)
         self._telemetry.commit_s.observe(time.monotonic() - started)
-        self._count(batch, entries)
-        self._committed = batch.last
-        self._trim(batch.last)
+        self._trim(self._committed)
         return True
 
-    def _commit(self, batch: Batch) -> None:
-        names = [n for n in batch.tables if n not in LAST_TABLES]
-        names += [n for n in LAST_TABLES if n in batch.tables]
-        for name in names:
-            if self._recorded.get(name, -1) >= batch.last:
-                continue
-            fault_points.hit("batch.append")
-            self._lake.table(name).append(
-                batch.rows(name), app_id=f"{self._wal.id}/{name}", app_version=batch.last
-            )
-            self._recorded[name] = batch.last
-            fault_points.hit("batch.appended")
+    def _commit(self, batch: Batch) -> Batch:
+        for name in _in_order(batch):
+            self._append(name, batch.last, partial(batch.rows, name))
+        return batch
+
+    def _commit_alone(self, batch: Batch, entry: Entry) -> Batch:
+        """Commit one entry that could not be written by itself: the tables that do not take its
+        rows get none of them, its body goes to the quarantine. What to count instead of `batch`."""
+        failed: Exception | None = None
+        for name in _in_order(batch):
+            try:
+                self._append(name, batch.last, partial(batch.rows, name))
+            except Exception as err:
+                if not is_of_rows(err):
+                    raise
+                failed = failed or err
+                self._keep_poison(entry)
+                # A table that takes nothing at all is no fault of these rows: this raises then.
+                self._append(name, batch.last, TABLES[name].arrow_schema.empty_table)
+        if failed is None:
+            return batch
+        aside = Batch(batch.first, batch.last, records=batch.records)
+        set_aside(aside, entry, failed, self._keep_poison, UNWRITABLE)
+        return self._commit(aside)
+
+    def _append(self, name: str, last: int, rows: Callable[[], pa.Table]) -> None:
+        """Unless the table has them."""
+        if self._recorded.get(name, -1) >= last:
+            return
+        fault_points.hit("batch.append")
+        self._lake.table(name).append(rows(), app_id=f"{self._wal.id}/{name}", app_version=last)
+        self._recorded[name] = last
+        fault_points.hit("batch.appended")
 
     def _count(self, batch: Batch, entries: Sequence[Entry]) -> None:
         telemetry = self._telemetry
@@ -222,11 +264,9 @@ class Batcher:
             # The lake has everything; the files are deleted with the next batch.
             log.warning("wal_trim_failed", error=str(err))
 
-    def _keep_poison(self, entry: Entry, err: Exception) -> None:
-        """Put the body of an undecodable entry next to the log, for a bug report."""
-        folder: Path = self._wal.folder / QUARANTINE
-        folder.mkdir(exist_ok=True)
-        if len(list(folder.iterdir())) >= QUARANTINE_FILES_MAX:
-            return
-        payload = entry.payload
-        (folder / f"{entry.sequence}-{payload.format}.{payload.content}").write_bytes(payload.body)
+    def _keep_poison(self, entry: Entry) -> None:
+        keep_body(self._wal.folder, entry)
+
+
+def _in_order(batch: Batch) -> list[str]:
+    return sorted(batch.tables, key=lambda name: name in LAST_TABLES)

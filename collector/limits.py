@@ -83,8 +83,13 @@ READ_BACK_DELAY_S = 0.05
 """How long each group of answers is held back while records are read back from the log, so that
 the lake catches up under full load."""
 
-QUARANTINE_FILES_MAX = 1000
-"""Files kept in the log's quarantine folder. Beyond: only counted and reported."""
+QUARANTINE_FILES_MAX = 10_000
+"""Files kept in the log's quarantine folder. Beyond: damaged bytes of the log are only counted;
+a batch with a body that would have to go there waits, and that is told."""
+
+COMMIT_FAILURES_TOLD = 3
+"""Failures in a row after which a stuck batch is told at /healthz, to rules and to `doctor`, and is
+committed in halves where other rows may fare better: single failures are a disk's hiccups."""
 
 REJECT_RECORD_CHARS_MAX = 4096
 """Characters of a refused record kept in the rejects table."""

@@ -11,8 +11,11 @@ Check = Callable[[], str]
 """Says what is wrong, in one sentence; '' = all is well."""
 
 
-def operations_app(*, alive: Check, ready: Check, metrics: Callable[[], bytes]) -> FastAPI:
-    """`alive`: restart me if this says something. `ready`: send me nothing while it does."""
+def operations_app(
+    *, alive: Check, trouble: Check, ready: Check, metrics: Callable[[], bytes]
+) -> FastAPI:
+    """`alive`: restart me if this says something. `trouble`: look at me, a restart does not help;
+    told with a 200. `ready`: send me nothing while it does."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     def answer(problem: str) -> JSONResponse:
@@ -22,7 +25,10 @@ def operations_app(*, alive: Check, ready: Check, metrics: Callable[[], bytes]) 
 
     @app.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> Response:
-        return answer(alive())
+        dead, odd = alive(), trouble()
+        if odd and not dead:
+            return JSONResponse({"status": "degraded", "reason": odd})
+        return answer(dead)
 
     @app.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz() -> Response:

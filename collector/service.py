@@ -158,7 +158,12 @@ class Collector:
         app = HttpApp(
             self.intake,
             self._tokens,
-            operations_app(alive=self._alive, ready=self._ready, metrics=self._metrics),
+            operations_app(
+                alive=self._alive,
+                trouble=self.batcher.trouble,
+                ready=self._ready,
+                metrics=self._metrics,
+            ),
             self._traces,
         )
         config = uvicorn.Config(

@@ -101,7 +101,7 @@ class Telemetry:
         )
         self.records_poisoned = Counter(
             "gatelens_collector_records_poisoned",
-            "Records of bodies that could not be decoded after all; kept in the quarantine.",
+            "Records of bodies that could not be decoded or written; kept in the quarantine.",
             by_format,
             registry=r,
         )
@@ -121,6 +121,9 @@ class Telemetry:
             "gatelens_collector_commit_failures",
             "Commits that failed and are tried again; nothing is lost by them.",
             registry=r,
+        )
+        self.commit_failures_in_a_row = self._gauge(
+            "commit_failures_in_a_row", "Commits that failed since one worked; 0 = all is well."
         )
         self.wal_lost = Gauge(
             "gatelens_collector_wal_lost_records",

@@ -103,5 +103,5 @@ def warm_up(formats: Mapping[str, Format], naming: Naming) -> None:
     log.info("kernels_warm", took_s=round(time.monotonic() - started, 2))
 
 
-def _fail(entry: Entry, err: Exception) -> None:
-    raise RuntimeError(f"the {entry.payload.format} decoder does not work here") from err
+def _fail(entry: Entry) -> None:
+    raise RuntimeError(f"the {entry.payload.format} decoder does not work here")

@@ -9,10 +9,11 @@ from pathlib import Path
 from dash import html
 
 from dashboards import format as fmt
-from dashboards.components import Component, Head, number, table, when
+from dashboards.components import Component, Head, badge, number, table, when
 from storage.lake import Lake
 from storage.maintenance import retention_days
 from storage.schemas import TABLES
+from storage.stuck_commit import StuckCommit, read_stuck
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class WalSize:
     segments: int
     bytes: int
     written_at: datetime | None
+    stuck: StuckCommit | None = None
+    """What it acknowledged and fails to store; None = all is well."""
 
 
 def wal_sizes(folder: Path) -> list[WalSize]:
@@ -41,6 +44,7 @@ def wal_sizes(folder: Path) -> list[WalSize]:
             len(files),
             sum(size for size, _ in files),
             datetime.fromtimestamp(max(at for _, at in files), UTC),
+            read_stuck(folder / name),
         )
         for name, files in sorted(found.items())
     ]
@@ -53,13 +57,28 @@ def wal_table(sizes: list[WalSize], now: datetime) -> Component:
             number(fmt.whole(s.segments), s.segments),
             number(fmt.bytes_size(s.bytes), s.bytes),
             when(s.written_at, now),
+            _commits(s.stuck, now),
         ]
         for s in sizes
     ]
-    heads = (Head("Log"), Head("Segments", True), Head("Size", True), Head("Last write"))
+    heads = (
+        Head("Log"),
+        Head("Segments", True),
+        Head("Size", True),
+        Head("Last write"),
+        Head("Into the lake"),
+    )
     return table(
         heads, lines, empty="No write-ahead log on this machine: collectors run elsewhere."
     )
+
+
+def _commits(stuck: StuckCommit | None, now: datetime) -> Component:
+    if stuck is None:
+        return badge("ok", "good")
+    since = datetime.fromtimestamp(stuck.since, UTC)
+    waiting = f" {fmt.whole(stuck.requests)} requests wait; fails since "
+    return html.Span([badge("failing", "bad"), waiting, when(since, now)], title=stuck.error)
 
 
 @dataclass(frozen=True, slots=True)

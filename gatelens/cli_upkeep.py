@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -28,16 +29,26 @@ def doctor(
     config: Config = None,
 ) -> None:
     """Say what the write-ahead log holds, check every table, tell what may be counted twice; exit
-    code 1 when something is damaged. Changes nothing, and may run beside a collector."""
+    code 1 when something is damaged or stuck. Changes nothing, and may run beside a collector."""
     from collector.service import WAL_FOLDER
     from collector.wal_inspect import inspect_wal
     from gatelens.doctor_counting import counting_lines
     from storage.check import check_lake
+    from storage.stuck_commit import read_stuck
 
     settings = read_settings(data, config)
     wal = inspect_wal(settings.data_dir / WAL_FOLDER)
     for line in wal.lines():
         console.print(line, markup=False)
+    stuck = read_stuck(wal.folder)
+    if stuck:
+        since = datetime.fromtimestamp(stuck.since, UTC)
+        errors.print(
+            f"stuck: {stuck.requests} acknowledged requests have not reached the lake; "
+            f"{stuck.failures} attempts since {since:%Y-%m-%d %H:%M:%S} UTC failed, "
+            f"the last with {stuck.error}",
+            markup=False,
+        )
     damaged = not wal.healthy
     if damaged:
         errors.print(f"damaged: the write-ahead log {wal.folder}; see above", markup=False)
@@ -47,7 +58,7 @@ def doctor(
     for line in counting_lines(settings.storage_settings) if not damaged else ():
         console.print(line, markup=False)
     console.print("damage was found" if damaged else "log and lake: every file is whole")
-    if damaged:
+    if damaged or stuck:
         raise typer.Exit(1)
 
 

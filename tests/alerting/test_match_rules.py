@@ -22,6 +22,7 @@ from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 from storage.state import job_runs
+from storage.stuck_commit import StuckCommit, clear_stuck, write_stuck
 from tests.alerting.world import quick_state
 
 START = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC).timestamp()
@@ -216,6 +217,24 @@ rules:
     (alert,) = AlertStore(here.state).active()
     assert alert.value is not None
     assert 0 < alert.value < 1
+
+
+def test_a_stuck_commit_is_told_by_its_age_and_ends_with_it(place):
+    here = place()
+    log = here.lake.settings.data_dir / "wal"
+    log.mkdir(parents=True)
+
+    def told(at):
+        here.alerts(at)
+        active = AlertStore(here.state, clock=lambda: at).active()
+        return [a for a in active if a.rule == "gatelens-commits-failing"]
+
+    assert told(START) == []
+    write_stuck(log, StuckCommit(START - 80, START - 90, 5, 12, "OSError: no space"))
+    (alert,) = told(START + 60)
+    assert alert.value == pytest.approx(150, abs=10)
+    clear_stuck(log)
+    assert told(START + 120) == []
 
 
 def test_empty_lake_is_no_alert(place):

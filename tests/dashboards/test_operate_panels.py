@@ -13,6 +13,7 @@ from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_ta
 from storage.lake import Lake
 from storage.learned import FRONTS_FILE, TWINS_FILE
 from storage.settings import StorageSettings
+from storage.stuck_commit import StuckCommit, clear_stuck, write_stuck
 from tests.dashboards.known import Call, requests_table
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -44,6 +45,16 @@ def test_a_segment_that_goes_while_it_is_looked_at_is_left_out(tmp_path: Path) -
     segment(tmp_path / "1.wal", 10, 100)
     (tmp_path / "2.wal").symlink_to(tmp_path / "gone")
     assert [(s.segments, s.bytes) for s in wal_sizes(tmp_path)] == [(1, 10)]
+
+
+def test_a_log_whose_commits_fail_says_so_and_why(tmp_path: Path) -> None:
+    segment(tmp_path / "1.wal", 10, 100)
+    write_stuck(tmp_path, StuckCommit(0.0, 0.0, 7, 12, "OSError: no space"))
+    shown = str(wal_table(wal_sizes(tmp_path), NOW))
+    assert "12 requests wait" in shown
+    assert "OSError: no space" in shown
+    clear_stuck(tmp_path)
+    assert "requests wait" not in str(wal_table(wal_sizes(tmp_path), NOW))
 
 
 def test_without_a_collector_here_the_table_says_so(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from gatelens.sentences import sentence_for
 from storage.errors import LakeConflict
 from storage.lake import Lake
 from storage.settings import StorageSettings
+from storage.stuck_commit import StuckCommit, clear_stuck, write_stuck
 from tests.collector.core.logs import write_log
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -114,6 +115,18 @@ def test_doctor_says_what_the_log_holds_and_where_it_is_damaged(data: Path) -> N
     assert damaged.exit_code == 1
     assert "DAMAGED" in damaged.stdout
     assert "write-ahead log" in damaged.stderr
+
+
+def test_doctor_says_what_is_stuck(data: Path) -> None:
+    write_log(data / "wal", [b"a body"])
+    write_stuck(data / "wal", StuckCommit(0.0, 0.0, 7, 12, "OSError: [bold] no space"))
+    stuck = gatelens("doctor", "--data", str(data))
+    assert stuck.exit_code == 1
+    assert "12 acknowledged requests" in stuck.stderr
+    assert "7 attempts since 1970-01-01 00:00:00 UTC" in " ".join(stuck.stderr.split())
+    assert "OSError: [bold] no space" in " ".join(stuck.stderr.split())
+    clear_stuck(data / "wal")
+    assert gatelens("doctor", "--data", str(data)).exit_code == 0
 
 
 def test_a_backup_restores_to_the_same_answers(data: Path, tmp_path: Path) -> None:
