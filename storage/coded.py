@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 
@@ -34,6 +36,19 @@ def plain(values: pa.Array) -> pa.Array:
             values = pa.concat_arrays([values])
         return map_of(values, plain(values.keys), plain(values.items))
     return values
+
+
+def is_valid(values: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which values are not NULL: the bits of the array, not a pass of Arrow over each of them."""
+    rows = len(values)
+    if not values.null_count:
+        return np.ones(rows, dtype=np.bool_)
+    bits = values.buffers()[0]
+    if bits is None:  # of the type that has no values
+        return np.zeros(rows, dtype=np.bool_)
+    end = values.offset + rows
+    known = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), count=end, bitorder="little")
+    return known[values.offset :].view(np.bool_)
 
 
 def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.coded import is_valid
 from storage.coded_pages import (
     Chunk,
     Codes,
@@ -201,7 +202,7 @@ def _texts(parts: list[pa.DictionaryArray]) -> _Texts | None:
     codes = np.concatenate([_codes(part) for part in parts]) if len(parts) > 1 else _codes(parts[0])
     valid = None
     if any(part.null_count for part in parts):
-        valid = np.concatenate([part.is_valid().to_numpy(zero_copy_only=False) for part in parts])
+        valid = np.concatenate([is_valid(part) for part in parts])
     return _Texts(first, codes, valid)
 
 
@@ -239,7 +240,7 @@ def _of_maps(leaves: list[Leaf], parts: list[pa.MapArray]) -> list[Chunk] | None
     if keys is None or items is None or keys.valid is not None:
         return None
     sizes = np.concatenate([np.diff(places) for places in offsets])
-    valid = np.concatenate([part.is_valid().to_numpy(zero_copy_only=False) for part in parts])
+    valid = np.concatenate([is_valid(part) for part in parts])
     if sizes[~valid].any():
         return None
     slots = np.maximum(sizes, 1)

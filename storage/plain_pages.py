@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from storage.coded import is_valid
 from storage.coded_pages import (
     SNAPPY,
     ZSTD,
@@ -49,9 +50,7 @@ def plain_chunk(
         return None
     valid = None
     if column.null_count:
-        valid = np.concatenate(
-            [part.is_valid().to_numpy(zero_copy_only=False) for part in column.chunks]
-        )
+        valid = np.concatenate([is_valid(part) for part in column.chunks])
         column = column.drop_null()
     codec = SNAPPY if fast else ZSTD
     rows = len(column) if valid is None else len(valid)

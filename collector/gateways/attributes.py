@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.otlp.arrow import picked_array
-from storage.coded import plain
+from collector.otlp.arrow import codes_of, picked_array
+from storage.coded import is_valid, plain
 from storage.schemas import ATTRIBUTES
 
 Bools = npt.NDArray[np.bool_]
@@ -112,8 +112,7 @@ class AttributeColumns:
         if place is None or not isinstance(self._items, pa.DictionaryArray):
             return self.text(*keys)
         if self._items.null_count:
-            missing = self._items.is_null().to_numpy(zero_copy_only=False)
-            place = np.where(missing[place], -1, place)
+            place = np.where(is_valid(self._items)[place], place, -1)
         found = picked_array(self._items, place.astype(np.int64))
         texts = found.dictionary if isinstance(found, pa.DictionaryArray) else found
         return self.text(*keys) if pc.any(pc.equal(texts, "")).as_py() else found
@@ -125,9 +124,10 @@ class AttributeColumns:
         if place is None:
             return None
         if isinstance(items, pa.DictionaryArray):
-            codes = items.indices.fill_null(0).to_numpy()
-            missing = (place < 0) | items.is_null().to_numpy(zero_copy_only=False)[place]
-            place, items = np.where(missing, -1, codes[place]), items.dictionary
+            missing = place < 0
+            if items.null_count:
+                missing |= ~is_valid(items)[place]
+            place, items = np.where(missing, -1, codes_of(items)[place]), items.dictionary
         _, offsets, data = items.buffers()
         if data is None:
             return None

@@ -22,6 +22,7 @@ from collector.gateways.urls import origin_form, url_host, without_query
 from collector.naming.gateway_names import kind_of_scope, kind_of_service
 from collector.naming.naming import GATEWAY_API_ID
 from collector.naming.unique import coalesce, coded, map_coded, map_unique
+from storage.coded import is_valid
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "method": ("http.request.method", "http.method", "method"),
@@ -101,7 +102,9 @@ def _per_value(function: Callable[[pa.Array], pa.Array], values: pa.Array) -> pa
         return values
     texts = coded(values)
     found = coded(function(texts.dictionary))
-    return pa.DictionaryArray.from_arrays(found.indices.take(texts.indices), found.dictionary)
+    return pa.DictionaryArray.from_arrays(
+        found.indices.take(texts.indices), found.dictionary, safe=False
+    )
 
 
 def gateway_kinds(batch: pa.RecordBatch, found: AttributeColumns) -> pa.Array:
@@ -239,7 +242,7 @@ def numbers(found: AttributeColumns, role: str) -> npt.NDArray[np.float64]:
 
 def valid(values: pa.Array) -> npt.NDArray[np.bool_]:
     """Where there is a value."""
-    return np.array(values.is_valid().to_numpy(zero_copy_only=False))
+    return is_valid(values)
 
 
 def true(values: pa.Array) -> npt.NDArray[np.bool_]:

@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.catalog import Catalog, Gateway
+from storage.coded import is_valid
 
 Mask = npt.NDArray[np.bool_]
 
@@ -156,4 +157,4 @@ def _choice(gateway: Gateway) -> Choice:
 
 
 def _valid(values: pa.Array) -> Mask:
-    return np.array(values.is_valid().to_numpy(zero_copy_only=False))
+    return is_valid(values)

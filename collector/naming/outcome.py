@@ -47,7 +47,9 @@ def outcomes(status: pa.Array, response_flags: pa.Array) -> pa.Array:
     """Outcomes, coded unless flags say more; NULL where the status is NULL."""
     known = pc.fill_null(pc.and_(pc.greater_equal(status, 0), pc.less(status, 1000)), False)
     index = pc.if_else(known, status, pa.scalar(None, pa.int16()))
-    found = pa.DictionaryArray.from_arrays(_BY_STATUS.indices.take(index), _BY_STATUS.dictionary)
+    found = pa.DictionaryArray.from_arrays(
+        _BY_STATUS.indices.take(index), _BY_STATUS.dictionary, safe=False
+    )
     if response_flags.null_count == len(response_flags):
         return found
     found, response_flags = plain(found), plain(response_flags)

@@ -53,7 +53,7 @@ def map_coded(
 def coded_by(names: Sequence[str | None], index: pa.Array) -> pa.DictionaryArray:
     """names[index], where index may have NULLs and names may be equal to each other."""
     coded = pa.array(names, pa.string()).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(coded.indices.take(index), coded.dictionary)
+    return pa.DictionaryArray.from_arrays(coded.indices.take(index), coded.dictionary, safe=False)
 
 
 def coded(values: pa.Array) -> pa.DictionaryArray:

@@ -93,7 +93,12 @@ def coded_array(
         return string_array(source, references)
     buffers = [_validity(valid), pa.py_buffer(codes)]
     indices = pa.Array.from_buffers(pa.int32(), rows, buffers)
-    return pa.DictionaryArray.from_arrays(indices, string_array(source, firsts[:count]))
+    return coded_by(indices, string_array(source, firsts[:count]))
+
+
+def coded_by(codes: pa.Array, dictionary: pa.Array) -> pa.DictionaryArray:
+    """Codes that are known to lie within the dictionary: nobody looks at each of them again."""
+    return pa.DictionaryArray.from_arrays(codes, dictionary, safe=False)
 
 
 def codes_of(coded: pa.DictionaryArray) -> npt.NDArray[np.int32]:
@@ -113,7 +118,7 @@ def picked_array(texts: pa.DictionaryArray, places: Ints) -> pa.Array:
         pa.int32(), rows, [_validity(places >= 0), pa.py_buffer(picked)]
     )
     dictionary = texts.dictionary.take(pa.array(firsts[:count]))
-    coded = pa.DictionaryArray.from_arrays(indices, dictionary)
+    coded = coded_by(indices, dictionary)
     return coded if count <= rows // 4 + 16 else plain(coded)
 
 

@@ -11,6 +11,7 @@ from collector.otlp.arrow import (
     Source,
     body_ids,
     coded_array,
+    coded_by,
     id_array,
     join_pairs,
     list_array,
@@ -147,7 +148,7 @@ def _hot_columns(
 
 def _named(names: pa.Array, numbers: Ints) -> pa.Array:
     codes = np.where((numbers >= 0) & (numbers < len(names)), numbers, 0).astype(np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(codes), names)
+    return coded_by(pa.array(codes), names)
 
 
 def _status_codes(source: Source, references: Ints) -> pa.Array:

@@ -259,8 +259,13 @@ def render_values(body: Body, sources: tuple[str, ...]) -> tuple[dict[str, Ints]
     """References of the values of each table in `sources`, and the `aux` they may point to."""
     tables = (*sources, "node")
     rows = {name: body.count(name) for name in tables}
-    kinds = np.concatenate([body.column(name, "value.case") for name in tables])
-    values = np.concatenate([body.column(name, "value") for name in tables])
+    filled = [name for name in tables if rows[name]] or ["attribute"]
+    kinds, values = (
+        np.concatenate(columns) if len(columns) > 1 else columns[0]
+        for columns in (
+            [body.column(name, path) for name in filled] for path in ("value.case", "value")
+        )
+    )
     split = len(body.data)
     references = np.empty(len(kinds), dtype=np.int64)
 
