@@ -32,7 +32,8 @@ from storage.coded_pages import (
     text_dictionary,
     two_bit_levels,
 )
-from storage.plain_pages import plain_chunk
+from storage.list_levels import pieces, shape_of
+from storage.plain_pages import list_chunk, plain_chunk
 from storage.thrift import I16, I64, LIST, STRUCT, Struct, read_struct, struct_bytes
 
 _MAGIC = b"PAR1"
@@ -95,7 +96,10 @@ def write_coded_file(
         leaves, column = template.leaves[name], rows.column(name)
         chunks = _chunks(leaves, column)
         if chunks is None and len(leaves) == 1:
-            one = plain_chunk(leaves[0], column, compared=name in compared, fast=name in fast)
+            if pa.types.is_list(column.type):
+                one = list_chunk(leaves[0], column)
+            else:
+                one = plain_chunk(leaves[0], column, compared=name in compared, fast=name in fast)
             chunks = None if one is None else [one]
         if chunks is not None:
             ours[name] = chunks
@@ -227,36 +231,15 @@ def _of_codes(leaf: Leaf, parts: list[pa.DictionaryArray]) -> list[Chunk] | None
 
 
 def _of_maps(leaves: list[Leaf], parts: list[pa.MapArray]) -> list[Chunk] | None:
-    """Keys are never NULL. Definition levels: 0 = no map, 1 = an empty one, 2 = a key or a NULL
-    value, 3 = a value."""
-    parts = [part for part in parts if len(part)]
-    if any(part.offset or part.keys.offset or part.items.offset for part in parts):
-        parts = [pa.concat_arrays([part, part.slice(0, 0)]) for part in parts]
-    offsets = [np.frombuffer(part.buffers()[1], dtype=np.int32)[: len(part) + 1] for part in parts]
-    for part, places in zip(parts, offsets, strict=True):
-        if places[0] or len(part.keys) != places[-1] or len(part.items) != places[-1]:
-            return None
+    """Keys are never NULL."""
+    parts = pieces(parts)
+    shape = shape_of(parts)
     keys, items = _texts([p.keys for p in parts]), _texts([p.items for p in parts])
-    if keys is None or items is None or keys.valid is not None:
+    if shape is None or keys is None or items is None or keys.valid is not None:
         return None
-    sizes = np.concatenate([np.diff(places) for places in offsets])
-    valid = np.concatenate([is_valid(part) for part in parts])
-    if sizes[~valid].any():
-        return None
-    slots = np.maximum(sizes, 1)
-    starts = np.cumsum(slots) - slots
-    count = int(slots.sum())
-    inner = np.ones(count, dtype=np.bool_)
-    inner[starts] = False
-    repetition = bit_levels(inner)
-    if count == len(keys.codes):
-        of_keys, of_items = constant_level(2, 2, count), constant_level(3, 3, count)
-        definition = None
-    else:
-        definition = np.full(count, 2, dtype=np.uint8)
-        definition[starts[sizes == 0]] = valid[sizes == 0]
-        of_keys = two_bit_levels(definition)
-    codes = items.codes
+    definition, count = shape.definition, shape.count
+    of_keys = constant_level(2, 2, count) if definition is None else two_bit_levels(definition)
+    of_items, codes = constant_level(3, 3, count), items.codes
     if definition is not None or items.valid is not None:
         of_values = np.full(count, 2, dtype=np.uint8) if definition is None else definition
         there = np.ones(len(codes), dtype=np.bool_) if items.valid is None else items.valid
@@ -265,7 +248,7 @@ def _of_maps(leaves: list[Leaf], parts: list[pa.MapArray]) -> list[Chunk] | None
     return [
         coded_chunk(
             leaf, text_dictionary(texts.dictionary), len(texts.dictionary), own,
-            repetition + levels, count,
+            shape.repetition + levels, count,
         )
         for leaf, texts, own, levels in (
             (leaves[0], keys, keys.codes, of_keys),

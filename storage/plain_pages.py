@@ -1,4 +1,4 @@
-"""Parquet column chunks of numbers and of text that hardly repeats, as bytes.
+"""Parquet column chunks of numbers, lists of them, and text that hardly repeats, as bytes.
 
 The encodings are those of Parquet that come nearest to a copy of Arrow's buffers; zstd does the
 rest. Integers and the lengths of texts are differences (DELTA_BINARY_PACKED) in blocks that are all
@@ -25,7 +25,9 @@ from storage.coded_pages import (
     bit_levels,
     constant_level,
     data_chunk,
+    two_bit_levels,
 )
+from storage.list_levels import pieces, shape_of
 from storage.thrift import varint
 
 Numbers = npt.NDArray[Any]
@@ -57,20 +59,46 @@ def plain_chunk(
     if leaf.physical_type == _BYTE_ARRAY and column.type == pa.string():
         pages = _text_pages(column, valid)
         return data_chunk(leaf, rows, len(column), pages, _DELTA_LENGTH_BYTE_ARRAY, codec)
-    levels = _levels(valid, rows)
-    if leaf.physical_type == _DOUBLE and column.type == pa.float64():
-        streams = _values(column, np.dtype("<f8")).view(np.uint8).reshape(-1, 8).T.tobytes()
-        return data_chunk(
-            leaf, rows, len(column), [(rows, levels + streams)], _BYTE_STREAM_SPLIT, codec
-        )
-    if leaf.physical_type not in _WIDTHS or not _whole(column.type):
+    found = _numbers(leaf, column)
+    if found is None:
         return None
-    values = _values(column, np.dtype(_WIDTHS[leaf.physical_type]))
+    values, body, encoding = found
     bounds = None
-    if compared and len(values):
+    if compared and encoding == _DELTA_BINARY_PACKED and len(values):
         bounds = values.min().tobytes(), values.max().tobytes()
-    body = levels + packed_differences(values)
-    return data_chunk(leaf, rows, len(values), [(rows, body)], _DELTA_BINARY_PACKED, codec, bounds)
+    pages = [(rows, _levels(valid, rows) + body)]
+    return data_chunk(leaf, rows, len(values), pages, encoding, codec, bounds)
+
+
+def list_chunk(leaf: Leaf, column: pa.ChunkedArray) -> Chunk | None:
+    """Lists of numbers, none of which is NULL; None = others, which are pyarrow's."""
+    parts = pieces(column.chunks)
+    if (leaf.definition_max, leaf.repetition_max) != (3, 1) or any(
+        part.values.null_count for part in parts
+    ):
+        return None
+    shape = shape_of(parts)
+    found = _numbers(leaf, pa.chunked_array([part.values for part in parts]))
+    if shape is None or found is None:
+        return None
+    values, body, encoding = found
+    definition = constant_level(3, 3, shape.count)
+    if shape.definition is not None:
+        definition = two_bit_levels(shape.definition + (shape.definition == 2))
+    pages = [(shape.count, shape.repetition + definition + body)]
+    return data_chunk(leaf, shape.count, len(values), pages, encoding, ZSTD)
+
+
+def _numbers(leaf: Leaf, column: pa.ChunkedArray) -> tuple[Numbers, bytes, int] | None:
+    """The values of a column without NULLs, encoded, and the number of the encoding."""
+    if leaf.physical_type == _DOUBLE and column.type == pa.float64():
+        values = _values(column, np.dtype("<f8"))
+        streams = values.view(np.uint8).reshape(-1, 8).T.tobytes()
+        return values, streams, _BYTE_STREAM_SPLIT
+    if leaf.physical_type in _WIDTHS and _whole(column.type):
+        values = _values(column, np.dtype(_WIDTHS[leaf.physical_type]))
+        return values, packed_differences(values), _DELTA_BINARY_PACKED
+    return None
 
 
 def _whole(type_: pa.DataType) -> bool:

@@ -110,6 +110,33 @@ def test_differences_of_like_numbers_take_two_bytes_and_a_bit_a_block() -> None:
     assert len(packed_differences(np.full(128_001, 7, dtype=np.int64))) < 3 * 1000 + 12
 
 
+@pytest.mark.parametrize("numbers", [pa.int64(), pa.int32(), pa.float64()])
+@pytest.mark.parametrize("rows", [1, 9, 1000])
+def test_lists_of_numbers_read_back(tmp_path: Path, rows: int, numbers: pa.DataType) -> None:
+    rng = random.Random(rows)
+    type_ = pa.list_(pa.field("element", numbers))
+    schema = pa.schema([("lists", type_), ("time", pa.int64())])
+    for seed, shortest in enumerate((0, 0, 1)):
+        lists = [
+            [rng.randrange(-500, 500) for _ in range(rng.randrange(shortest, 5))]
+            if shortest or rng.random() < 0.8
+            else None
+            for _ in range(rows + 3)
+        ]
+        if seed == 1:
+            lists[-1] = [None]  # pyarrow's
+        whole = pa.table({"lists": pa.array(lists, type_), "time": range(rows + 3)}, schema=schema)
+        table = pa.concat_tables([whole.slice(3), whole.slice(0, 0)])
+        if rows > 5:
+            table = pa.concat_tables([whole.slice(0, 4), whole.slice(4)])
+        path = tmp_path / f"{seed}.parquet"
+        write_coded_file(path, schema, table, OPTIONS)
+        assert pq.read_table(path).equals(table)
+        expected = [tuple(row.values()) for row in table.to_pylist()]
+        assert pl.read_parquet(path).rows() == expected
+        assert duckdb.read_parquet(str(path)).fetchall() == expected
+
+
 def test_a_not_a_number_keeps_its_bits(tmp_path: Path) -> None:
     odd = struct.unpack("<d", bytes.fromhex("010000000000f87f"))[0]
     schema = pa.schema([("real", pa.float64())])
