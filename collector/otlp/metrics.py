@@ -18,9 +18,9 @@ from collector.otlp.arrow import (
     text_array,
 )
 from collector.otlp.attributes import Attributes
-from collector.otlp.body import ROW_MASK, Body, Ints
+from collector.otlp.body import Body, Ints
+from collector.otlp.lists import number_lists
 from collector.otlp.plan import METRICS as PLAN
-from collector.otlp.plan import OWNER_SHIFT, TABLE_ID
 from collector.otlp.quick import QuickCheck
 from collector.otlp.records import Signal
 from collector.otlp.series import combine, pair_hashes, text_hashes
@@ -47,6 +47,14 @@ _AS_INT = 6
 
 _SCHEMA = METRICS.arrow_schema
 _QUANTILES, _EXEMPLARS = _SCHEMA.field("quantiles").type, _SCHEMA.field("exemplars").type
+
+_LISTS = {
+    "bounds": "explicit_bounds",
+    "bucket_counts": "bucket_counts",
+    "positive_counts": "positive.bucket_counts",
+    "negative_counts": "negative.bucket_counts",
+}
+"""Column -> repeated field of a data point."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -158,22 +166,11 @@ def _values(body: Body, table: str) -> tuple[npt.NDArray[np.float64], pa.DataTyp
 
 def _lists(body: Body) -> dict[str, pa.Array]:
     """Columns of repeated numbers."""
-    owners = body.column("element", "owner")
-    lists = body.column("element", "list")
-    values = body.column("element", "value")
-    points = owners >> OWNER_SHIFT == TABLE_ID["record"]
-    bits = body.plan.bits["record"]
     columns = {}
-    for column, path in (
-        ("bounds", "explicit_bounds"),
-        ("bucket_counts", "bucket_counts"),
-        ("positive_counts", "positive.bucket_counts"),
-        ("negative_counts", "negative.bucket_counts"),
-    ):
-        mine = points & (lists == bits[path])
+    lists = number_lists(body, "record", list(_LISTS.values()))
+    for column, (offsets, values) in zip(_LISTS, lists, strict=True):
         type_ = _SCHEMA.field(column).type
-        offsets = list_offsets(owners[mine] & ROW_MASK, body.count("record"))
-        numbers = number_array(values[mine], type_.value_type, np.ones(1, dtype=np.bool_))
+        numbers = number_array(values, type_.value_type, np.ones(1, dtype=np.bool_))
         columns[column] = list_array(type_, offsets, numbers)
     return columns
 
