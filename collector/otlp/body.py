@@ -34,9 +34,14 @@ _ADMITTED = frozenset({"resource", "scope", "metric", "record"})
 """Tables that the checks before the acknowledgement look at."""
 
 _BYTES_PER_ROW = {"attribute": 24, "record": 64, "node": 64}
-"""First guess of how small the average row is on the wire; a wrong one costs a second scan."""
+"""First guess of how small the average row is on the wire; a wrong one costs a second scan, and is
+corrected by what the thread's last scan of such a message found."""
 
 _SHARES = np.array([_BYTES_PER_ROW.get(name, 256) for name in TABLES])
+_NO_SHARES = np.zeros(len(TABLES))
+_LEARNED_BYTES_MIN = 64 * 1024
+"""Smaller bodies say little about how many rows the next one has for its bytes."""
+
 _KEPT = {
     True: np.ones(len(TABLES), dtype=np.bool_),
     False: np.array([name in _ADMITTED for name in TABLES]),
@@ -57,6 +62,14 @@ def _slots(count: int) -> Ints:
     if slots is None or len(slots) < count:
         slots = _kept.slots = np.empty(count, dtype=np.int64)
     return slots
+
+
+def _learned() -> dict[tuple[int, bool], npt.NDArray[np.float64]]:
+    """Rows per byte, by plan and by whether all were kept, of this thread's last scans."""
+    if not hasattr(_kept, "shares"):
+        _kept.shares = {}
+    shares: dict[tuple[int, bool], npt.NDArray[np.float64]] = _kept.shares
+    return shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,10 @@ def scan_body(
     """
     view = np.frombuffer(data, dtype=np.uint8)
     kept = _KEPT[everything]
-    room = (len(data) // _SHARES + 16) * kept
+    learned = _learned()
+    shares = learned.get((id(plan), everything), _NO_SHARES)
+    room = np.maximum(len(data) // _SHARES, (shares * len(data)).astype(np.int64)) + 16
+    room *= kept
     while True:
         sizes = room * plan.widths
         starts = np.cumsum(sizes) - sizes + SCRATCH
@@ -119,5 +135,7 @@ def scan_body(
         if records_max is not None and counts[TABLE_ID["record"]] > records_max:
             raise MalformedBody(f"more than {records_max} records in one body")
         if (needed <= room).all():
+            if len(data) >= _LEARNED_BYTES_MIN:
+                learned[id(plan), everything] = needed * (1.125 / len(data))
             return Body(view, plan, slots, starts, counts)
         room = np.maximum(needed, 1)
