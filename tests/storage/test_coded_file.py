@@ -14,7 +14,10 @@ import pytest
 
 from storage.coded import plain
 from storage.coded_file import write_coded_file
+from storage.lake import Lake
+from storage.settings import StorageSettings
 from storage.thrift import read_struct, struct_bytes
+from tests.storage.conftest import requests
 
 MAPS = pa.map_(pa.string(), pa.string())
 EVENTS = pa.list_(pa.field("element", pa.struct([("time", pa.int64()), ("attributes", MAPS)])))
@@ -125,3 +128,16 @@ def test_other_dictionaries_and_uncoded_columns_are_left_to_pyarrow(tmp_path: Pa
     schema = pa.schema([("number", pa.int64()), ("word", pa.string())])
     write_coded_file(path, schema, pa.concat_tables(parts), OPTIONS)
     assert pq.read_table(path).column("word").to_pylist() == ["a", "b", "c"]
+
+
+def test_plain_text_of_large_fresh_files_gets_codes_where_it_repeats(tmp_path: Path) -> None:
+    table = Lake(StorageSettings(data_dir=tmp_path)).table("requests")
+    rows = requests(3_000, step_s=0.1)
+    rows = rows.append_column("consumer", pa.array([None, "a"] * 1_500))
+    rows = rows.append_column("host", pa.array([f"h{n}" for n in range(3_000)]))
+    table.append(rows, app_id="w", app_version=1)
+    (entry,) = table.snapshot().files()
+    group = pq.ParquetFile(table.location / entry.path).metadata.row_group(0)
+    columns = [group.column(n) for n in range(group.num_columns)]
+    coded = {c.path_in_schema for c in columns if "RLE_DICTIONARY" in c.encodings}
+    assert coded == {"api", "route", "consumer"}
