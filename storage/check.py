@@ -29,8 +29,8 @@ class Problem:
 
 def check_lake(settings: StorageSettings, *, read_rows: bool = False) -> Iterator[Problem]:
     """Every problem of every table: commits that cannot be read, data files that are missing, cut
-    or hold another number of rows than the log says. `read_rows` also decodes every page (slow);
-    else only footers are read. No problems = nothing is yielded."""
+    or hold another number of rows than the log says. `read_rows` also decodes every page and
+    compares its checksum (slow); else only footers are read. No problems = nothing is yielded."""
     lake = Lake(settings, create=False)
     version = read_lake_version(lake.store)
     if version is not None and version > LAKE_SCHEMA_VERSION:
@@ -73,7 +73,10 @@ def _check_file(
             return broken("missing")
         if sizes[name] != entry.size:
             return broken(f"{sizes[name]} bytes instead of {entry.size}")
-        with table.store.open(name) as source, pq.ParquetFile(source) as file:
+        with (
+            table.store.open(name) as source,
+            pq.ParquetFile(source, page_checksum_verification=read_rows) as file,
+        ):
             found = file.metadata.num_rows
             if entry.rows >= 0 and found != entry.rows:
                 return broken(f"{found} rows instead of {entry.rows}")

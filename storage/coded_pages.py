@@ -3,12 +3,13 @@
 A chunk is a dictionary page and one data page (version 1), or data pages alone (`plain_pages.py`).
 Codes go in as one bit-packed run of 8, 16 or 32 bits a code: that is a copy, and zstd squeezes
 whole bytes as well as it does packed bits. Levels are runs of Parquet's RLE hybrid. What is the
-same in every row costs a few bytes and no compression. Source: parquet-format: README.md,
-Encodings.md, parquet.thrift.
+same in every row costs a few bytes and no compression. Every page has its checksum. Source:
+parquet-format: README.md, Encodings.md, parquet.thrift.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +131,10 @@ def data_chunk(
 def _page(kind: int, body: bytes, codec: int, said: tuple[int, int, Struct]) -> tuple[bytes, int]:
     """A page with its header, and its size without compression."""
     stored = body if codec == _UNCOMPRESSED else _CODECS[codec].compress(body, asbytes=True)
-    header = struct_bytes([(1, I32, kind), (2, I32, len(body)), (3, I32, len(stored)), said])
+    crc = zlib.crc32(stored)
+    crc -= (crc >> 31) << 32  # the format has a signed number
+    sizes: Struct = [(1, I32, kind), (2, I32, len(body)), (3, I32, len(stored)), (4, I32, crc)]
+    header = struct_bytes([*sizes, said])
     return header + stored, len(header) + len(body)
 
 

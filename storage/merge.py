@@ -142,7 +142,7 @@ def _read_columns(
     path: Path, rows: int, dictionary: list[str], known: set[str], footer: _Footer
 ) -> pa.Table:
     coded = [name for name in dictionary if name not in footer.lengths]
-    with pq.ParquetFile(path, read_dictionary=coded) as file:
+    with pq.ParquetFile(path, read_dictionary=coded, page_checksum_verification=True) as file:
         found = file.metadata.num_rows
         if rows >= 0 and found != rows:
             raise LakeDamaged(str(path), f"{found} rows instead of {rows}")

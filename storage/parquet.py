@@ -241,6 +241,7 @@ def writer_options(spec: TableSpec, *, level: int) -> dict[str, object]:
         "write_statistics": _compared(spec, level=level),
         "store_schema": False,
         "write_page_index": level > 0,
+        "write_page_checksum": True,  # merging and `doctor` look at them
     }
     return options
 

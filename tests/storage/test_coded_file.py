@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,12 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage.check import check_lake
 from storage.coded import plain
 from storage.coded_file import write_coded_file
+from storage.errors import LakeDamaged
 from storage.lake import Lake
+from storage.maintenance import compact
+from storage.merge import read_files
 from storage.settings import StorageSettings
 from storage.thrift import read_struct, struct_bytes
-from tests.storage.conftest import requests
+from tests.storage.conftest import HOUR, requests
 
 MAPS = pa.map_(pa.string(), pa.string())
 EVENTS = pa.list_(pa.field("element", pa.struct([("time", pa.int64()), ("attributes", MAPS)])))
@@ -141,3 +146,37 @@ def test_plain_text_of_large_fresh_files_gets_codes_where_it_repeats(tmp_path: P
     columns = [group.column(n) for n in range(group.num_columns)]
     coded = {c.path_in_schema for c in columns if "RLE_DICTIONARY" in c.encodings}
     assert coded == {"api", "route", "consumer"}
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["fresh", "sealed"])
+def test_a_byte_that_changed_in_a_page_is_found_or_changes_no_row(
+    tmp_path: Path, sealed: bool
+) -> None:
+    settings = StorageSettings(data_dir=tmp_path)
+    lake = Lake(settings)
+    table = lake.table("requests")
+    table.append(requests(2_500, step_s=0.1), app_id="w", app_version=1)
+    if sealed:
+        compact(lake, "requests", HOUR + timedelta(days=400))
+    (entry,) = table.snapshot().files()
+    path = table.location / entry.path
+    whole = path.read_bytes()
+    rows = read_files(table, [entry])
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    chunks = [group.column(n) for n in range(group.num_columns)]
+    places = [
+        at
+        for chunk in chunks
+        for start in [chunk.dictionary_page_offset or chunk.data_page_offset]
+        for at in range(start, start + chunk.total_compressed_size)
+    ]
+    rng = random.Random(11)
+    found = 0
+    for at in rng.sample(places, 40):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :])
+        try:
+            assert read_files(table, [entry]).equals(rows), at
+        except LakeDamaged:
+            found += 1
+            assert list(check_lake(settings, read_rows=True)), at
+    assert found > 20  # the others lie in headers
