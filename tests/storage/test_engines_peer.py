@@ -81,7 +81,8 @@ def environment(name: str, *packages: str) -> Path:
 
 @pytest.fixture
 def lake_folder(tmp_path: Path) -> Path:
-    """110 requests of 'default' are live, those of 'gone' have expired, 5 belong to a third one."""
+    """2,600 requests of 'default' are live, 2,500 of them in a fresh file whose pages are our own;
+    those of 'gone' have expired, 5 belong to a third one."""
     lake = Lake(
         StorageSettings(
             data_dir=tmp_path, retention_raw_days=0, retention_tenant_days=(("gone", 1),)
@@ -98,7 +99,7 @@ def lake_folder(tmp_path: Path) -> Path:
     assert compact(lake, "requests", later).files_merged == 10 + 1 + 1
     assert expire(lake, "requests", later).files_expired == 1
     checkpoint(table.log)
-    late = requests(10, start=HOUR + timedelta(hours=1), first=500)
+    late = requests(2_500, start=HOUR + timedelta(hours=1), first=500)
     table.append(late, app_id="w", app_version=10)
     return lake.root
 
@@ -121,7 +122,7 @@ def test_an_engine_reads_exactly_the_live_rows(
     done = subprocess.run([python, file, lake_folder], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     count, ids, duration, newest, mark = json.loads(done.stdout.splitlines()[-1])
-    last = HOUR + timedelta(hours=1, seconds=9)
-    assert (int(count), int(ids), duration) == (110, 110, 45.0 * 11)
+    last = HOUR + timedelta(hours=1, seconds=2_499)
+    assert (int(count), int(ids), duration) == (2_600, 2_600, 45.0 * 10 + sum(range(2_500)))
     assert int(newest) == int(last.timestamp()) * 1_000_000
     assert mark == "v9"
