@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -478,6 +479,29 @@ def test_the_worker_has_no_secrets_in_its_environment(
         fresh.run("SELECT 1")
         environment = Path(f"/proc/{fresh._idle[0]._process.pid}/environ").read_bytes()
     assert b"canary" not in environment
+
+
+def test_a_worker_that_crashes_is_an_error_of_its_query_alone(settings: StorageSettings) -> None:
+    """As a hostile data file might make it: the server and the next query are not touched."""
+    with SqlPool(settings) as fresh:
+        fresh.run("SELECT 1")
+        pid = fresh._idle[0]._process.pid
+        told: list[SqlError] = []
+
+        def ask() -> None:
+            try:
+                fresh.run(ENDLESS, limits=SqlLimits(seconds_max=30))
+            except SqlError as err:
+                told.append(err)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while fresh._idle:
+            time.sleep(0.001)
+        os.kill(pid, signal.SIGSEGV)
+        asking.join(20)
+        assert told and not asking.is_alive()
+        assert fresh.run("SELECT 1 AS x").table["x"].to_pylist() == [1]
 
 
 def test_closing_the_pool_leaves_no_process(settings: StorageSettings) -> None:
