@@ -91,7 +91,7 @@ def patterns_table(found: list[Pattern], now: datetime) -> Component:
                     html.Span(fmt.plain(p.text, 140), className="gl-mono", title=p.text[:400]),
                     badge("rare", "accent") if p.records <= RARE else None,
                 ],
-                className="gl-api",
+                className="gl-api gl-wrap",
             ),
             share_bar(p.records / total, COLOURS[level(p.severity_number)]),
             number(fmt.count(p.records), p.records),

@@ -53,7 +53,8 @@ async def keep_warm(data: Data, panels: Sequence[Panel], hours: int) -> None:
 
 async def warm_once(data: Data, panels: Sequence[Panel], newest: datetime, hours: int) -> None:
     """Every panel once for whoever is asking. A panel that fails says so in the log itself."""
-    end = newest.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    # To the minute before: the hours that a range up to now cuts are asked for cut.
+    end = newest.replace(second=0, microsecond=0)
     start = end - timedelta(hours=hours)
     view = {"search": f"?from={start:%Y-%m-%dT%H:%M:%S}&to={end:%Y-%m-%dT%H:%M:%S}"}
     names = {}

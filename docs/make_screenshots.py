@@ -1,7 +1,10 @@
 """Screenshots for the documentation, taken from the running demo: `make screenshots`.
 
+    python docs/make_screenshots.py [URL]
+
 Starts `gatelens demo` on free ports in a temporary folder, waits until its incident is on the
-screens, and photographs each page in both themes with a headless Chromium.
+screens, and photographs each page in both themes with a headless Chromium. With a URL: of a demo
+that already runs and shows its incident.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import time
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
@@ -64,6 +67,10 @@ def photograph(page: Page, url: str, name: str, theme: str) -> None:
 
 
 def main() -> None:
+    if len(sys.argv) > 1:
+        with sync_playwright() as playwright:
+            photograph_all(playwright, sys.argv[1].rstrip("/"))
+        return
     port = free_port()
     ports = {
         "GATELENS_COLLECTOR_HTTP_PORT": str(free_port()),
@@ -83,21 +90,21 @@ def main() -> None:
                     raise SystemExit("the demo did not come up")
                 time.sleep(0.5)
             time.sleep(INCIDENT_SEEN_AFTER_S)
-            browser = playwright.chromium.launch(
-                executable_path=chromium_path(), args=launch_arguments()
-            )
-            for theme in ("dark", "light"):
-                context = browser.new_context(
-                    viewport=VIEWPORT, device_scale_factor=1, color_scheme=theme
-                )
-                page = context.new_page()
-                for name, path in PAGES.items():
-                    photograph(page, base + path, name, theme)
-                context.close()
-            browser.close()
+            photograph_all(playwright, base)
         finally:
             demo.send_signal(signal.SIGINT)
             demo.wait(timeout=15)
+
+
+def photograph_all(playwright: Playwright, base: str) -> None:
+    browser = playwright.chromium.launch(executable_path=chromium_path(), args=launch_arguments())
+    for theme in ("dark", "light"):
+        context = browser.new_context(viewport=VIEWPORT, device_scale_factor=1, color_scheme=theme)
+        page = context.new_page()
+        for name, path in PAGES.items():
+            photograph(page, base + path, name, theme)
+        context.close()
+    browser.close()
 
 
 def _ready(base: str) -> bool:

@@ -52,6 +52,7 @@
     // The blank figure every chart begins with is not drawn: the place shimmers until the first one.
     // Who listens to the chart is remembered until there is one.
     function keepPlace(place) {
+      if (place.glListeners) { unveil(place); return Promise.resolve(place); } // an answer without a chart
       place.glListeners = [];
       place.on = (...listener) => place.glListeners.push(listener);
       return Promise.resolve(place);
@@ -65,6 +66,11 @@
       return same ? Promise.resolve(place) : resize.call(this, place);
     };
 
+    function unveil(place) {
+      const frame = place.closest(".gl-graph");
+      if (frame) frame.classList.add("drawn");
+    }
+
     function drawOne(place) {
       const { figure, settle } = waiting.get(place);
       waiting.delete(place);
@@ -72,9 +78,8 @@
       delete place.glListeners;
       react(place, withRoom(place, figure)).then(
         (done) => {
-          const frame = place.closest(".gl-graph");
           listeners.forEach((listener) => place.on(...listener));
-          if (frame) frame.classList.add("drawn");
+          unveil(place);
           settle.forEach(([resolve]) => resolve(done));
         },
         (error) => settle.forEach(([, reject]) => reject(error)),

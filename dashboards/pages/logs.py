@@ -27,7 +27,7 @@ CONTEXT = timedelta(seconds=30)
 """How much before and after one record its context shows."""
 
 COLUMNS: list[dict[str, object]] = [
-    {"field": "time", "headerName": "Time", "width": 162},
+    {"field": "time", "headerName": "Time", "width": 188},
     {"field": "level", "headerName": "Level", "cellRenderer": "Level", "width": 82},
     {"field": "service", "headerName": "Service", "width": 150},
     {"field": "body", "headerName": "Message", "flex": 1, "minWidth": 240, "tooltipField": "body"},
