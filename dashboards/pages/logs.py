@@ -30,7 +30,7 @@ COLUMNS: list[dict[str, object]] = [
     {"field": "time", "headerName": "Time", "width": 188},
     {"field": "level", "headerName": "Level", "cellRenderer": "Level", "width": 82},
     {"field": "service", "headerName": "Service", "width": 150},
-    {"field": "body", "headerName": "Message", "flex": 1, "minWidth": 240, "tooltipField": "body"},
+    {"field": "body", "headerName": "Message", "flex": 1, "minWidth": 200, "tooltipField": "body"},
     {"field": "links", "headerName": "", "cellRenderer": "Links", "width": 132},
 ]
 

@@ -17,7 +17,7 @@ from tests.aio import run
 def test_a_first_visit_finds_every_settled_hour_in_memory(
     storage: StorageSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = Data(DashboardSettings(), storage)
+    data = Data(DashboardSettings(cache_ttl_s=3600), storage)
     panels = create_app(data).panels
     assert len(panels) > 30
     assert {"api-name", "consumer-name"} <= {s for panel in panels for s in panel.states}
@@ -36,7 +36,7 @@ def test_a_first_visit_finds_every_settled_hour_in_memory(
         assert runs > 50
         # The same moment of the same screens: nothing is left to be asked.
         await warm.warm_once(data, drawn[:12], newest, 24)
-        assert data.answers.runs - runs <= 2  # what is kept for a second alone
+        assert data.answers.runs - runs <= 8  # alerts and silences are kept for a second
 
     run(visit())
     data.close()
