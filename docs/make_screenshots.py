@@ -58,10 +58,10 @@ PAGES = {
 
 def photograph(page: Page, url: str, name: str, theme: str) -> None:
     page.goto(url)
-    wait_for_screen(page, SCREEN_WITHIN_S)
+    wait_for_screen(page, SCREEN_WITHIN_S, everywhere=False)
     if name == "rule":
         page.click("#rule-try")
-        wait_for_screen(page, SCREEN_WITHIN_S)
+        wait_for_screen(page, SCREEN_WITHIN_S, everywhere=False)
     page.wait_for_timeout(1_500)  # charts draw after their data has come
     page.screenshot(path=DOCS / "img" / f"{name}-{theme}.png")
 

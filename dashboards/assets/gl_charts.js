@@ -5,6 +5,7 @@
   const gl = window.gatelens;
   const waiting = new Map(); // place of a chart -> { figure, settle: [[resolve, reject]] }, newest figure only
   let planned = false;
+  const LONGEST_WAIT_MS = 2000; // then a chart below the fold is drawn although answers are still awaited
 
   const isBlank = (figure) => !(figure.data || []).length && !((figure.layout || {}).annotations || []).length;
   function inView(place) {
@@ -41,7 +42,7 @@
       if (rest.length || !figure || !figure.layout) return react.call(this, place, figure, ...rest);
       if (isBlank(figure) && !place._fullLayout) return keepPlace(place);
       return new Promise((resolve, reject) => {
-        const job = waiting.get(place) || { settle: [] };
+        const job = waiting.get(place) || { settle: [], since: Date.now() };
         job.figure = figure;
         job.settle.push([resolve, reject]);
         waiting.set(place, job);
@@ -94,7 +95,7 @@
       const shown = ready.find(inView);
       if (shown) { drawOne(shown); plan(); return; }
       // Below the fold: only when no answer is awaited, in pauses of the browser.
-      if (gl.inflight > 0) { plan(100); return; }
+      if (gl.inflight > 0 && Date.now() - waiting.get(ready[0]).since < LONGEST_WAIT_MS) { plan(100); return; }
       drawOne(ready[0]);
       plan(undefined, true);
     }
