@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Many images forbid bytecode files; then each of our processes would compile all it imports anew.
+export PYTHONDONTWRITEBYTECODE :=
 UV_VERSION := 0.13.8
 DATA ?= ./gatelens-data
 

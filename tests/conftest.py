@@ -10,6 +10,10 @@ import pytest
 
 from tests.browser import browser, browser_context, page
 
+# Many images forbid bytecode files; then each process of a test would compile all it imports anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @pytest.fixture
 def seed() -> int:
