@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,12 @@ from tests.browser import browser, browser_context, page
 # Many images forbid bytecode files; then each process of a test would compile all it imports anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+MEMORY = Path("/dev/shm")
+"""Where fsync costs nothing. Cut power is played (tests/power_cut.py) and kills leave written pages
+alone, so no test needs a disk's own fsync."""
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture

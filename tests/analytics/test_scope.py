@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -17,8 +17,10 @@ from analytics.slo import slo_statuses
 from storage.catalog import Api, Catalog, Consumer, Plan, Slo
 from storage.lake import Lake
 from storage.row_scope import RowScope
+from storage.session import ReadSession
+from storage.settings import StorageSettings
 from tests.analytics import oracle
-from tests.analytics.hostile import NOON, random_rows
+from tests.analytics.hostile import NOON, random_rows, request_table
 from tests.analytics.oracle import Row
 
 RANGE = TimeRange(NOON - timedelta(hours=2), NOON + timedelta(hours=2))
@@ -47,18 +49,22 @@ def visible(scope: RowScope) -> list[Row]:
     ]
 
 
-@pytest.fixture(params=[False, True], ids=["raw", "rolled up"])
-def narrowed(
-    request: pytest.FixtureRequest,
-    store: Callable[[list[Row]], None],
-    lake: Lake,
-    analytics: Analytics,
-    scope: RowScope,
-) -> Analytics:
-    store(ROWS)
+@pytest.fixture(scope="module", params=[False, True], ids=["raw", "rolled up"])
+def everything(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Analytics]:
+    """One lake for all tests of the file, which only read."""
+    lake = Lake(StorageSettings(data_dir=tmp_path_factory.mktemp("scope")))
+    lake.table("requests").append(request_table(ROWS), app_id="test", app_version=1)
     if request.param:
         RollupRunner(lake).catch_up_all()
-    return analytics.narrowed(scope)
+    with ReadSession(lake, threads=1) as session:
+        yield Analytics(session, clock=lambda: NOON + timedelta(hours=3))
+
+
+@pytest.fixture
+def narrowed(everything: Analytics, scope: RowScope) -> Analytics:
+    return everything.narrowed(scope)
 
 
 def test_counts_and_quantiles_are_those_of_the_visible_rows(

@@ -55,6 +55,7 @@ def test_many_objectives_in_one_question_equal_each_counted_alone(
     lake: Lake,
     session: ReadSession,
     rolled_up: bool,
+    seed: int,
 ) -> None:
     rows = random_rows(5, 500, spread_s=7200) + random_rows(6, 200, spread_s=9 * 86_400)
     store(rows)
@@ -77,8 +78,8 @@ def test_many_objectives_in_one_question_equal_each_counted_alone(
         analytics = Analytics(session, clock=lambda now=now: now)  # type: ignore[misc]
         found = slo_statuses(analytics, catalog, now=now)
         assert len(found) == len(slos)
-        for status in found:
-            assert status.window.end == NOON
+        assert {status.window.end for status in found} == {NOON}
+        for status in random.Random(seed).sample(found, 16):  # each costs two questions alone
             assert status.count == count_slo(analytics, status.slo, status.window)
             hour = TimeRange(NOON - timedelta(hours=1), NOON)
             alone = burn_rate(count_slo(analytics, status.slo, hour), 0.9)
