@@ -14,7 +14,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 HEADLESS_SHELL = "chromium-headless-shell"
 """The same engine without a window around the pages: half the processor time. What tests use where
@@ -65,6 +73,12 @@ def launch_arguments() -> list[str]:
     ]
 
 
+ONE_RENDERER = "--renderer-process-limit=1"
+KEPT = "http://127.0.0.1:9/kept"
+"""A page of the servers' site (ports do not count), answered by the browser itself. As long as it
+is open, the process that has compiled the framework's files serves the next page as well."""
+
+
 def wait_for_screen(page: Page, timeout_s: float = 30.0, *, everywhere: bool = True) -> None:
     """Until every panel has its first data, no update is running and every chart is drawn;
     not `everywhere`: every chart in view."""
@@ -74,6 +88,20 @@ def wait_for_screen(page: Page, timeout_s: float = 30.0, *, everywhere: bool = T
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"the screen did not settle within {timeout_s} s: {page.url}")
+
+
+def go(page: Page, path: str) -> None:
+    """To another screen inside the app, as people move: no page load. Waits until it is whole.
+    For another path only; with another query alone the screen stays and its panels follow."""
+
+    def brings_it(response: Response) -> bool:
+        return '"output":"page.children"' in (response.request.post_data or "")
+
+    with page.expect_response(brings_it):
+        page.evaluate("path => window.gatelens.go(path)", path)
+    # The old screen is settled, too, until the answer is drawn.
+    page.evaluate("() => new Promise((then) => requestAnimationFrame(() => setTimeout(then, 0)))")
+    wait_for_screen(page)
 
 
 def exact_number(page: Page, element_id: str) -> float:
@@ -106,7 +134,7 @@ class Troubles:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
-            executable_path=quickest_path(), args=launch_arguments()
+            executable_path=quickest_path(), args=[*launch_arguments(), ONE_RENDERER]
         )
         yield running
         running.close()
@@ -119,6 +147,9 @@ def browser_context(browser: Browser) -> Iterator[BrowserContext]:
         viewport={"width": 1440, "height": 900}, color_scheme="dark", reduced_motion="reduce"
     )
     context.set_default_navigation_timeout(60_000)
+    kept = context.new_page()
+    kept.route(KEPT, lambda route: route.fulfill(body="kept"))
+    kept.goto(KEPT)
     yield context
     context.close()
 

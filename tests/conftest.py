@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -21,6 +22,15 @@ MEMORY = Path("/dev/shm")
 alone, so no test needs a disk's own fsync."""
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+gc.disable()  # importing makes millions of objects, and none of them ends
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for, but not among what was imported: that took seconds."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

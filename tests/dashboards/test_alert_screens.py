@@ -23,7 +23,7 @@ from dashboards.rule_result import unit_formatter
 from storage.audit import read_audit
 from storage.settings import StorageSettings
 from tests.alerting.world import running_sink
-from tests.browser import Troubles, wait_for_screen
+from tests.browser import Troubles, go, wait_for_screen
 from tests.dashboards.conftest import Running, serving
 
 HOUR = 3600.0
@@ -82,8 +82,7 @@ def test_rule_is_tried_saved_listed_and_deleted(page: Page, desk) -> None:
     expect(page.locator("#rule-said")).to_contain_text("Saved as version 1")
     assert page.evaluate("() => sessionStorage.length") == 0
 
-    page.goto(f"{server.url}/alerts/rules")
-    wait_for_screen(page)
+    go(page, "/alerts/rules")
     page.get_by_role("link", name="payments-error-rate").click()
     expect(page.locator("h1")).to_have_text("payments-error-rate")
     # a rule may be silenced before it fires

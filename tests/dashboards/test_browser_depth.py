@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import exact_number, wait_for_screen
+from tests.browser import exact_number, go, wait_for_screen
 from tests.dashboards.canaries import PAYLOADS, RANGE, TRACE
 from tests.dashboards.conftest import Running
 from tests.dashboards.telemetry import SLOW, TRACES, trace_id
@@ -136,12 +136,10 @@ SCREENS = (
 
 
 def test_no_string_of_telemetry_becomes_more_than_text(page: Page, server: Running) -> None:
-    troubles = opened(page, server, f"/?{RANGE}")
+    troubles = opened(page, server, f"/sql?{RANGE}")
 
     for path in SCREENS:
-        page.evaluate("path => window.gatelens.go(path)", f"{path}?{RANGE}")
-        expect(page.locator("#page [id]").first).to_be_attached()
-        wait_for_screen(page)
+        go(page, f"{path}?{RANGE}")
         assert page.evaluate("() => window.canary") is None, path
         planted = "[onerror], [onload], [srcdoc], #page script, a[href^='javascript:']"
         assert page.locator(planted).count() == 0, path

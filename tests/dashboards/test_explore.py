@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from alerting.rules import parse_rules
 from alerting.stored_rules import as_file
-from tests.browser import Troubles, exact_number, wait_for_screen
+from tests.browser import exact_number, go, wait_for_screen
 from tests.dashboards.conftest import Running
 from tests.dashboards.telemetry import SLOW, TRACES, trace_id
 from tests.dashboards.test_browser import HOUR, opened
@@ -156,16 +156,15 @@ def test_a_silence_is_made_listed_and_ended(page: Page, server: Running) -> None
     assert troubles.seen == []
 
 
-@pytest.mark.parametrize("path", ["/", "/alerts", "/apis/orders"])
-def test_on_call_screens_fit_a_phone(browser: Browser, server: Running, path: str) -> None:
+def test_on_call_screens_fit_a_phone(browser: Browser, server: Running) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844})
     phone = context.new_page()
-    troubles = Troubles(phone)
-    phone.goto(f"{server.url}{path}?{HOUR}")
-    wait_for_screen(phone)
+    troubles = opened(phone, server, f"/?{HOUR}")
 
-    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
-    assert phone.locator(".gl-stat").first.is_visible()
+    for path in ("/alerts", "/apis/orders", "/"):
+        go(phone, f"{path}?{HOUR}")
+        assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390, path
+        assert phone.locator(".gl-stat").first.is_visible(), path
     context.close()
     assert troubles.seen == []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser import Troubles, exact_number, wait_for_screen
 from tests.e2e.installation import Installation
@@ -148,7 +148,7 @@ def assert_screens_agree(
     everything = len(sent.calls) + good
     assert exact_number(page, "home-requests") == everything
     assert exact_number(page, "home-error-rate") == pytest.approx(errors / everything)
-    assert page.locator(".js-plotly-plot .scatterlayer .trace").count() > 0
+    expect(page.locator(".js-plotly-plot .scatterlayer .trace").first).to_be_attached()
     for api in APIS:
         calls = sent.calls_of(api)
         page.goto(f"{installation.dashboard}/apis/{api}?from=now-1h&refresh=off")
