@@ -36,7 +36,7 @@ from collector.telemetry import Telemetry
 from collector.wal import Append, Wal
 from collector.wal_record import NO_DIGEST, WalRecord
 from collector.wal_scrub import Scrubber
-from storage.disk import free_bytes_ok
+from storage.disk import FreeSpace
 from storage.settings import StorageSettings
 
 log = structlog.get_logger(__name__)
@@ -103,6 +103,7 @@ class Intake:
         self.settings = settings
         self.telemetry = telemetry
         self._storage = storage
+        self._space = FreeSpace(storage)
         self.budget = ByteBudget(settings.inflight_bytes_max)
         self.dedupe: Dedupe[Admitted] = Dedupe(
             settings.dedupe_window_s, settings.dedupe_entries_max
@@ -132,7 +133,7 @@ class Intake:
         """Room for a body of `size` bytes (its declared length, or what came so far).
 
         Raises MemoryFull, WalFull, DiskNearlyFull, WalFailed or ShuttingDown before anything is
-        read. The disk is asked every time (one system call), so recovery needs no restart.
+        read. The disk is asked ten times a second, and always before a refusal.
         """
         self.check_room(size)
         return self.budget.reserve(size)
@@ -142,7 +143,7 @@ class Intake:
         if self._stopping or self._wal is None:
             raise ShuttingDown
         self._wal.check_room(size)
-        if not free_bytes_ok(self._storage, needed_bytes=size):
+        if not self._space.ok(size):
             raise DiskNearlyFull(
                 f"Less than {self._storage.disk_reserve_mb} MB would stay free on the data disk."
             )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +34,35 @@ def disk_space(settings: StorageSettings, *, needed_bytes: int = 0) -> DiskSpace
     return DiskSpace(free, settings.disk_reserve_mb * 1024 * 1024)
 
 
-def free_bytes_ok(settings: StorageSettings, *, needed_bytes: int = 0) -> bool:
-    """Whether `needed_bytes` can be written without touching the reserve."""
-    return disk_space(settings, needed_bytes=needed_bytes).ok
+ASK_S = 0.1
+"""How long an answer of the system that left room is believed, less what was promised since."""
+
+
+class FreeSpace:
+    """Whether there is room, for who asks hundreds of times a second. Thread-safe."""
+
+    def __init__(
+        self, settings: StorageSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._left = 0
+        self._believed_until = -1.0
+
+    def ok(self, needed_bytes: int) -> bool:
+        """Whether they can be written; if so they count as used until the system is asked again. It
+        is asked at once where the last answer leaves no room, so recovery needs no restart."""
+        with self._lock:
+            now = self._clock()
+            if now >= self._believed_until or needed_bytes > self._left:
+                space = disk_space(self._settings)
+                self._left = space.free_bytes - space.reserve_bytes
+                self._believed_until = now + ASK_S
+            if needed_bytes > self._left:
+                return False
+            self._left -= needed_bytes
+            return True
 
 
 def require_free_bytes(settings: StorageSettings, *, needed_bytes: int = 0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from storage import creation, parquet, physical, schemas, views
 from storage.check import check_lake
 from storage.describe import describe_macros, describe_tables
-from storage.disk import disk_space, free_bytes_ok, require_free_bytes
+from storage.disk import ASK_S, FreeSpace, disk_space, require_free_bytes
 from storage.errors import DiskLow
 from storage.lake import Lake
 from storage.macros import create_macros
@@ -352,13 +353,36 @@ def test_every_example_query_runs_and_passes_the_guard(session: ReadSession) -> 
 
 def test_below_the_reserve_the_disk_counts_as_full(tmp_path: Path) -> None:
     settings = StorageSettings(data_dir=tmp_path / "not" / "there" / "yet", disk_reserve_mb=0)
-    assert free_bytes_ok(settings)
+    assert disk_space(settings).ok
     free = disk_space(settings).free_bytes
-    assert not free_bytes_ok(settings, needed_bytes=free + 2**40)
+    assert not disk_space(settings, needed_bytes=free + 2**40).ok
     greedy = StorageSettings(data_dir=tmp_path, disk_reserve_mb=2**40)
     with pytest.raises(DiskLow, match="resumes by itself"):
         require_free_bytes(greedy)
     require_free_bytes(settings)
+
+
+def test_the_disk_is_asked_anew_in_time_and_before_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, free, now = shutil.disk_usage(tmp_path), 100, 0.0
+    monkeypatch.setattr("storage.disk.shutil.disk_usage", lambda _: real._replace(free=free))
+    settings = StorageSettings(data_dir=tmp_path, disk_reserve_mb=0)
+    space = FreeSpace(settings, clock=lambda: now)
+    assert space.ok(60)
+    free = 40
+    assert space.ok(40)
+    assert not space.ok(41)
+    assert space.ok(40)
+    free = 1000
+    assert space.ok(500)
+    free = 0
+    assert space.ok(500)
+    assert not space.ok(1)
+    free = 1000
+    assert space.ok(1)
+    free, now = 0, ASK_S
+    assert not space.ok(1)
 
 
 def test_a_healthy_lake_has_no_problems(lake: Lake, settings: StorageSettings) -> None:
