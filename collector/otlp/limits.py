@@ -18,7 +18,7 @@ TIME_MIN_UNIX_NANO = 946_684_800 * 1_000_000_000
 FUTURE_MAX_NANO = 10 * 366 * 86_400 * 1_000_000_000
 """How far after its reception, ns, a record may claim to be: about ten years."""
 
-JOIN_BYTES_MAX = 8 * 1024 * 1024
+JOIN_BYTES_MAX = 4 * 1024 * 1024
 """Protobuf bodies joined for one scan. Beyond: several scans, their rows put together. Measured
 best at 4 to 8 MiB: more does not stay in the processor's cache, less pays the fixed cost of a scan
 (a millisecond or two of Python and Arrow) more often."""
