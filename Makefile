@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 DATA ?= ./gatelens-data
 
 .DEFAULT_GOAL := help
-.PHONY: help bench-collector setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-alerts bench-analytics bench-first-chart bench-import bench-otlp bench-screens bench-scrub bench-storage clean
+.PHONY: help bench-collector setup setup-dev demo test test-slow test-demo fuzz golden lint format types imports docs screenshots lock bench-alerts bench-analytics bench-first-chart bench-import bench-otlp bench-overload bench-screens bench-scrub bench-storage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -99,6 +99,9 @@ bench-screens: $(VENV)/.dev ## time the screens in a browser, and what readers c
 
 bench-storage: $(VENV)/.dev ## time writing, merging and asking the lake
 	@MIMALLOC_PURGE_DELAY=10000 $(BIN)/python -m benchmarks.bench_storage  # as the jobs role has it
+
+bench-overload: $(VENV)/.dev ## several times what the collector can take: memory, goodput, waits (needs wrk)
+	@$(BIN)/python -m benchmarks.bench_overload
 
 bench-scrub: $(VENV)/.dev ## time the search for secrets before the write-ahead log
 	@$(BIN)/python -m benchmarks.bench_wal_scrub

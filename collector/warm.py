@@ -81,12 +81,16 @@ def _metrics() -> bytes:
     return bytes(request.SerializeToString())
 
 
+_TELL_S = 1.0
+"""A decoder that took longer was compiled, not loaded: told, since somebody waits for the start."""
+
 _NGINX = b'192.0.2.1 - - [14/Nov/2023:22:13:20 +0000] "GET /warm HTTP/1.1" 200 5 "-" "warm/1"\n'
 
 
 def warm_up(formats: Mapping[str, Format], naming: Naming) -> None:
     """Decode one body of each format that has a sample here; nothing is stored."""
     started = time.monotonic()
+    log.info("preparing_decoders", note="a first start compiles them, which can take a minute")
     samples: dict[str, tuple[Content, bytes]] = {
         "otlp_traces": ("protobuf", _traces()),
         "otlp_logs": ("protobuf", _logs()),
@@ -96,10 +100,14 @@ def warm_up(formats: Mapping[str, Format], naming: Naming) -> None:
     for name, (content, body) in samples.items():
         if name not in formats:
             continue
+        began = time.monotonic()
         payload = Payload(body, name, content, "default", None, _TIME_NS, "")
         records = inspect(formats[name], payload).records
         batch = decode_batch([Entry(1, payload, records, 0.0)], formats, naming, _fail)
         assert batch.stored[name], f"the {name} sample was not decoded"
+        took_s = time.monotonic() - began
+        if took_s > _TELL_S:
+            log.info("decoder_prepared", format=name, took_s=round(took_s, 1))
     log.info("kernels_warm", took_s=round(time.monotonic() - started, 2))
 
 

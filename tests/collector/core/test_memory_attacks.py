@@ -50,6 +50,8 @@ class Cost:
         assert collector.process is not None and collector.process.pid is not None
         self._folder = Path("/proc") / str(collector.process.pid)
         self.peak_bytes = 0
+        """Above what it had before."""
+        self.peak_rss = 0
         self.cpu_s = 0.0
 
     def __enter__(self) -> Cost:
@@ -58,7 +60,8 @@ class Cost:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.peak_bytes = self._status("VmHWM") - self._before[0]
+        self.peak_rss = self._status("VmHWM")
+        self.peak_bytes = self.peak_rss - self._before[0]
         self.cpu_s = self._cpu() - self._before[1]
 
     def _status(self, name: str) -> int:
