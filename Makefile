@@ -84,6 +84,7 @@ bench-alerts: $(VENV)/.dev ## time from a breach to the notice, and a round of 1
 
 bench-analytics: $(VENV)/.dev ## time rollups and questions
 	@$(BIN)/python -m benchmarks.bench_analytics
+	@$(BIN)/python -m benchmarks.bench_job_cost
 
 bench-first-chart: $(VENV)/.dev ## time from git clone to the first chart in a browser
 	@$(BIN)/python -m benchmarks.first_chart
