@@ -16,7 +16,6 @@ from analytics.errors import JobError
 from analytics.jobs import ROLLUPS, Job
 from analytics.plan import TIER_SECONDS, Tier, ceil_time, floor_time
 from analytics.runner import RollupRunner
-from analytics.sql_files import load_sql
 from analytics.timerange import TimeRange
 from storage.lake import Lake
 from storage.log import us_to_time
@@ -122,7 +121,7 @@ def _difference(session: ReadSession, job: Job, window: TimeRange) -> pa.Table:
     was = ", ".join(f"NULL AS {m}, {m} AS {m}_was" for m in measures)
     sql = (
         f"SELECT {keys}, {changed} FROM ("  # noqa: S608 - names from schemas.py
-        f"SELECT {keys}, {now} FROM ({load_sql(job.name)}) WHERE {inside} "
+        f"SELECT {keys}, {now} FROM ({job.sql}) WHERE {inside} "
         f"UNION ALL SELECT {keys}, {was} FROM {job.target} WHERE {inside}"
         f") GROUP BY {keys} HAVING {differs}"
     )

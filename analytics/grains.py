@@ -1,9 +1,12 @@
 """Grains: dimensions that the tables of all tiers keep. A question takes the smallest that does.
 
-    usage    api       environment ... outcome, client_kind       hundreds of rows an hour
+    usage    api       all but product, plan, consumer, country    hundreds of rows an hour
+             consumer  api, product, plan, consumer, status, outcome   thousands
              full      every dimension                             tens of thousands
     latency  consumer  environment, gateway, api, consumer         whole times only
              full      LATENCY_DIMENSIONS                          by part
+
+A grain may borrow a tier of a finer one, where its own would have hardly fewer rows.
 
 A grain answers when it has every dimension the question names: to group by, to filter by, for the
 catalog's policy, or for who may see what. All grains are sums of the same requests, so any that can
@@ -14,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from analytics.filters import DIMENSIONS
@@ -36,7 +38,8 @@ class Grain:
 
     @property
     def dimensions(self) -> frozenset[str]:
-        return frozenset(TABLES[next(iter(self.tables.values()))].column_names) & _DIMENSIONS
+        kept = (frozenset(TABLES[table].column_names) for table in self.tables.values())
+        return frozenset.intersection(_DIMENSIONS, *kept)
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
@@ -58,20 +61,25 @@ def source_of(table: str) -> str | None:
     return None if job is None else job.source
 
 
-def _tables(prefix: str, *tiers: Tier) -> Mapping[Tier, str]:
-    return MappingProxyType({tier: f"{prefix}_{tier}" for tier in tiers})
+def _tables(prefix: str, *tiers: Tier) -> dict[Tier, str]:
+    return {tier: f"{prefix}_{tier}" for tier in tiers}
 
 
 USAGE_API = Grain("usage by api", "usage", _tables("usage_api", "minute", "hour", "day"))
+USAGE_CONSUMER = Grain(
+    "usage by consumer",
+    "usage",
+    _tables("usage_consumer", "quarter", "hour", "day") | {"minute": "usage_minute"},
+)
 USAGE = Grain("usage", "usage", _tables("usage", "minute", "hour", "day"))
 LATENCY_CONSUMER = Grain(
     "latency by consumer", "latency", _tables("latency_consumer", "hour", "day")
 )
-LATENCY = Grain("latency", "latency", _tables("latency", "minute", "hour", "day"))
-ONLY_RAW = Grain("raw", "latency", MappingProxyType({}))
+LATENCY = Grain("latency", "latency", _tables("latency", "minute", "quarter", "hour", "day"))
+ONLY_RAW = Grain("raw", "latency", {})
 
 _OF_KIND: Mapping[Kind, tuple[Grain, ...]] = {
-    "usage": (USAGE_API, USAGE),
+    "usage": (USAGE_API, USAGE_CONSUMER, USAGE),
     "latency": (LATENCY, LATENCY_CONSUMER),
 }
 """The one to take first, first."""

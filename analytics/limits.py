@@ -58,3 +58,6 @@ SETTLED_MINUTES_ROWS_MAX = 300_000
 
 SETTLED_ROWS_MAX = 1_000_000
 """Rows of settled hours one question adds to what is kept. Beyond: nothing of it is kept."""
+
+CHANGES_KEPT_MAX = 100
+"""Pairs of versions of a table whose changes are kept between questions. Beyond: all forgotten."""

@@ -15,15 +15,16 @@ would be counted twice.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from analytics.grains import RAW, Grain, source_of
 from analytics.jobs import JOBS
-from analytics.limits import PENDING_ROWS_MAX
+from analytics.limits import CHANGES_KEPT_MAX, PENDING_ROWS_MAX
 from analytics.plan import Segment
 from analytics.timerange import TimeRange
+from storage.changes import Changes
 from storage.errors import VersionsGone
 from storage.lake import Lake
 from storage.log import FileEntry, Snapshot, hour_bounds_us, time_to_us, us_to_time
@@ -46,17 +47,41 @@ class Piece:
         return sum(entry.rows for entry in self.files)
 
 
+class KnownChanges:
+    """What lies between two versions of a table: never changes, and is asked by every question of a
+    screen. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, Changes] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Changes]) -> Changes:
+        found = self._found.get(key)
+        if found is None:
+            found = make()
+            if len(self._found) >= CHANGES_KEPT_MAX:
+                self._found.clear()
+            self._found[key] = found
+        return found
+
+
 class PieceFinder:
     """Finds the files for one question: every table is looked at once, so one consistent view."""
 
     def __init__(
-        self, lake: Lake, tenant: str | None, grain: Grain, *, pending: bool = True
+        self,
+        lake: Lake,
+        tenant: str | None,
+        grain: Grain,
+        *,
+        pending: bool = True,
+        known: KnownChanges | None = None,
     ) -> None:
         self._lake = lake
         self._tenant = tenant
         self._grain = grain
         self._pending = pending
         """False = only what the tiers have counted themselves; to see how far they are."""
+        self._known = known or KnownChanges()
         self._snapshots: dict[str, Snapshot | None] = {}
 
     def find(self, segments: Sequence[Segment]) -> list[Piece]:
@@ -129,8 +154,11 @@ class PieceFinder:
         if versions <= 0:
             return ()
         try:
-            changes = self._lake.table(finer).changes(
-                counted, versions_max=versions, rows_max=PENDING_ROWS_MAX
+            changes = self._known.get(
+                (finer, counted, source.version),
+                lambda: self._lake.table(finer).changes(
+                    counted, versions_max=versions, rows_max=PENDING_ROWS_MAX
+                ),
             )
         except VersionsGone:
             return ()

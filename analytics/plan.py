@@ -18,9 +18,11 @@ from typing import Literal
 
 from analytics.timerange import TimeRange
 
-Tier = Literal["raw", "minute", "hour", "day"]
+Tier = Literal["raw", "minute", "quarter", "hour", "day"]
 
-TIER_SECONDS: dict[Tier, int] = {"day": 86_400, "hour": 3_600, "minute": 60, "raw": 0}
+TIER_SECONDS: dict[Tier, int] = {
+    "day": 86_400, "hour": 3_600, "quarter": 900, "minute": 60, "raw": 0,
+}  # fmt: skip
 """Step of each tier, coarsest first; raw has none."""
 
 
@@ -34,7 +36,7 @@ class Kept:
     """Whether all raw requests of a moment's UTC day are still there."""
 
     def tier(self, tier: Tier, age: timedelta) -> bool:
-        limit = {"minute": self.minute, "hour": self.hour}.get(tier)
+        limit = {"minute": self.minute, "quarter": self.minute, "hour": self.hour}.get(tier)
         return limit is None or age <= limit
 
 
@@ -68,12 +70,17 @@ def ceil_time(moment: datetime, seconds: int) -> datetime:
 def allowed_tiers(
     interval_s: int | None, tiers: Sequence[Tier] = tuple(TIER_SECONDS)
 ) -> tuple[Tier, ...]:
-    """Of some tiers (coarsest first) those a series of this interval may use; always with raw."""
-    return tuple(
+    """Of some tiers (coarsest first) those a series of this interval may use; always with raw.
+
+    Quarters only where hours are too long: they would not make anything shorter beside them."""
+    found = [
         tier
         for tier in tiers
         if interval_s is None or tier == "raw" or interval_s % TIER_SECONDS[tier] == 0
-    )
+    ]
+    if "hour" in found and "quarter" in found:
+        found.remove("quarter")
+    return tuple(found)
 
 
 def plan_segments(
@@ -140,7 +147,8 @@ def _split(start: datetime, end: datetime, tiers: Sequence[Tier]) -> list[Segmen
     tier, finer = tiers[0], tiers[1:]
     if tier == "raw":
         return [Segment("raw", start, end)]
-    step = TIER_SECONDS[tier]
+    # quarters by whole hours, as files are: the hours that a range cuts are read by the minute
+    step = max(TIER_SECONDS[tier], 3600 if tier == "quarter" else 0)
     inner_start, inner_end = ceil_time(start, step), floor_time(end, step)
     if inner_start >= inner_end:
         return _split(start, end, finer)

@@ -54,6 +54,15 @@ class Policy:
             named |= {"client_kind"} if rule.client_kind is not None else set()
         return named
 
+    @property
+    def failure_dimensions(self) -> set[str]:
+        """What the rules about expected errors name."""
+        named: set[str] = {"api", "status_code"} if self.expected else set()
+        for _, rule in self.expected:
+            named |= {"route"} if (rule.route or "*") != "*" else set()
+            named |= {"method"} if rule.method is not None else set()
+        return named
+
     def excluded_sql(self, params: Params) -> str | None:
         """Condition that is TRUE for excluded rows, else FALSE; None = nothing is excluded."""
         return _any([_excluded(rule, params) for rule in self.excluded])

@@ -24,7 +24,6 @@ from analytics.first_run import begins_late, hours_of
 from analytics.hourly import new_edges
 from analytics.jobs import JOBS, Job
 from analytics.settings import AnalyticsSettings
-from analytics.sql_files import load_sql
 from storage.changes import Changes
 from storage.errors import LakeConflict
 from storage.lake import Lake, LakeTable
@@ -138,7 +137,7 @@ class RollupRunner:
         def parts() -> Iterator[pa.Table]:
             nonlocal rows_out
             for files in hours_of(snapshot, self._settings.step_rows_max):
-                rows = self._session.query(load_sql(job.name), files={job.source: files})
+                rows = self._session.query(job.sql, files={job.source: files})
                 rows_out += rows.num_rows
                 before_commit()
                 yield rows
@@ -158,7 +157,7 @@ class RollupRunner:
     def _aggregate(self, job: Job, changes: Changes) -> pa.Table:
         if job.by_hour:
             return new_edges(self._session, changes.files)
-        return self._session.query(load_sql(job.name), files={job.source: changes.files})
+        return self._session.query(job.sql, files={job.source: changes.files})
 
 
 def _append(target: LakeTable, parts: Iterable[pa.Table], job: Job, version: int) -> bool:

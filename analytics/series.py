@@ -32,8 +32,10 @@ def sum_usage(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
             columns.append(pl.col(name).sum())
     if not frame.height:
         return frame
-    summed = frame.group_by(list(keys)).agg(columns) if keys else frame.select(columns)
-    return summed.filter(pl.col("requests") > 0)  # a recount may have cancelled a group
+    rows = frame.lazy()
+    summed = rows.group_by(list(keys)).agg(columns) if keys else rows.select(columns)
+    # a recount may have cancelled a group
+    return summed.filter(pl.col("requests") > 0).select(frame.columns).collect()
 
 
 def slots_to_times(frame: pl.DataFrame, interval_s: int) -> pl.DataFrame:

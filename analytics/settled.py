@@ -18,7 +18,7 @@ from datetime import datetime
 import polars as pl
 
 from analytics.limits import SETTLED_BYTES_MAX
-from analytics.pieces import Piece
+from analytics.pieces import KnownChanges, Piece
 from storage.log import FileEntry, Partition, hour_bounds_us, time_to_us
 
 SEALED = 2
@@ -33,6 +33,7 @@ class SettledSums:
         self._bytes = 0
         self._lock = threading.Lock()
         self._frames: OrderedDict[Hashable, pl.DataFrame] = OrderedDict()
+        self.changes = KnownChanges()
         self.hits = 0
         self.misses = 0
 

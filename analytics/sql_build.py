@@ -92,12 +92,12 @@ def piece_sql(
     cuts: Sequence[datetime] = (),
     hourly: bool = False,
 ) -> tuple[str, dict[str, object]]:
-    """SELECT over one piece, grouped by [stored_hour,] [ring,] [slot,] *by [, bucket].
+    """SELECT over one piece, grouped by [stored_hour,] [ring,] [time,] *by [, bucket].
 
     ring: how many of the `cuts` are at or before the row's time.
     stored_hour: number of the hour since 1970, with `hourly`.
-    slot: number of the interval, counted from ORIGIN. Arithmetic on integers, since time_bucket
-    costs more than the rest of the query. Raises UnknownDimension.
+    time: start of the interval (counted from ORIGIN) in microseconds since 1970: arithmetic on
+    integers, since time_bucket costs more than the rest of the query. Raises UnknownDimension.
     """
     check_dimensions(tuple(by))
     params = Params()
@@ -109,10 +109,11 @@ def piece_sql(
     keys = [f"{name} AS {name}" for name in by]
     if interval_s is not None:
         step_us = int(interval_s) * 1_000_000
-        keys.insert(0, f"(epoch_us(time) - ({ORIGIN_US})) // {step_us} AS slot")
+        number = f"(epoch_us(time) - ({ORIGIN_US})) // {step_us}"
+        keys.insert(0, f"{number} * {step_us} + ({ORIGIN_US}) AS time")
     if cuts:
-        passed = (f"CAST(time >= {params.add(cut)} AS TINYINT)" for cut in cuts)
-        keys.insert(0, f"{' + '.join(passed)} AS ring")
+        passed = (f"CAST(time >= {params.add(cut)} AS INTEGER)" for cut in cuts)
+        keys.insert(0, f"CAST({' + '.join(passed)} AS INTEGER) AS ring")
     if hourly:
         keys.insert(0, "epoch_us(time) // 3600000000 AS stored_hour")
     if kind == "usage":
@@ -127,7 +128,7 @@ def piece_sql(
         if "part" in TABLES[piece.table].column_names:
             conditions.append(f"part = {params.add(part)}")
         keys.append("bucket")
-    expected = policy.expected_sql(params) if _EXPECTING & set(sums) else None
+    expected = policy.expected_sql(params) if EXPECTING & set(sums) else None
     added = [f"{_sum_sql(name, expected)} AS {name}" for name in sums]
     # grouped by position: `time` and `requests` name columns of the source, too
     positions = ", ".join(str(i + 1) for i in range(len(keys)))
@@ -139,7 +140,8 @@ def piece_sql(
     return sql + (f" GROUP BY {positions}" if positions else " HAVING count(*) > 0"), params.values
 
 
-_EXPECTING = {*_FAILURES, "expected_errors"}
+EXPECTING = {*_FAILURES, "expected_errors"}
+"""Sums that depend on which errors are expected."""
 
 
 def _sum_sql(name: str, expected: str | None) -> str:

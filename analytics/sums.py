@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice, pairwise
 
 import polars as pl
+import pyarrow as pa
 
 from analytics.errors import QueryRefused
 from analytics.filters import Filters, check_dimensions
@@ -22,9 +23,9 @@ from analytics.limits import POINTS_PER_SERIES_MAX, SETTLED_MINUTES_ROWS_MAX, SE
 from analytics.pieces import Piece, PieceFinder
 from analytics.plan import Kept, Segment, ceil_time, floor_time, kept_start, plan_segments
 from analytics.policy import NO_POLICY, Policy
-from analytics.series import slots_to_times, sum_usage
+from analytics.series import sum_usage
 from analytics.settled import Hour, SettledSums, by_hour, piece_of
-from analytics.sql_build import ORIGIN_US, piece_sql
+from analytics.sql_build import EXPECTING, ORIGIN_US, piece_sql
 from analytics.timerange import TimeRange
 from storage.log import time_to_us, us_to_time
 from storage.session import ReadSession
@@ -39,6 +40,7 @@ KEPT_MARGIN = timedelta(hours=2)
 """Clocks of the jobs and of who asks may differ by this much without a gap."""
 
 _ANY = ("requests",)
+_TIME = pa.timestamp("us", tz="UTC")
 
 Reduce = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -194,6 +196,8 @@ class Sums:
         named = {*question.by, *(name for name, _ in filters.active())}
         if filters.endpoints != "all":
             named |= self._policy.dimensions
+        if question.kind == "usage" and EXPECTING & set(question.sums):
+            named |= self._policy.failure_dimensions
         if scope is not None:
             named |= {"api"} if scope.apis else set()
             named |= {"consumer"} if scope.consumers else set()
@@ -203,7 +207,10 @@ class Sums:
         self, grain: Grain, segments: Sequence[Segment], *, pending: bool = True
     ) -> list[Piece]:
         session = self._session
-        return PieceFinder(session.lake, session.tenant, grain, pending=pending).find(segments)
+        finder = PieceFinder(
+            session.lake, session.tenant, grain, pending=pending, known=self._settled.changes
+        )
+        return finder.find(segments)
 
     def _kept(self) -> Kept:
         settings = self._session.lake.settings
@@ -287,26 +294,34 @@ class Sums:
                 missing.append(hour)
             else:
                 found.append(frame)
+        if missing and not _kept_by_hour(question):
+            summed = self._read(question, piece_of(piece, hours), ())
+            self._settled.put(together, summed)
+            return summed
         if missing:
             start = us_to_time(min(hour.bounds_us[0] for hour in missing))
             end = us_to_time(max(hour.bounds_us[1] for hour in missing) + 1)
             asked = replace(piece_of(piece, missing), spans=((start, end),))
             read = self._read(question, asked, (), hourly=True)
             if read.height > SETTLED_ROWS_MAX:
-                return _together(question, [*found, read.drop("stored_hour")])
+                return _together(question, [*found, read.select(question.columns)])
             parts = read.partition_by("stored_hour", as_dict=True, include_key=False)
-            nothing = read.drop("stored_hour").clear()
             for hour in missing:
-                frame = parts.get((hour.bounds_us[0] // _HOUR_US,), nothing)
+                frame = parts.get((hour.bounds_us[0] // _HOUR_US,))
+                if frame is None:
+                    frame = empty_frame(*question.columns)
                 self._settled.put(self._key(question, piece, hour.key), frame)
                 found.append(frame)
-        summed = _together(question, found)
+        if question.interval_s is not None and 3600 % question.interval_s == 0:
+            summed = pl.concat(found)  # no two hours have a group in common
+        else:
+            summed = _together(question, found)
         self._settled.put(together, summed)
         return summed
 
     def _by_minute(self, question: Question, piece: Piece, hour: Hour) -> pl.DataFrame | None:
         """Sums of a sealed hour minute by minute; None where that is not to be kept."""
-        if not hour.sealed or not _by_minutes(piece, hour):
+        if not (hour.sealed and _kept_by_hour(question) and _by_minutes(piece, hour)):
             return None
         by_minute = replace(question, interval_s=60)
         # a key of its own: a series by minute asks the same, and must not find the mark
@@ -346,20 +361,23 @@ class Sums:
             cuts=cuts,
             hourly=hourly,
         )
-        # `requests` is a column of the rollups, too: show no files of the table by that name
-        files = {"requests": (), piece.table: piece.files}
-        frame = to_frame(self._session.query(sql, params, files=files))
+        table = self._session.query(sql, params, files={piece.table: piece.files})
         if question.interval_s is not None:
-            frame = slots_to_times(frame, question.interval_s)
-        ring = (pl.col("ring").cast(pl.Int32),) if cuts else ()
-        hour = ("stored_hour",) if hourly else ()
-        return frame.select(*hour, *ring, *question.columns)
+            at = table.column_names.index("time")
+            table = table.set_column(at, "time", table.column(at).cast(_TIME))
+        return to_frame(table)
 
     def _check_tenant(self, filters: Filters) -> None:
         check_tenant(self._session, filters)
 
 
 _HOUR_US = 3_600_000_000
+
+
+def _kept_by_hour(question: Question) -> bool:
+    """Whether the sums of single hours are worth keeping: not where adding them up costs as much as
+    reading, since nearly every request of an hour has a group of its own."""
+    return question.kind == "usage" or "consumer" not in question.by
 
 
 def _batches(hours: Iterable[int], size: int) -> Iterator[list[int]]:
@@ -380,7 +398,7 @@ def _together(
     if not frames:
         return empty_frame(*ring, *question.columns)
     frame = pl.concat(frames) if len(frames) > 1 else frames[0]
-    return sum_usage(frame, (*ring, *question.keys)).select(*ring, *question.columns)
+    return sum_usage(frame, (*ring, *question.keys))
 
 
 def _ringed(frame: pl.DataFrame, ring: int) -> pl.DataFrame:
@@ -405,9 +423,7 @@ def _cut(
     """Rows by minute that lie within the piece's spans, as the question groups them."""
     time = pl.col("time").cast(pl.Int64)  # literal times cost polars a hundred times as much
     spans = [(time_to_us(start), time_to_us(end)) for start, end in piece.spans]
-    frame = frame.filter(
-        pl.any_horizontal([(time >= start) & (time < end) for start, end in spans])
-    )
+    inside = pl.any_horizontal([(time >= start) & (time < end) for start, end in spans])
     made = []
     if cuts:
         ring = pl.sum_horizontal([(time >= time_to_us(cut)).cast(pl.Int32) for cut in cuts])
@@ -416,7 +432,8 @@ def _cut(
         step = question.interval_s * 1_000_000
         begun = (time - ORIGIN_US) // step * step + ORIGIN_US
         made.append(begun.cast(frame.schema["time"]).alias("time"))
-    return frame.with_columns(made).select(*(("ring",) if cuts else ()), *question.columns)
+    asked = (*(("ring",) if cuts else ()), *question.columns)
+    return frame.lazy().filter(inside).with_columns(made).select(asked).collect()
 
 
 def check_tenant(session: ReadSession, filters: Filters) -> None:

@@ -332,6 +332,9 @@ _API_DIMENSIONS = (
     "environment", "gateway", "api", "api_version", "route", "method", "status_code", "outcome",
     "client_kind",
 )  # fmt: skip
+_CONSUMER_DIMENSIONS = (
+    "environment", "gateway", "api", "product", "plan", "consumer", "status_code", "outcome",
+)  # fmt: skip
 _CONSUMER_LATENCY_DIMENSIONS = ("environment", "gateway", "api", "consumer")
 
 
@@ -360,6 +363,22 @@ def _usage_api(tier: Tier) -> TableSpec:
     )
 
 
+def _usage_consumer(step: str, tier: Tier) -> TableSpec:
+    return TableSpec(
+        name=f"usage_consumer_{step}",
+        description=(
+            f"Usage per {_STEPS[step]} by consumer: without API version, route, method, country "
+            "and kind of client. Partial sums, add them up."
+        ),
+        tier=tier,
+        sort=("time", "api", "consumer"),
+        sums=tuple(c.name for c in _MEASURES),
+        columns=(_MINUTE, _TENANT, *(_DIM[d] for d in _CONSUMER_DIMENSIONS), *_MEASURES),
+    )
+
+
+_STEPS = {"minute": "minute", "quarter": "quarter of an hour", "hour": "hour", "day": "day"}
+
 _BUCKET = (
     _c("bucket", _i16, "floor(ln(ms) / ln(1.02)); -32768 = zero."),
     _c("requests", _i64, "Number of requests.", "requests"),
@@ -380,12 +399,12 @@ def _latency_consumer(tier: Tier) -> TableSpec:
     )
 
 
-def _latency(tier: Tier) -> TableSpec:
+def _latency(step: str, tier: Tier) -> TableSpec:
     return TableSpec(
-        name=f"latency_{tier}",
+        name=f"latency_{step}",
         description=(
-            f"Latency histogram per {tier}: requests per logarithmic bucket, partial sums, add "
-            "them up. A bucket b holds times in [1.02^b, 1.02^(b+1)) ms."
+            f"Latency histogram per {_STEPS[step]}: requests per logarithmic bucket, partial sums, "
+            "add them up. A bucket b holds times in [1.02^b, 1.02^(b+1)) ms."
         ),
         tier=tier,
         sort=("part", "api", "route", "time"),
@@ -512,8 +531,11 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
         for spec in (
             REQUESTS, SPANS, LOGS, METRICS, REJECTS,
             _usage("minute"), _usage("hour"), _usage("day"),
-            _latency("minute"), _latency("hour"), _latency("day"),
+            _latency("minute", "minute"), _latency("quarter", "minute"),
+            _latency("hour", "hour"), _latency("day", "day"),
             _usage_api("minute"), _usage_api("hour"), _usage_api("day"),
+            _usage_consumer("quarter", "minute"), _usage_consumer("hour", "hour"),
+            _usage_consumer("day", "day"),
             _latency_consumer("hour"), _latency_consumer("day"),
             TRACES, SERVICE_EDGES, ATTRIBUTE_KEYS, BILLING_LINES,
             ALERT_EVENTS,

@@ -20,7 +20,8 @@ from tests.analytics.oracle import Row
 from tests.analytics.test_rollups import Crash, assert_rollups_hold
 
 NEW = ("usage_api_minute", "usage_api_hour", "usage_api_day", "latency_consumer_hour",
-       "latency_consumer_day")  # fmt: skip
+       "latency_consumer_day", "usage_consumer_quarter", "usage_consumer_hour",
+       "usage_consumer_day", "latency_quarter")  # fmt: skip
 OLD = tuple(name for name in JOBS if name not in NEW)
 SEALED = NOON + timedelta(days=36_500)
 

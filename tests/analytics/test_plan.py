@@ -35,7 +35,8 @@ def test_ragged_days_use_every_tier() -> None:
 
 @pytest.mark.parametrize(
     ("interval_s", "coarsest"), [(10, "raw"), (60, "minute"), (90, "raw"), (300, "minute"),
-                                 (3600, "hour"), (5400, "minute"), (604_800, "day")]
+                                 (900, "quarter"), (3600, "hour"), (5400, "quarter"),
+                                 (604_800, "day")]
 )  # fmt: skip
 def test_series_use_tiers_that_divide_the_interval(interval_s: int, coarsest: str) -> None:
     found = spans(NOW - timedelta(days=2), NOW, interval_s=interval_s)

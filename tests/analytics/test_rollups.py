@@ -28,6 +28,7 @@ from tests.analytics.hostile import NOON, random_rows, request_table
 from tests.analytics.oracle import Row
 
 STEP = {"minute": 60, "hour": 3600, "day": 86_400}
+CONSUMER_STEP = {"quarter": 900, "hour": 3600, "day": 86_400}
 
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -48,6 +49,9 @@ def near(value: float | None) -> Any:
 
 
 API_DIMENSIONS = tuple(d for d in DIMENSIONS if d not in ("product", "plan", "consumer", "country"))
+USAGE_CONSUMER_DIMENSIONS = tuple(
+    d for d in DIMENSIONS if d not in ("api_version", "route", "method", "country", "client_kind")
+)
 CONSUMER_DIMENSIONS = ("environment", "gateway", "api", "consumer")
 
 
@@ -135,6 +139,10 @@ def assert_rollups_hold(lake: Lake, rows: list[Row]) -> None:
         by_api = usage_stored(lake, f"usage_api_{tier}", API_DIMENSIONS)
         assert by_api == usage_oracle(rows, step, API_DIMENSIONS), tier
         assert latency_stored(lake, tier) == latency_oracle(rows, step), tier
+    assert latency_stored(lake, "quarter") == latency_oracle(rows, 900)
+    for tier, step in CONSUMER_STEP.items():
+        used = usage_stored(lake, f"usage_consumer_{tier}", USAGE_CONSUMER_DIMENSIONS)
+        assert used == usage_oracle(rows, step, USAGE_CONSUMER_DIMENSIONS), tier
     for tier in ("hour", "day"):
         by_consumer = consumer_latency_stored(lake, tier)
         assert by_consumer == consumer_latency_oracle(rows, STEP[tier]), tier
