@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import polars as pl
 from fastapi import APIRouter, FastAPI, Query, Request, Response
@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Engine
 
 from analytics import api_consumers, api_plans, api_reports, api_traces
+from analytics.answers import Format, as_file, listed
 from analytics.apdex import apdex_by_api
 from analytics.api_deps import Ask, Known, Narrowed, Range
 from analytics.api_models import (
@@ -23,6 +24,7 @@ from analytics.api_models import (
     CompletenessAnswer,
     CompletenessBody,
     DimensionValues,
+    EndpointUptimeRow,
     HistogramRow,
     LatencyAnswer,
     LatencyRow,
@@ -36,14 +38,13 @@ from analytics.api_models import (
 )
 from analytics.api_params import Compare, compared_range, interval_of
 from analytics.buckets import BASE, ZERO_BUCKET, quantile_name
+from analytics.endpoint_uptime import endpoint_uptime
 from analytics.errors import QueryRefused
-from analytics.export import to_csv, to_parquet
 from analytics.filters import Dimension, Filters
 from analytics.query import MEASURES, Analytics, Part
 from analytics.timerange import TimeRange
 from storage.catalog import Api, Catalog
 
-Format = Literal["json", "csv", "parquet"]
 By = Annotated[list[str] | None, Query(max_length=5, description="Dimensions to group by.")]
 Interval = Annotated[str | None, Query(max_length=20, description="'auto' or seconds.")]
 Limit = Annotated[int, Query(ge=1, le=10_000, description="Largest groups to return.")]
@@ -97,7 +98,7 @@ def usage(
     interval_s = interval_of(interval, time_range)
     frame = ask.usage(time_range, filters, by=by or (), interval_s=interval_s, limit=limit)
     if format != "json":
-        return _file(frame, "usage", format)
+        return as_file(frame, "usage", format)
     rows = [
         UsageRow.model_validate({**row, "group": _group(row, by)})
         for row in frame.iter_rows(named=True)
@@ -137,7 +138,7 @@ def latency(
         time_range, filters, by=by or (), interval_s=interval_s, part=part, quantiles=quantiles
     )
     if format != "json":
-        return _file(frame, "latency", format)
+        return as_file(frame, "latency", format)
     names = [quantile_name(q) for q in quantiles]
     rows = [
         LatencyRow(
@@ -171,8 +172,10 @@ def latency_histogram(
     ]
 
 
-@router.get("/apdex")
-def apdex(ask: Ask, catalog: Known, time_range: Range, filters: Narrowed) -> list[ApdexRow]:
+@router.get("/apdex", response_model=list[ApdexRow])
+def apdex(
+    ask: Ask, catalog: Known, time_range: Range, filters: Narrowed, format: Format = "json"
+) -> Any:
     """Apdex of every API by the threshold the catalog gives it, worst first."""
     known = {api.name: api.apdex_threshold_ms for api in catalog.apis}
     default = Api(name="any").apdex_threshold_ms
@@ -181,7 +184,18 @@ def apdex(ask: Ask, catalog: Known, time_range: Range, filters: Narrowed) -> lis
         ApdexRow(api=api, threshold_ms=known.get(api or "", default), **asdict(score))
         for api, score in found.items()
     ]
-    return sorted(rows, key=lambda r: (r.score is None, r.score or 0.0, r.api or ""))
+    rows.sort(key=lambda r: (r.score is None, r.score or 0.0, r.api or ""))
+    return listed(ApdexRow, rows, "apdex", format)
+
+
+@router.get("/uptime/endpoints", response_model=list[EndpointUptimeRow])
+def uptime_of_endpoints(
+    ask: Ask, time_range: Range, filters: Narrowed, format: Format = "json"
+) -> Any:
+    """Share of the minutes with requests in which each endpoint answered; least up first."""
+    frame = endpoint_uptime(ask, time_range, filters)
+    rows = [EndpointUptimeRow.model_validate(row) for row in frame.iter_rows(named=True)]
+    return listed(EndpointUptimeRow, rows, "uptime-endpoints", format)
 
 
 @router.get("/breakdown", response_model=BreakdownAnswer)
@@ -198,7 +212,7 @@ def breakdown(
     before = compared_range(time_range, compare)
     frame = ask.breakdown(time_range, filters, by=by, limit=limit, compare=before)
     if format != "json":
-        return _file(frame, "breakdown", format)
+        return as_file(frame, "breakdown", format)
     rows = [
         BreakdownRow.model_validate({**row, "group": {by: row[by]}})
         for row in frame.iter_rows(named=True)
@@ -286,11 +300,3 @@ def _other_row(
         growth=requests / previous - 1 if previous > 0 else None,
         last_seen=None,
     )
-
-
-def _file(frame: pl.DataFrame, name: str, format: Literal["csv", "parquet"]) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="gatelens-{name}.{format}"'}
-    if format == "csv":
-        return Response(to_csv(frame), media_type="text/csv; charset=utf-8", headers=headers)
-    media_type = "application/vnd.apache.parquet"
-    return Response(to_parquet(frame), media_type=media_type, headers=headers)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from analytics.answers import Format, as_file, listed, rows_frame
 from analytics.api_deps import Ask, Known, Narrowed, Range, Zone
 from analytics.api_traces import decode_cursor, encode_cursor
 from analytics.clients import unique_clients
@@ -105,7 +106,7 @@ class GatewayQuotaRow(BaseModel):
     difference: int | None = Field(description="Gateway's count minus ours.")
 
 
-@router.get("/seen")
+@router.get("/seen", response_model=SeenPage)
 def seen(
     ask: Ask,
     time_range: Range,
@@ -113,14 +114,18 @@ def seen(
     by: Dimension = "consumer",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
-) -> SeenPage:
-    """Every value of a dimension by name, with when it was first and last seen, page by page."""
+    format: Format = "json",
+) -> SeenPage | Response:
+    """Every value of a dimension by name, with when it was first and last seen, page by page (a
+    file is one page)."""
     after = None if cursor is None else decode_cursor(cursor)[1]
     frame = ask.seen(time_range, filters, by=by, after=after, limit=limit + 1)
     rows = [
         SeenRow.model_validate({**row, "name": row[by]})
         for row in frame.head(limit).iter_rows(named=True)
     ]
+    if format != "json":
+        return as_file(rows_frame(SeenRow, rows), f"seen-{by}", format)
     more = frame.height > limit
     return SeenPage(
         by=by,
@@ -129,13 +134,16 @@ def seen(
     )
 
 
-@router.get("/consumers/cohorts")
-def consumer_cohorts(ask: Ask, time_range: Range, filters: Narrowed) -> list[CohortRow]:
+@router.get("/consumers/cohorts", response_model=list[CohortRow])
+def consumer_cohorts(
+    ask: Ask, time_range: Range, filters: Narrowed, format: Format = "json"
+) -> Any:
     """Weekly retention: of the consumers first seen in a week, how many came back when."""
-    return [CohortRow.model_validate(row) for row in cohorts(ask, time_range, filters).to_dicts()]
+    rows = [CohortRow.model_validate(row) for row in cohorts(ask, time_range, filters).to_dicts()]
+    return listed(CohortRow, rows, "cohorts", format)
 
 
-@router.get("/consumers/active")
+@router.get("/consumers/active", response_model=list[ActiveRow])
 def consumers_active(
     ask: Ask,
     time_range: Range,
@@ -145,24 +153,27 @@ def consumers_active(
     per: Annotated[
         WindowKind | None, Query(description="Calendar windows of the zone, instead of interval.")
     ] = None,
-) -> list[ActiveRow]:
+    format: Format = "json",
+) -> Any:
     """Distinct consumers per day, week or month of a time zone, or per interval; exact."""
     if per is None:
         found = active_consumers(ask, time_range, filters, interval_s=interval)
     else:
         found = active_by_calendar(ask, time_range, filters, kind=per, zone=zone)
-    return [ActiveRow.model_validate(row) for row in found.to_dicts()]
+    rows = [ActiveRow.model_validate(row) for row in found.to_dicts()]
+    return listed(ActiveRow, rows, "active-consumers", format)
 
 
-@router.get("/clients")
+@router.get("/clients", response_model=list[ClientsRow])
 def clients(
     ask: Ask,
     time_range: Range,
     filters: Narrowed,
     by: Annotated[list[str] | None, Query(max_length=5)] = None,
-) -> list[ClientsRow]:
+    format: Format = "json",
+) -> Any:
     """Distinct client addresses; over many rows estimated, with the error that may have."""
-    return [
+    rows = [
         ClientsRow(
             group={name: row[name] for name in by or ()},
             clients=row["clients"],
@@ -171,12 +182,15 @@ def clients(
         )
         for row in unique_clients(ask, time_range, filters, by=by or ()).to_dicts()
     ]
+    return listed(ClientsRow, rows, "clients", format)
 
 
-@router.get("/headroom")
-def headroom(ask: Ask, catalog: Known, time_range: Range, filters: Narrowed) -> list[HeadroomRow]:
+@router.get("/headroom", response_model=list[HeadroomRow])
+def headroom(
+    ask: Ask, catalog: Known, time_range: Range, filters: Narrowed, format: Format = "json"
+) -> Any:
     """How near consumers come to their rate limits: busiest minute and second, nearest first."""
-    return [
+    rows = [
         HeadroomRow(
             consumer=h.consumer,
             plan=h.plan,
@@ -190,12 +204,13 @@ def headroom(ask: Ask, catalog: Known, time_range: Range, filters: Narrowed) -> 
         )
         for h in rate_headroom(ask, catalog, time_range, filters)
     ]
+    return listed(HeadroomRow, rows, "headroom", format)
 
 
-@router.get("/plan-fit")
-def plan_fit(ask: Ask, catalog: Known) -> list[PlanFitRow]:
+@router.get("/plan-fit", response_model=list[PlanFitRow])
+def plan_fit(ask: Ask, catalog: Known, format: Format = "json") -> Any:
     """Consumers on the wrong plan by their last 30 days, with the plan that would suit them."""
-    return [
+    rows = [
         PlanFitRow(
             consumer=f.consumer,
             plan=f.plan,
@@ -207,14 +222,15 @@ def plan_fit(ask: Ask, catalog: Known) -> list[PlanFitRow]:
         )
         for f in plan_fits(ask, catalog, now=datetime.now(UTC))
     ]
+    return listed(PlanFitRow, rows, "plan-fit", format)
 
 
-@router.get("/entitlements")
+@router.get("/entitlements", response_model=list[EntitlementRow])
 def entitlements(
-    ask: Ask, catalog: Known, time_range: Range, filters: Narrowed
-) -> list[EntitlementRow]:
+    ask: Ask, catalog: Known, time_range: Range, filters: Narrowed, format: Format = "json"
+) -> Any:
     """Per product: who may use it, who does, and who does without a plan for it."""
-    return [
+    rows = [
         EntitlementRow(
             product=e.product,
             entitled=e.entitled,
@@ -226,14 +242,15 @@ def entitlements(
         )
         for e in entitlement_use(ask, catalog, time_range, filters)
     ]
+    return listed(EntitlementRow, rows, "entitlements", format)
 
 
-@router.get("/quota/gateways")
-def quota_by_gateways(ask: Ask, catalog: Known) -> list[GatewayQuotaRow]:
+@router.get("/quota/gateways", response_model=list[GatewayQuotaRow])
+def quota_by_gateways(ask: Ask, catalog: Known, format: Format = "json") -> Any:
     """Our count of each quota beside the newest numbers a gateway reported for it."""
     now = datetime.now(UTC)
     ours = quota_usage(ask, catalog, now=now, forecast=False)
-    return [
+    rows = [
         GatewayQuotaRow(
             consumer=pair.ours.consumer,
             window=pair.ours.kind,
@@ -247,6 +264,7 @@ def quota_by_gateways(ask: Ask, catalog: Known) -> list[GatewayQuotaRow]:
         )
         for pair in side_by_side(ours, gateway_quotas(ask, now=now))
     ]
+    return listed(GatewayQuotaRow, rows, "quota-gateways", format)
 
 
 def _peak(peak: Peak | None) -> PeakBody | None:

@@ -47,6 +47,18 @@ class ApdexRow(BaseModel):
     frustrated: int
 
 
+class EndpointUptimeRow(BaseModel):
+    api: str | None
+    route: str | None
+    method: str | None
+    minutes_measured: int = Field(description="Minutes with a request; hours in an old range.")
+    minutes_up: int = Field(description="Of those, with a request that did not fail.")
+    uptime: float = Field(description="minutes_up / minutes_measured, 0 to 1.")
+    coverage: float = Field(description="Share of the range that was measured, 0 to 1.")
+    last_down: datetime | None = Field(description="Start of the latest minute it was down.")
+    step_s: int = Field(description="60, or 3600 where minutes are no longer kept.")
+
+
 class BreakdownRow(BaseModel):
     group: DimensionValues
     other: bool = Field(False, description="True in the one row that sums up the smaller groups.")

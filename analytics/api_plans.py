@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
+import polars as pl
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from analytics.answers import Format, as_file, listed
 from analytics.api_deps import Ask, Known, Narrowed, Range, Zone
 from analytics.billing import Invoice, invoice_frame, invoices
-from analytics.consumers import consumer_changes
-from analytics.export import to_csv
+from analytics.consumers import ConsumerChanges, consumer_changes
 from analytics.forecast_models import ForecastModel
 from analytics.quota import quota_usage
 from analytics.scope import only_consumer
@@ -90,7 +91,7 @@ class InvoiceBody(BaseModel):
     adjustment_amount: Decimal | None = None
 
 
-@router.get("/quota")
+@router.get("/quota", response_model=list[QuotaRow])
 def quota(
     ask: Ask,
     catalog: Known,
@@ -100,14 +101,15 @@ def quota(
     model: Annotated[
         ForecastModel, Query(description="mstl needs the extra gatelens[forecast].")
     ] = "seasonal",
-) -> list[QuotaRow]:
+    format: Format = "json",
+) -> Any:
     """Every consumer against its plan's limits, fullest first, with the date they run out."""
     if consumer is not None:
         catalog = only_consumer(catalog, consumer)
     found = quota_usage(
         ask, catalog, now=datetime.now(UTC), zone=zone, forecast=forecast, model=model
     )
-    return [
+    rows = [
         QuotaRow(
             consumer=u.consumer,
             group=u.group,
@@ -130,12 +132,13 @@ def quota(
         )
         for u in found
     ]
+    return listed(QuotaRow, rows, "quota", format)
 
 
-@router.get("/slos")
-def slos(ask: Ask, catalog: Known) -> list[SloRow]:
+@router.get("/slos", response_model=list[SloRow])
+def slos(ask: Ask, catalog: Known, format: Format = "json") -> Any:
     """Every objective of the catalog: budget left and how fast it burns, most burnt first."""
-    return [
+    rows = [
         SloRow(
             name=s.slo.name,
             api=s.slo.api,
@@ -152,16 +155,18 @@ def slos(ask: Ask, catalog: Known) -> list[SloRow]:
         )
         for s in slo_statuses(ask, catalog, now=datetime.now(UTC))
     ]
+    return listed(SloRow, rows, "slos", format)
 
 
-@router.get("/consumers")
+@router.get("/consumers", response_model=ConsumersBody)
 def consumers(
-    ask: Ask,
-    time_range: Range,
-    filters: Narrowed,
-) -> ConsumersBody:
-    """Who is active, new, returning, retained and lost, against the equal range before."""
+    ask: Ask, time_range: Range, filters: Narrowed, format: Format = "json"
+) -> ConsumersBody | Response:
+    """Who is active, new, returning, retained and lost, against the equal range before. A file has
+    a row per consumer and a column per list."""
     found = consumer_changes(ask, time_range, filters)
+    if format != "json":
+        return as_file(_changes_frame(found), "consumers", format)
     return ConsumersBody(
         active=list(found.active),
         new=list(found.new),
@@ -172,13 +177,26 @@ def consumers(
     )
 
 
+def _changes_frame(found: ConsumerChanges) -> pl.DataFrame:
+    lists = {name: set(getattr(found, name)) for name in _LISTS}
+    names = sorted(set().union(*lists.values()))
+    columns = {name: [n in members for n in names] for name, members in lists.items()}
+    return pl.DataFrame(
+        {"consumer": names, **columns},
+        schema={"consumer": pl.String, **dict.fromkeys(_LISTS, pl.Boolean)},
+    )
+
+
+_LISTS = ("active", "new", "returning", "retained", "lost")
+
+
 @router.get("/invoices", response_model=list[InvoiceBody])
 def monthly_invoices(
     ask: Ask,
     catalog: Known,
     zone: Zone,
     month: Annotated[str, Query(max_length=64, description="Any time in the month.")] = "now",
-    format: Literal["json", "csv"] = "json",
+    format: Format = "json",
 ) -> list[InvoiceBody] | Response:
     """What a calendar month costs each consumer with a priced plan; lines add up to the cent.
 
@@ -186,10 +204,8 @@ def monthly_invoices(
     """
     now = datetime.now(UTC)
     found = invoices(ask, catalog, parse_time(month, now=now), now=now, zone=zone)
-    if format == "csv":
-        headers = {"Content-Disposition": 'attachment; filename="gatelens-invoices.csv"'}
-        text = to_csv(invoice_frame(found))
-        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    if format != "json":
+        return as_file(invoice_frame(found), "invoices", format)
     return [_invoice_body(invoice) for invoice in found]
 
 

@@ -7,12 +7,13 @@ import base64
 import binascii
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from analytics.answers import Format, listed
 from analytics.api_deps import Ask, Range
 from analytics.errors import QueryRefused
 from analytics.metrics import Metrics
@@ -252,16 +253,18 @@ def metric_quantiles(
     ]
 
 
-@router.get("/health")
-def health(ask: AskMetrics, time_range: Range) -> list[HealthRow]:
+@router.get("/health", response_model=list[HealthRow])
+def health(ask: AskMetrics, time_range: Range, format: Format = "json") -> Any:
     """CPU, memory, disk and runtime of every service instance that sends metrics."""
-    return [HealthRow.model_validate(asdict(found)) for found in ask.health(time_range)]
+    rows = [HealthRow.model_validate(asdict(found)) for found in ask.health(time_range)]
+    return listed(HealthRow, rows, "health", format)
 
 
-@router.get("/uptime")
-def uptime(ask: AskMetrics, time_range: Range) -> list[UptimeRow]:
+@router.get("/uptime", response_model=list[UptimeRow])
+def uptime(ask: AskMetrics, time_range: Range, format: Format = "json") -> Any:
     """Share of a range's minutes in which each service was up, by the metrics it sent."""
-    return [UptimeRow.model_validate(row) for row in _rows(ask.uptime(time_range))]
+    rows = [UptimeRow.model_validate(row) for row in _rows(ask.uptime(time_range))]
+    return listed(UptimeRow, rows, "uptime", format)
 
 
 def _rows(frame: pl.DataFrame) -> list[dict[str, object]]:

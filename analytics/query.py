@@ -321,10 +321,15 @@ class Analytics:
         interval_s: int,
         name: Hashable,
         reduce: Reduce,
+        sums: Sequence[str] = _ANY,
     ) -> list[pl.DataFrame]:
-        """`reduce` of each hour's series (time, *by, requests); see Sums.hour_by_hour."""
-        question = Question("usage", tuple(by), filters, interval_s)
+        """`reduce` of each hour's series (time, *by, *sums); see Sums.hour_by_hour."""
+        question = Question("usage", tuple(by), filters, interval_s, sums=tuple(sums))
         return self._sums.hour_by_hour(question, time_range, name, reduce)
+
+    def minutes_kept_from(self) -> datetime:
+        """Start of the first hour whose minutes are surely still there."""
+        return self._sums.minutes_kept_from()
 
     def settled_rows(
         self, table: str, sql: str, params: Mapping[str, object], time_range: TimeRange

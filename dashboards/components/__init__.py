@@ -18,7 +18,7 @@ from dashboards.components.base import (
 )
 from dashboards.components.forms import end_button, form_foot, text_field
 from dashboards.components.grids import grid, number_column
-from dashboards.components.links import api_link, crumbs, page_head, page_link
+from dashboards.components.links import api_link, crumbs, file_links, page_head, page_link
 from dashboards.components.panels import GRAPH_CONFIG, chart_menu, graph, panel, time_chart
 from dashboards.components.plain import lightened
 from dashboards.components.screens import screen, waiting
@@ -51,6 +51,7 @@ __all__ = [
     "number",
     "number_column",
     "page_head",
+    "file_links",
     "page_link",
     "panel",
     "severity_tone",

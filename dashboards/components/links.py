@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from dash import html
 
 from dashboards import format as fmt
+from dashboards import identity
 from dashboards.components.base import Component, attrs, dot
 
 
@@ -24,6 +26,25 @@ def api_link(name: str | None, href: str, colour: str) -> Component:
     return html.Span(
         [dot(colour), page_link(fmt.plain(name), href, "gl-name")],
         className="gl-api",
+    )
+
+
+def file_links(answer: str, **asked: object) -> Component:
+    """A list of the HTTP API (`quota`, `slos`, ...) as a file of all its rows, asked with these
+    words; nothing for those who may take none."""
+    if not identity.allowed("export"):
+        return None
+    return html.Div(
+        [
+            html.A(
+                text,
+                href=f"/api/v1/analytics/{answer}?{urlencode({**asked, 'format': shape}, True)}",
+                className="gl-button",
+                download="",
+            )
+            for text, shape in (("CSV", "csv"), ("Parquet", "parquet"))
+        ],
+        className="gl-head-actions",
     )
 
 

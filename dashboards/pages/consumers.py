@@ -17,6 +17,7 @@ from dashboards import ids
 from dashboards.components import (
     Component,
     Stat,
+    file_links,
     grid,
     number_column,
     panel,
@@ -94,6 +95,7 @@ def layout(_data: Data) -> Component:
             "Every consumer",
             grid("consumers-grid", COLUMNS, fixed=560),
             note="a name leads to its own page, Look shows quota and errors beside the table",
+            action=html.Div(id="consumers-files"),
             className="flush",
         ),
         html.Div(id="consumers-drawer", className="gl-drawer-place"),
@@ -108,9 +110,10 @@ def register(app: Dash, data: Data) -> None:
         Output(ids.time_graph("consumers-traffic"), "figure"),
         Output("consumers-grid", "rowData"),
         Output("consumers-map", "children"),
+        Output("consumers-files", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=5, show_in=0)
+    @guarded(outputs=6, show_in=0)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         rows, usage, overview, changes, completeness, (_, quotas) = await asyncio.gather(
@@ -137,6 +140,14 @@ def register(app: Dash, data: Data) -> None:
             series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
             consumer_rows(rows, usage, changes, fullest(quotas or ()), axis, view, data),
             consumers_treemap(rows, view, data),
+            file_links(
+                "breakdown",
+                by="consumer",
+                limit=TABLE_ROWS_MAX,
+                start=view.start.isoformat(),
+                end=view.end.isoformat(),
+                **dict(view.analytics_filters.active()),
+            ),
         )
 
     @app.callback(Output("consumers-drawer", "children"), Input(ids.VIEW, "data"))

@@ -21,6 +21,7 @@ from dashboards.components import (
     Head,
     Stat,
     badge,
+    file_links,
     number,
     page_link,
     screen,
@@ -102,8 +103,8 @@ def register(app: Dash, data: Data) -> None:
             known,
             revenue_table(bills, view),
             plans_table(plan_uses(catalog, quotas, bills, fits)),
-            quota_table(quotas[:ROWS_SHOWN], view, now),
-            fit_table(fits, catalog, view),
+            html.Div([quota_table(quotas[:ROWS_SHOWN], view, now), file_links("quota")]),
+            html.Div([fit_table(fits, catalog, view), file_links("plan-fit")]),
         )
 
     @app.callback(Output(ids.time_graph("products-traffic"), "figure"), Input(ids.VIEW, "data"))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from fastapi import FastAPI
 
@@ -142,3 +144,47 @@ def test_consumers_and_plans_answer_over_http(
     found = client.get(f"{BASE}/reports/consumer", params={"name": "acme", "format": "csv"})
     assert found.text.startswith("api,route,status_code")
     assert client.get(f"{BASE}/reports/owner", params={"name": "nobody"}).status_code == 400
+
+
+LISTS = (
+    "quota", "slos", "consumers", "plan-fit", "entitlements", "headroom", "quota/gateways", "seen",
+    "consumers/cohorts", "consumers/active", "clients", "apdex", "uptime", "uptime/endpoints",
+    "health", "invoices",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("filled", [True, False])
+def test_every_list_comes_as_a_file_of_the_same_rows(
+    name: str, filled: bool, client: Client, store: Callable[[list[Row]], None]
+) -> None:
+    if filled:
+        store([{"time": NOON, "tenant": "default", "consumer": "acme", "api": "orders",
+                "product": "core", "client_address": "10.0.0.1"}])  # fmt: skip
+    told = client.get(f"{BASE}/{name}", params={**WHEN, "forecast": False}).json()
+    if isinstance(told, dict):
+        told = told.get("rows", told.get("active"))
+    params = {**WHEN, "forecast": False}
+    text = client.get(f"{BASE}/{name}", params={**params, "format": "csv"})
+    assert text.headers["content-type"].startswith("text/csv")
+    assert text.headers["content-disposition"].endswith('.csv"')
+    answer = client.get(f"{BASE}/{name}", params={**params, "format": "parquet"})
+    frame = pl.read_parquet(io.BytesIO(answer.content))
+    lines = text.text.splitlines()
+    assert lines[0].split(",") == frame.columns  # of an empty list as well
+    if name != "invoices":  # a row per line of the invoice
+        assert frame.height == len(lines) - 1 == len(told)
+    if told and isinstance(told[0], dict) and name != "invoices":
+        first, row = frame.row(0, named=True), told[0]
+        same = {k for k, v in row.items() if isinstance(v, int | float | str) and k in first}
+        assert {k: str(first[k]) for k in same if isinstance(row[k], int)} == {
+            k: str(row[k]) for k in same if isinstance(row[k], int)
+        }
+
+
+def test_names_in_a_file_are_no_formulas(
+    client: Client, store: Callable[[list[Row]], None]
+) -> None:
+    store([{"time": NOON, "tenant": "default", "consumer": "=cmd|' /C calc'!A0"}])
+    text = client.get(f"{BASE}/consumers", params={**WHEN, "format": "csv"}).text
+    assert text.splitlines()[1].startswith("'=cmd")
