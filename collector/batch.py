@@ -29,8 +29,8 @@ UNDECODABLE, UNWRITABLE = "undecodable", "unwritable"
 decoding failed, or a table did not take its rows and took others."""
 
 
-DECODE_BYTES = 64 * 1024 * 1024
-"""Body bytes decoded in one call: a whole commit's, unless a setting asks for larger ones."""
+DECODE_BYTES = 16 * 1024 * 1024
+"""Body bytes decoded in one call. All of a commit at once took 5 % less time and passed 600 MB."""
 
 
 @dataclass(slots=True)
