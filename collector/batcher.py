@@ -102,6 +102,8 @@ class Batcher:
         self._privacy = privacy or PrivacyRules()
         self._clock_ns = clock_ns
         self._trouble = CommitTrouble(wal.folder, telemetry, lambda: clock_ns() / 1e9)
+        self._unwritable: dict[int, Exception] = {}
+        """Sequence -> why a table did not take its rows, until all of it is told in `rejects`."""
         self._stop = threading.Event()
         self._carried = backlog.next_sequence - 1
         """All sequences up to here are in the lake, or lost before they were read back."""
@@ -215,22 +217,25 @@ class Batcher:
     def _commit_alone(self, batch: Batch, entry: Entry) -> Batch:
         """Commit one entry that could not be written by itself: the tables that do not take its
         rows get none of them, its body goes to the quarantine. What to count instead of `batch`."""
-        failed: Exception | None = None
         for name in _in_order(batch):
             try:
                 self._append(name, batch.last, partial(batch.rows, name))
             except Exception as err:
                 if not is_of_rows(err):
                     raise
-                failed = failed or err
                 self._keep_poison(entry)
                 # A table that takes nothing at all is no fault of these rows: this raises then.
                 self._append(name, batch.last, TABLES[name].arrow_schema.empty_table)
+                # Remembered over attempts: the next one finds this table done.
+                self._unwritable.setdefault(batch.last, err)
+        failed = self._unwritable.get(batch.last)
         if failed is None:
             return batch
         aside = Batch(batch.first, batch.last, records=batch.records)
         set_aside(aside, entry, failed, self._keep_poison, UNWRITABLE)
-        return self._commit(aside)
+        self._commit(aside)
+        self._unwritable.clear()
+        return aside
 
     def _append(self, name: str, last: int, rows: Callable[[], pa.Table]) -> None:
         """Unless the table has them."""
