@@ -157,7 +157,7 @@ def test_parquet_holds_the_same_table(client: Client, analytics: Analytics) -> N
 
 def test_every_route_is_documented(client: Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert len([p for p in paths if p.startswith(BASE)]) == 38
+    assert len([p for p in paths if p.startswith(BASE)]) == 39
     operations = [operation for path in paths.values() for operation in path.values()]
     assert all("description" in operation for operation in operations)
 
