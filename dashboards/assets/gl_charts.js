@@ -81,6 +81,7 @@
         (done) => {
           listeners.forEach((listener) => place.on(...listener));
           unveil(place);
+          gl.chartDrawn(place);
           settle.forEach(([resolve]) => resolve(done));
         },
         (error) => settle.forEach(([, reject]) => reject(error)),

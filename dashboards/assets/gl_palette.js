@@ -152,6 +152,14 @@
     params.set("measure", measure);
     gl.go("/alerts/rules/new?" + params);
   };
+  // The rows behind a chart; filters: query string of what narrows it beyond the page. range: from and
+  // to instead of the page's.
+  gl.rawRequests = function (filters, range) {
+    const [first, name] = location.pathname.split("/").slice(1), params = new URLSearchParams(location.search);
+    if (name && (first === "apis" || first === "consumers")) params.set(first.slice(0, -1), decodeURIComponent(name));
+    for (const [key, value] of [...new URLSearchParams(filters), ...Object.entries(range || {})]) params.set(key, value);
+    gl.go("/requests?" + params);
+  };
   gl.copy = (text) => navigator.clipboard && navigator.clipboard.writeText(text).catch(() => {});
 
   document.addEventListener("click", (event) => {
@@ -161,12 +169,7 @@
     const rule = hit("data-gl-alert");
     if (rule) gl.createAlert(rule.dataset.glAlert, rule.dataset.glFilters);
     const raw = hit("data-gl-raw");
-    if (raw) {
-      const [first, name] = location.pathname.split("/").slice(1), params = new URLSearchParams(location.search);
-      if (name && (first === "apis" || first === "consumers")) params.set(first.slice(0, -1), decodeURIComponent(name));
-      for (const [key, value] of new URLSearchParams(raw.dataset.glRaw)) params.set(key, value);
-      gl.go("/requests?" + params);
-    }
+    if (raw) gl.rawRequests(raw.dataset.glRaw);
     const add = hit("data-gl-add");
     if (add) { event.preventDefault(); for (const [key, value] of new URLSearchParams(add.dataset.glAdd)) gl.addFilter(key, value); }
   });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, timedelta
 from urllib.parse import quote
@@ -38,6 +39,30 @@ def test_the_chosen_number_of_an_api_is_drawn_and_kept_in_the_url(
     within = sum(c.duration_ms <= 500 and c.status_code < 500 for c in mine)
     assert exact_number(page, "api-apdex") == pytest.approx(within / len(mine), abs=0.02)
     assert page.locator("[id='api-histogram'] .trace, [id='api-histogram'] .point").count() > 3
+    assert troubles.seen == []
+
+
+def test_a_click_on_a_chart_pins_the_moment_and_leads_to_its_requests(
+    page: Page, server: Running
+) -> None:
+    troubles = opened(page, server, f"/?{HOUR}")
+    chart = page.locator("[id*='time-graph'] .nsewdrag").first
+    chart.scroll_into_view_if_needed()
+    pin = page.locator(".gl-pin")
+
+    chart.click()
+    expect(pin).to_have_count(1)
+    expect(pin.locator(".gl-pin-row").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(pin).to_have_count(0)
+
+    chart.click()
+    moment = pin.locator(".gl-pin-head b").inner_text()
+    page.evaluate("() => { window.gatelens.refreshNow = true; }")
+    expect(pin.locator(".gl-pin-head b")).to_have_text(moment)
+    pin.get_by_role("button", name="Raw requests").click()
+    expect(page).to_have_url(re.compile("/requests\\?"))
+    assert f"from={moment.replace(' ', 'T')}:00" in page.url.replace("%3A", ":")
     assert troubles.seen == []
 
 
