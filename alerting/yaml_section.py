@@ -8,6 +8,7 @@ taken: no tags, no aliases (an alias bomb is refused, not expanded).
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -119,6 +120,8 @@ class Section:
         try:
             value = float(raw)
         except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
             self.wrong(name, f"{name!r} must be a number, not {raw!r}.")
             return default
         if minimum is not None and not value >= minimum:
