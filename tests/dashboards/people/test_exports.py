@@ -38,6 +38,14 @@ FILES: list[Ask] = [
     ),
     ("GET", f"{A}/invoices", {"params": {"format": "csv"}}, CSV),
     *(
+        ("GET", f"{A}/{name}", {"params": {"format": "csv"}}, CSV)
+        for name in (
+            "apdex", "clients", "consumers", "consumers/active", "consumers/cohorts",
+            "entitlements", "headroom", "health", "plan-fit", "quota", "quota/gateways", "seen",
+            "slos", "uptime", "uptime/endpoints",
+        )
+    ),
+    *(
         ("GET", f"{A}/reports/owner",
          {"params": {"name": f"{MINE}-team", "period": "day", "format": shape}}, type_)
         for shape, type_ in (("csv", CSV), ("pdf", PDF))
