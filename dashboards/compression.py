@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from concurrent.futures import Executor
 
 from zlib_ng import zlib_ng
 
@@ -80,9 +79,8 @@ class KeptFiles:
     lives. What is not 200 is not kept. Bounded by the number of files the framework has.
     """
 
-    def __init__(self, app: App, executor: Executor) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
-        self._executor = executor
         self._kept: dict[str, tuple[Answer, bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,9 +92,8 @@ class KeptFiles:
             await self._app(scope, receive, answer.collect)
             if answer.status != 200:
                 return await answer.send_to(send)
-            packed = await asyncio.get_running_loop().run_in_executor(
-                self._executor, gzip.compress, answer.body, FILE_LEVEL
-            )
+            # Not on the threads of questions: a page must not wait for the lake to be drawn at all.
+            packed = await asyncio.to_thread(gzip.compress, answer.body, FILE_LEVEL)
             self._kept[path] = (answer, packed)
         answer, packed = self._kept[path]
         forever = (b"cache-control", _FOR_EVER)

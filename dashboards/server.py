@@ -106,7 +106,7 @@ class Dispatcher:
         self.gate = Gate(sign_in)
         self._login = Login(self.gate, data.brand)
         self._screens = screens
-        self._files = KeptFiles(screens, data.executor)
+        self._files = KeptFiles(screens)
         self._api = api
         self._public = PublicPages(Boards(data), data.brand)
         self._page_headers = [
