@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import obstore
 import polars as pl
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.server import DomainDispatcherApplication, ThreadedMotoServer
 from obstore.store import S3Store
 
 from storage import commit as commit_module
@@ -42,6 +43,14 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
+    # Moto looks whether a name is free and then writes, without a lock; real stores do it in one.
+    answer_, lock = DomainDispatcherApplication.__call__, threading.Lock()
+
+    def one_at_a_time(self: Any, environ: Any, start: Any) -> Any:
+        with lock:
+            return answer_(self, environ, start)
+
+    DomainDispatcherApplication.__call__ = one_at_a_time
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
