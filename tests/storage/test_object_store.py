@@ -44,18 +44,19 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     # Moto looks whether a name is free and then writes, without a lock; real stores do it in one.
-    answer_, lock = DomainDispatcherApplication.__call__, threading.Lock()
+    handle, lock = DomainDispatcherApplication.__call__, threading.Lock()
 
     def one_at_a_time(self: Any, environ: Any, start: Any) -> Any:
         with lock:
-            return answer_(self, environ, start)
+            return handle(self, environ, start)
 
-    DomainDispatcherApplication.__call__ = one_at_a_time
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(DomainDispatcherApplication, "__call__", one_at_a_time)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
 
 
 @pytest.fixture
