@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ def write(storage: StorageSettings) -> None:
     foreign = foreign.set_column(at, "tenant", pa.array(["neighbour"] * foreign.num_rows))
     lake.table("requests").append(home, app_id="home", app_version=1)
     lake.table("requests").append(foreign, app_id="foreign", app_version=1)
-    start = now.replace(microsecond=0)
+    # As old as the calls: a range that ends now ends at its last whole step.
+    start = now.replace(microsecond=0) - timedelta(seconds=90)
     for word, tenant in ((MINE, "default"), (OTHERS, "default"), (FOREIGN, "neighbour")):
         common = {
             "time": pa.array([start], pa.timestamp("us", tz="UTC")),
@@ -146,8 +148,6 @@ def trace_id(word: str) -> str:
 
 
 def _calls(word: str, now: Any) -> list[Call]:
-    from datetime import timedelta
-
     return [
         Call(
             time=now - timedelta(seconds=90 + n),
