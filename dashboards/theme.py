@@ -253,7 +253,15 @@ def template(mode: Mode) -> dict[str, Any]:
                 "tracegroupgap": 0,
                 "bgcolor": "rgba(0,0,0,0)",
             },
-            "xaxis": {**axis, "showgrid": False, "showspikes": False},
+            # Ticks nobody sees: a label under the left end keeps off the lowest one beside it.
+            "xaxis": {
+                **axis,
+                "showgrid": False,
+                "showspikes": False,
+                "ticks": "outside",
+                "ticklen": 6,
+                "tickcolor": "rgba(0,0,0,0)",
+            },
             "yaxis": {**axis, "rangemode": "tozero", "nticks": 5},
             "dragmode": "zoom",
             "selectdirection": "h",

@@ -18,7 +18,7 @@
   // The room labels and legend will need, by Plotly's own rules: when it finds too little it draws
   // the whole chart again.
   const pen = document.createElement("canvas").getContext("2d");
-  const LEGEND_ITEM = 40, LEGEND_ROW = 19, LEGEND_EDGES = 10, TIMES = 24, LABEL_GAP = 11;
+  const LEGEND_ITEM = 40, LEGEND_ROW = 19, LEGEND_EDGES = 10, TIMES = 30, LABEL_GAP = 11;
   const widest = (texts) => Math.max(0, ...texts.map((text) => pen.measureText(text).width));
   function withRoom(place, figure) {
     const layout = figure.layout, y = layout.yaxis || {};

@@ -39,7 +39,10 @@ class Stat:
 
 
 def stat_row(stats: Sequence[Stat], mode: Mode) -> Component:
-    return html.Div([stat_card(s, mode) for s in stats], className="gl-stats")
+    # Room for lines is kept where one card has one, or cards would jump when it comes.
+    lines = any(stat.spark for stat in stats)
+    cards = [stat_card(stat, mode) for stat in stats]
+    return html.Div(cards, className="gl-stats" if lines else "gl-stats flat")
 
 
 def stat_card(stat: Stat, mode: Mode) -> Component:
