@@ -12,7 +12,7 @@ import gzip
 
 from zlib_ng import zlib_ng
 
-from dashboards.guards import App, Message, Receive, Scope, Send
+from dashboards.guards import App, Message, Receive, Scope, Send, refuse
 
 SMALLEST_BYTES = 1024
 """Shorter answers are sent as they are."""
@@ -38,6 +38,11 @@ class Answer:
         elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
 
+    def is_whole(self) -> bool:
+        """Whether as much came as was announced."""
+        announced = next((v for k, v in self.headers if k.lower() == b"content-length"), None)
+        return announced is None or int(announced) == len(self.body)
+
     async def send_to(
         self, send: Send, *extra: tuple[bytes, bytes], body: bytes | None = None
     ) -> None:
@@ -54,6 +59,21 @@ class Answer:
             }
         )
         await send({"type": "http.response.body", "body": shown})
+
+
+def _patient() -> Receive:
+    """A reader without a body who never leaves. The framework breaks an answer off when its reader
+    has gone, and the next reader would be given the piece that was kept."""
+    asked = False
+
+    async def receive() -> Message:
+        nonlocal asked
+        if asked:
+            await asyncio.Event().wait()
+        asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    return receive
 
 
 def takes_gzip(scope: Scope) -> bool:
@@ -89,9 +109,11 @@ class KeptFiles:
             return await self._app(scope, receive, send)
         if path not in self._kept:
             answer = Answer()
-            await self._app(scope, receive, answer.collect)
+            await self._app(scope, _patient(), answer.collect)
             if answer.status != 200:
                 return await answer.send_to(send)
+            if not answer.is_whole():
+                return await refuse(send, 503, "The file did not come whole; reload the page.")
             # Not on the threads of questions: a page must not wait for the lake to be drawn at all.
             packed = await asyncio.to_thread(gzip.compress, answer.body, FILE_LEVEL)
             self._kept[path] = (answer, packed)
