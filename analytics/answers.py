@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -29,10 +29,12 @@ _TYPES: dict[object, pl.DataType] = {
 """What is not here is text: names, decimals (exact), and nested values as JSON."""
 
 
-def listed(model: type[Row], rows: Sequence[Row], name: str, format: Format) -> Any:
-    """The rows themselves, or a file `gatelens-<name>.<format>` with a column per field of the
-    model, in its order; no rows = a file of the columns alone."""
-    return list(rows) if format == "json" else as_file(rows_frame(model, rows), name, format)
+def listed(model: type[Row], found: Iterable[object], name: str, format: Format) -> Any:
+    """Rows of the model (made of dicts, or of objects by the names of their attributes), or a file
+    `gatelens-<name>.<format>` with a column per field of it, in its order; no rows = a file of the
+    columns alone."""
+    rows = [model.model_validate(one, from_attributes=True) for one in found]
+    return rows if format == "json" else as_file(rows_frame(model, rows), name, format)
 
 
 def as_file(frame: pl.DataFrame, name: str, format: Literal["csv", "parquet"]) -> Response:

@@ -194,8 +194,7 @@ def uptime_of_endpoints(
 ) -> Any:
     """Share of the minutes with requests in which each endpoint answered; least up first."""
     frame = endpoint_uptime(ask, time_range, filters)
-    rows = [EndpointUptimeRow.model_validate(row) for row in frame.iter_rows(named=True)]
-    return listed(EndpointUptimeRow, rows, "uptime-endpoints", format)
+    return listed(EndpointUptimeRow, frame.to_dicts(), "uptime-endpoints", format)
 
 
 @router.get("/breakdown", response_model=BreakdownAnswer)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from analytics.answers import Format, as_file, listed, rows_frame
 from analytics.api_deps import Ask, Known, Narrowed, Range, Zone
@@ -16,7 +16,7 @@ from analytics.clients import unique_clients
 from analytics.consumers import active_by_calendar, active_consumers, cohorts
 from analytics.filters import Dimension
 from analytics.gateway_quota import gateway_quotas, side_by_side
-from analytics.headroom import Peak, rate_headroom
+from analytics.headroom import rate_headroom
 from analytics.plan_fit import entitlement_use, plan_fits
 from analytics.quota import quota_usage
 from analytics.windows import WindowKind
@@ -62,6 +62,11 @@ class PeakBody(BaseModel):
     at: datetime
 
 
+def _finite(share: float) -> float | None:
+    """JSON has no infinity."""
+    return None if share == float("inf") else share
+
+
 class HeadroomRow(BaseModel):
     consumer: str
     plan: str
@@ -71,7 +76,9 @@ class HeadroomRow(BaseModel):
     second: PeakBody | None
     minutes_over: int
     refused: int
-    share: float | None = Field(description="Of the limit at the peak; null = a limit of 0.")
+    share: Annotated[float | None, BeforeValidator(_finite)] = Field(
+        description="Of the limit at the peak; null = a limit of 0."
+    )
 
 
 class PlanFitRow(BaseModel):
@@ -139,8 +146,8 @@ def consumer_cohorts(
     ask: Ask, time_range: Range, filters: Narrowed, format: Format = "json"
 ) -> Any:
     """Weekly retention: of the consumers first seen in a week, how many came back when."""
-    rows = [CohortRow.model_validate(row) for row in cohorts(ask, time_range, filters).to_dicts()]
-    return listed(CohortRow, rows, "cohorts", format)
+    found = cohorts(ask, time_range, filters)
+    return listed(CohortRow, found.to_dicts(), "cohorts", format)
 
 
 @router.get("/consumers/active", response_model=list[ActiveRow])
@@ -160,8 +167,7 @@ def consumers_active(
         found = active_consumers(ask, time_range, filters, interval_s=interval)
     else:
         found = active_by_calendar(ask, time_range, filters, kind=per, zone=zone)
-    rows = [ActiveRow.model_validate(row) for row in found.to_dicts()]
-    return listed(ActiveRow, rows, "active-consumers", format)
+    return listed(ActiveRow, found.to_dicts(), "active-consumers", format)
 
 
 @router.get("/clients", response_model=list[ClientsRow])
@@ -190,39 +196,15 @@ def headroom(
     ask: Ask, catalog: Known, time_range: Range, filters: Narrowed, format: Format = "json"
 ) -> Any:
     """How near consumers come to their rate limits: busiest minute and second, nearest first."""
-    rows = [
-        HeadroomRow(
-            consumer=h.consumer,
-            plan=h.plan,
-            limit_per_minute=h.limit_per_minute,
-            limit_per_second=h.limit_per_second,
-            minute=_peak(h.minute),
-            second=_peak(h.second),
-            minutes_over=h.minutes_over,
-            refused=h.refused,
-            share=None if h.share == float("inf") else h.share,
-        )
-        for h in rate_headroom(ask, catalog, time_range, filters)
-    ]
-    return listed(HeadroomRow, rows, "headroom", format)
+    found = rate_headroom(ask, catalog, time_range, filters)
+    return listed(HeadroomRow, found, "headroom", format)
 
 
 @router.get("/plan-fit", response_model=list[PlanFitRow])
 def plan_fit(ask: Ask, catalog: Known, format: Format = "json") -> Any:
     """Consumers on the wrong plan by their last 30 days, with the plan that would suit them."""
-    rows = [
-        PlanFitRow(
-            consumer=f.consumer,
-            plan=f.plan,
-            requests=f.requests,
-            fit=f.fit,
-            cost=f.cost,
-            better=f.better,
-            better_cost=f.better_cost,
-        )
-        for f in plan_fits(ask, catalog, now=datetime.now(UTC))
-    ]
-    return listed(PlanFitRow, rows, "plan-fit", format)
+    found = plan_fits(ask, catalog, now=datetime.now(UTC))
+    return listed(PlanFitRow, found, "plan-fit", format)
 
 
 @router.get("/entitlements", response_model=list[EntitlementRow])
@@ -230,19 +212,8 @@ def entitlements(
     ask: Ask, catalog: Known, time_range: Range, filters: Narrowed, format: Format = "json"
 ) -> Any:
     """Per product: who may use it, who does, and who does without a plan for it."""
-    rows = [
-        EntitlementRow(
-            product=e.product,
-            entitled=e.entitled,
-            active=e.active,
-            requests=e.requests,
-            quota=e.quota,
-            without_plan=list(e.without_plan),
-            requests_without_plan=e.requests_without_plan,
-        )
-        for e in entitlement_use(ask, catalog, time_range, filters)
-    ]
-    return listed(EntitlementRow, rows, "entitlements", format)
+    found = entitlement_use(ask, catalog, time_range, filters)
+    return listed(EntitlementRow, found, "entitlements", format)
 
 
 @router.get("/quota/gateways", response_model=list[GatewayQuotaRow])
@@ -265,7 +236,3 @@ def quota_by_gateways(ask: Ask, catalog: Known, format: Format = "json") -> Any:
         for pair in side_by_side(ours, gateway_quotas(ask, now=now))
     ]
     return listed(GatewayQuotaRow, rows, "quota-gateways", format)
-
-
-def _peak(peak: Peak | None) -> PeakBody | None:
-    return None if peak is None else PeakBody(requests=peak.requests, at=peak.at)

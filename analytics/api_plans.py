@@ -167,14 +167,7 @@ def consumers(
     found = consumer_changes(ask, time_range, filters)
     if format != "json":
         return as_file(_changes_frame(found), "consumers", format)
-    return ConsumersBody(
-        active=list(found.active),
-        new=list(found.new),
-        returning=list(found.returning),
-        retained=list(found.retained),
-        lost=list(found.lost),
-        retention=found.retention,
-    )
+    return ConsumersBody.model_validate(found, from_attributes=True)
 
 
 def _changes_frame(found: ConsumerChanges) -> pl.DataFrame:
@@ -221,15 +214,7 @@ def _invoice_body(i: Invoice) -> InvoiceBody:
         closed=i.closed,
         closed_at=i.closed_at,
         requests=i.requests,
-        lines=[
-            InvoiceLine(
-                kind=line.kind,
-                quantity=line.quantity,
-                unit_price=line.unit_price,
-                amount=line.amount,
-            )
-            for line in i.lines
-        ],
+        lines=[InvoiceLine.model_validate(line, from_attributes=True) for line in i.lines],
         total=i.total,
         adjustment_requests=None if late is None else late.requests,
         adjustment_amount=None if late is None else late.amount,

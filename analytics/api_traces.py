@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -256,15 +255,13 @@ def metric_quantiles(
 @router.get("/health", response_model=list[HealthRow])
 def health(ask: AskMetrics, time_range: Range, format: Format = "json") -> Any:
     """CPU, memory, disk and runtime of every service instance that sends metrics."""
-    rows = [HealthRow.model_validate(asdict(found)) for found in ask.health(time_range)]
-    return listed(HealthRow, rows, "health", format)
+    return listed(HealthRow, ask.health(time_range), "health", format)
 
 
 @router.get("/uptime", response_model=list[UptimeRow])
 def uptime(ask: AskMetrics, time_range: Range, format: Format = "json") -> Any:
     """Share of a range's minutes in which each service was up, by the metrics it sent."""
-    rows = [UptimeRow.model_validate(row) for row in _rows(ask.uptime(time_range))]
-    return listed(UptimeRow, rows, "uptime", format)
+    return listed(UptimeRow, _rows(ask.uptime(time_range)), "uptime", format)
 
 
 def _rows(frame: pl.DataFrame) -> list[dict[str, object]]:
