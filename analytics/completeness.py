@@ -18,6 +18,7 @@ from storage.log import time_to_us, us_to_time
 from storage.session import ReadSession
 
 MINUTE = timedelta(minutes=1)
+DAY_US = 86_400_000_000
 SILENT_AFTER = timedelta(minutes=5)
 """A gateway is called silent when it sent nothing for so long while others did."""
 
@@ -51,7 +52,22 @@ def measure_completeness(
         rejects_by_reason=reasons,
         sources=sources,
         uncounted=tuple(PieceFinder(session.lake, session.tenant, USAGE).left_out(time_range)),
+        data_from=_data_begins(session),
     )
+
+
+def _data_begins(session: ReadSession) -> datetime | None:
+    """See `Completeness.data_from`. From statistics of files: no row is read."""
+    begins = {
+        tier: min(times)
+        for tier in reversed(USAGE.tiers)
+        if (times := [f.time_min for f in session.files(USAGE.table(tier)) if f.rows])
+    }
+    if not begins:
+        return None
+    # A coarse tier names the start of its hour or day: a finer one that reaches as far knows.
+    oldest = min(begins.values())
+    return us_to_time(next(us for us in begins.values() if us < oldest + DAY_US))
 
 
 def _count_stored(

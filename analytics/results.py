@@ -72,6 +72,10 @@ class Completeness:
     uncounted: tuple[tuple[datetime, datetime], ...] = ()
     """Spans with stored requests that are in no answer yet, oldest first: only while jobs catch up
     with very many. What is drawn of them is not measured, and totals of the range are too low."""
+    data_from: datetime | None = None
+    """Where the tenant's data begins, in whatever table it is still kept: what was before it is not
+    known, and so no zero. To the minute at best, to the day where only day tiers are left. None =
+    nothing was ever stored."""
 
     @property
     def complete(self) -> bool:

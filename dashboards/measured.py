@@ -26,7 +26,8 @@ def over_all(usage: pl.DataFrame) -> pl.DataFrame:
 def axis_of(view: View, known: Completeness | None) -> TimeAxis:
     """The chart axis of a view. Data that ends just before now ends the measured span; data that
     ended long ago does not: then nothing came, which the chart shows as zero. What is not counted
-    yet is a gap. known: None = the chart is not made of rollups."""
+    yet, and what was before anything was ever stored, is a gap. known: None = the chart is not made
+    of rollups."""
     until = None
     data_until = None if known is None else known.data_until
     if data_until is not None and (view.end - data_until).total_seconds() < max(
@@ -34,7 +35,10 @@ def axis_of(view: View, known: Completeness | None) -> TimeAxis:
     ):
         until = data_until
     gaps = () if known is None else known.uncounted
-    return TimeAxis(view.start, view.end, view.interval_s, view.mode, until, fmt.zone(), gaps)
+    begins = None if known is None else known.data_from
+    return TimeAxis(
+        view.start, view.end, view.interval_s, view.mode, until, fmt.zone(), gaps, begins
+    )
 
 
 def column_on(axis: TimeAxis, frame: pl.DataFrame, column: str) -> list[float | None]:

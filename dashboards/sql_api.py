@@ -198,9 +198,10 @@ def create_router(data: Data) -> APIRouter:
 
     @router.get("/api/v1/sql/{query_id}", summary="How far a running statement is")
     async def progress(query_id: str) -> Response:
-        """`state` is waiting or running, `progress` the share that is done (0 to 1, as far as the
-        engine can tell), `elapsed_ms` counts from when it was asked. 404 once it has ended."""
-        query = running.find(_own(query_id))
+        """`state` is waiting, running, or ended for ten seconds after that; later 404. `progress`
+        is the share that is done (0 to 1, as far as the engine can tell), `elapsed_ms` counts from
+        when it was asked."""
+        query = running.look(_own(query_id))
         return _ended() if query is None else JSONResponse(query.as_json())
 
     @router.delete("/api/v1/sql/{query_id}", summary="Stop a running statement")

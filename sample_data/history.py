@@ -21,7 +21,7 @@ from sample_data.scenario import (
     month_start_us,
 )
 from sample_data.span_rows import spans_table
-from sample_data.traffic import iterate, region_rates
+from sample_data.traffic import generate, iterate, pieces_of, region_rates
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
@@ -32,6 +32,8 @@ DEMO_FLOOR_PER_S = 0.5
 """Rate of the older past of the demonstration: a week stays under a million rows, so that the first
 start is quick."""
 DEMO_RISE_US = DAY_US // 12
+BACKWARDS_FROM = 2_000_000
+"""Transactions have rising versions: hours written backwards count down from here (year 2198)."""
 DEMO_SPANS_HOURS = 0.25
 """How far back the demonstration has traces and logs."""
 
@@ -66,12 +68,14 @@ def write_history(
     app_id: str = APP_ID,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    newest_first: bool = False,
 ) -> HistoryReport:
     """Write `days` of calls that end at `until` (aware; usually now), an hour per commit.
 
     The last `spans_hours` also get spans and logs. `progress(done, all)` counts hours; `stop` is
     asked before each hour. Each hour is recorded as a transaction of `app_id`, so running again
     writes only hours after the last one written; an hour begun by an earlier run is not completed.
+    `newest_first`: for who looks on meanwhile; what such a run has left out is never written later.
     Raises what `LakeTable.append` raises; hours written before stay.
     """
     company = build_company(seed)
@@ -88,14 +92,16 @@ def write_history(
     counts = {"requests": 0, "spans": 0, "logs": 0}
 
     def append(table: str, rows: pa.Table, hour: int) -> None:
-        if lake.table(table).append(rows, app_id=app_id, app_version=hour) is not None:
+        version = BACKWARDS_FROM - hour if newest_first else hour
+        if lake.table(table).append(rows, app_id=app_id, app_version=version) is not None:
             counts[table] += rows.num_rows
 
-    pieces = iterate(company, scenario, start_us, end_us, HOUR_US)
-    for done, (begin, requests) in enumerate(pieces, start=1):
+    wanted = list(pieces_of(start_us, end_us, HOUR_US))
+    for done, (begin, end) in enumerate(reversed(wanted) if newest_first else wanted, start=1):
         if stop():
             hours = done - 1
             break
+        requests = generate(company, scenario, begin, end)
         hour = begin // HOUR_US
         recent = requests.take(requests.time_us >= spans_from_us)
         # Requests last: a crash in between leaves an hour that the next run takes up again.
@@ -138,6 +144,7 @@ def write_demo_history(
         requests_per_day=int(mean_per_s * 86_400),
         spans_hours=DEMO_SPANS_HOURS,
         stop=stop,
+        newest_first=True,  # the last hours are what the screens open with
         growth=Growth(end_us, DEMO_RISE_US, min(1.0, DEMO_FLOOR_PER_S / mean_per_s)),
     )
     return report.requests + report.spans + report.logs

@@ -53,10 +53,16 @@ def iterate(
     company: Company, scenario: Scenario, start_us: int, end_us: int, step_us: int
 ) -> Iterator[tuple[int, Requests]]:
     """(start of the piece, its calls) for pieces that begin at multiples of `step_us`."""
+    for begin, end in pieces_of(start_us, end_us, step_us):
+        yield begin, generate(company, scenario, begin, end)
+
+
+def pieces_of(start_us: int, end_us: int, step_us: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of pieces cut at multiples of `step_us`."""
     begin = start_us
     while begin < end_us:
         end = min((begin // step_us + 1) * step_us, end_us)
-        yield begin, generate(company, scenario, begin, end)
+        yield begin, end
         begin = end
 
 

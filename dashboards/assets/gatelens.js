@@ -259,15 +259,25 @@
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   const el = (...args) => React.createElement(...args);
 
+  // As components/spark.py draws it: what was not measured is a gap, never a zero.
   cells.Spark = (props) => {
     const values = props.value || [];
     const top = Math.max(...values.filter((v) => v !== null), 0) || 1;
     const w = 120, h = 24, step = w / Math.max(1, values.length - 1);
-    const points = values.map((v, i) => `${(i * step).toFixed(1)},${(h - 2 - (h - 4) * (v || 0) / top).toFixed(1)}`);
+    const runs = [[]];
+    values.forEach((v, i) => {
+      if (v === null) runs.push([]);
+      else runs[runs.length - 1].push([i * step, h - 2 - (h - 4) * v / top].map((n) => n.toFixed(1)));
+    });
     const colour = props.data.colour;
     return el("svg", { viewBox: `0 0 ${w} ${h}`, preserveAspectRatio: "none", className: "ag-spark" },
-      el("polygon", { points: `0,${h} ${points.join(" ")} ${w},${h}`, fill: colour, opacity: 0.13 }),
-      el("polyline", { points: points.join(" "), fill: "none", stroke: colour, strokeWidth: 1.3, vectorEffect: "non-scaling-stroke" }));
+      ...runs.filter((run) => run.length > 1).flatMap((run, i) => {
+        const line = run.join(" "), last = run[run.length - 1];
+        return [
+          el("polygon", { key: `area${i}`, points: `${run[0][0]},${h} ${line} ${last[0]},${h}`, fill: colour, opacity: 0.13 }),
+          el("polyline", { key: `line${i}`, points: line, fill: "none", stroke: colour, strokeWidth: 1.3, vectorEffect: "non-scaling-stroke" }),
+        ];
+      }));
   };
 
   // A link inside the app: no page load, back button works.

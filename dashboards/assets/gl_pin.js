@@ -71,6 +71,8 @@
     card.append(foot);
     const line = make("div", "gl-pin-line");
     frame.append(line, card);
+    // The pointer is over the card now, so the chart is not told that it left: the box stayed behind.
+    window.Plotly.Fx.unhover(place);
     pinned = { place, card, line, at };
     settle();
   }

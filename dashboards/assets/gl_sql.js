@@ -82,7 +82,7 @@
     try {
       const answer = await fetch("/api/v1/sql/" + id);
       const at = answer.ok ? await answer.json() : {};
-      told = at.state === "waiting" ? ", waiting to start" : at.progress ? `, ${Math.round(at.progress * 100)} % done` : "";
+      told = at.state === "waiting" ? ", waiting to start" : at.state === "running" && at.progress ? `, ${Math.round(at.progress * 100)} % done` : "";
     } catch (e) { told = ""; }
     asking = false;
   }

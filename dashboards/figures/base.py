@@ -29,6 +29,9 @@ class TimeAxis:
     """Of the reader: Plotly knows no zones, so it is given wall times."""
     gaps: tuple[tuple[datetime, datetime], ...] = ()
     """Spans whose requests are not counted yet: unknown, not zero."""
+    measured_from: datetime | None = None
+    """Where the installation's data begins: what was earlier is unknown, not zero. None = before
+    `start`."""
 
     def shown(self, time: datetime) -> datetime:
         """What Plotly is given for a moment: the wall time of the zone."""
@@ -45,7 +48,7 @@ class TimeAxis:
     def covered_s(self, time: datetime) -> float:
         """Seconds of the interval starting at `time` that lie in the range and were measured."""
         until = min(self.end, self.measured_until or self.end)
-        begin = max(time, self.start)
+        begin = max(time, self.start, self.measured_from or self.start)
         finish = min(time + timedelta(seconds=self.interval_s), until)
         return max(0.0, (finish - begin).total_seconds())
 

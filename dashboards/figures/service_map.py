@@ -18,9 +18,8 @@ from dashboards.theme import SERIES, Mode, rgba, tokens
 NODES_MAX = 40
 """Services drawn; the ones with the most calls. More would be a knot."""
 
-RATES_MAX = 16
-"""Edges whose rate is written on them; with more of them texts lie on each other, and hovering
-tells."""
+RATE_WIDE, RATE_TALL = 0.05, 0.05
+"""Room a rate needs, as shares of the map. Where another one is written, hovering tells it."""
 
 
 def columns_of(edges: list[tuple[str, str]]) -> dict[str, int]:
@@ -42,6 +41,26 @@ def columns_of(edges: list[tuple[str, str]]) -> dict[str, int]:
     return placed
 
 
+def places_of(
+    edges: list[tuple[str, str]], column: dict[str, int], calls: dict[str, int]
+) -> dict[str, tuple[float, float]]:
+    """Where each service is drawn: x is its column, y from the middle up. In a column it lies
+    beside its callers, so that lines cross little; then the busiest above."""
+    callers: dict[str, list[str]] = {}
+    for source, target in edges:
+        callers.setdefault(target, []).append(source)
+    places: dict[str, tuple[float, float]] = {}
+    for number in sorted(set(column.values())):
+        height = {}
+        for name in (n for n, c in column.items() if c == number):
+            above = [places[c][1] for c in callers.get(name, ()) if c in places]
+            height[name] = sum(above) / len(above) if above else 0.0
+        names = sorted(height, key=lambda n: (-height[n], -calls[n], n))
+        for index, name in enumerate(names):
+            places[name] = (float(number), (len(names) - 1) / 2 - index)
+    return places
+
+
 def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) -> Figure:
     """edges: source, target, calls, errors, p95_ms, as analytics.traces gives them, over `seconds`.
     Nodes carry the service's name as `customdata`."""
@@ -55,15 +74,23 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) 
     kept = set(sorted(calls, key=lambda n: (-calls[n], n))[:NODES_MAX])
     shown = [r for r in edges.iter_rows(named=True) if r["source"] in kept and r["target"] in kept]
     column = columns_of([(r["source"], r["target"]) for r in shown])
-    places: dict[str, tuple[float, float]] = {}
-    for number in set(column.values()):
-        names = sorted((n for n, c in column.items() if c == number), key=lambda n: (-calls[n], n))
-        for index, name in enumerate(names):
-            places[name] = (float(number), (len(names) - 1) / 2 - index)
+    places = places_of([(r["source"], r["target"]) for r in shown], column, calls)
+    wide = max(column.values())
+    tall = max(abs(y) for _, y in places.values())
+    written: list[tuple[float, float]] = []
+
+    def has_room(x: float, y: float) -> bool:
+        near_x, near_y = RATE_WIDE * (wide + 0.56), RATE_TALL * (2 * tall + 1.5)
+        if any(abs(x - at[0]) < near_x and abs(y - at[1]) < near_y for at in written):
+            return False
+        written.append((x, y))
+        return True
+
     fig = figure(mode, hovermode="closest", showlegend=False, dragmode="pan")
     most = max(r["calls"] for r in shown)
-    for row in shown:
+    for row in sorted(shown, key=lambda r: -r["calls"]):
         (x0, y0), (x1, y1) = places[row["source"]], places[row["target"]]
+        x, y = x0 * 0.2 + x1 * 0.8, y0 * 0.2 + y1 * 0.8  # lines lie apart there
         failing = (row["errors"] or 0) / row["calls"]
         colour = t.bad if failing >= 0.05 else t.warn if failing >= 0.01 else rgba(SERIES[0], 0.45)
         fig.add(
@@ -75,8 +102,10 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) 
             line={"width": 1 + 4 * math.sqrt(row["calls"] / most), "color": colour},
         )
         fig.add(
-            "scatter", x=[x0 * 0.2 + x1 * 0.8], y=[y0 * 0.2 + y1 * 0.8],  # lines lie apart there
-            mode="markers+text" if len(shown) <= RATES_MAX else "markers",
+            "scatter",
+            x=[x],
+            y=[y],
+            mode="markers+text" if has_room(x, y) else "markers",
             text=[fmt.rate(row["calls"] / seconds)],
             textposition="top center",
             textfont={"size": 10.5, "color": t.muted},
@@ -86,7 +115,7 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) 
                 f"{fmt.count(row['calls'])} calls, {fmt.percent(failing)} failed, "
                 f"p95 {fmt.milliseconds(row['p95_ms'])}<extra></extra>"
             ),
-        )  # fmt: skip
+        )
     names = list(places)
     top = max(calls[n] for n in names)
     fig.add(
@@ -106,8 +135,6 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) 
         hovertemplate="%{text}<br>a click shows its traces<extra></extra>",
         cliponaxis=False,
     )
-    wide = max(column.values())
-    tall = max(abs(y) for _, y in places.values())
     fig.update_axis("xaxis", visible=False, range=[-0.28, wide + 0.28])
     fig.update_axis("yaxis", visible=False, range=[-tall - 0.8, tall + 0.7])
     return fig

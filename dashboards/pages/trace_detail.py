@@ -3,6 +3,7 @@ decided how long it took; and what is different from another trace."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -151,7 +152,9 @@ def register(app: Dash, data: Data) -> None:
         trace_id = cleaned(name)
         spans = await spans_of(data, view, trace_id)
         trail = crumbs(("Traces", f"/traces{view.query()}"), (fmt.plain(trace_id, 40), ""))
-        return waterfall_rows(spans, data), summary(spans, view, WATERFALL_SPANS_MAX), trail
+        # Of ten thousand spans half a second of work, which others would wait for.
+        rows = await asyncio.to_thread(waterfall_rows, spans, data)
+        return rows, summary(spans, view, WATERFALL_SPANS_MAX), trail
 
     @app.callback(
         Output("trace-compared", "children"), Input(ids.VIEW, "data"), State(NAME, "data")
@@ -173,7 +176,8 @@ def register(app: Dash, data: Data) -> None:
         there = await spans_of(data, view, other)
         link = page_link(fmt.plain(other, 40), f"/traces/{quote(other, safe='')}{view.query()}")
         head = html.Div(["Compared with ", link], className="gl-sub gl-mono pad")
-        return [head, comparison_table(compare_traces(here, there), data)]
+        different = await asyncio.to_thread(compare_traces, here, there)
+        return [head, comparison_table(different, data)]
 
 
 def cleaned(name: object) -> str:

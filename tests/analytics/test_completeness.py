@@ -101,6 +101,16 @@ def test_rejects_are_counted_by_reason(lake: Lake, analytics: Analytics) -> None
     assert found.rejects == 4
 
 
+def test_it_is_known_where_the_data_begins(
+    lake: Lake, store: Callable[[list[Row]], None], analytics: Analytics
+) -> None:
+    assert analytics.completeness(HOUR).data_from is None
+    store([call(minute) for minute in (5, 30)])
+    assert analytics.completeness(HOUR).data_from == NOON + timedelta(minutes=5)
+    RollupRunner(lake).catch_up_all()  # the day tier names midnight
+    assert analytics.completeness(HOUR).data_from == NOON + timedelta(minutes=5)
+
+
 def test_empty_lake_is_neither_complete_data_nor_an_error(analytics: Analytics) -> None:
     found = analytics.completeness(HOUR)
     assert (found.data_until, found.sources, found.rejects, found.rows_late) == (None, (), 0, None)

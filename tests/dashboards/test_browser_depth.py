@@ -57,6 +57,7 @@ def test_a_click_on_a_chart_pins_the_moment_and_leads_to_its_requests(
     expect(pin).to_have_count(0)
 
     chart.click()
+    expect(page.locator("[id*='time-graph'] .hoverlayer > *")).to_have_count(0)
     moment = pin.locator(".gl-pin-head b").inner_text()
     page.evaluate("() => { window.gatelens.refreshNow = true; }")
     expect(pin.locator(".gl-pin-head b")).to_have_text(moment)

@@ -12,6 +12,7 @@ from dashboards import format as fmt
 from dashboards.figures import series
 from dashboards.figures.base import Figure, TimeAxis, message, nice_ticks
 from dashboards.figures.heatmap import latency_heatmap, row_of
+from dashboards.figures.service_map import RATE_TALL, columns_of, places_of, service_map
 from dashboards.figures.severity import level, severity_bars
 from dashboards.figures.status import status_bars
 from dashboards.theme import SERIES, ColourBook, Mode, css, status_class, template
@@ -50,6 +51,13 @@ def test_an_unfinished_interval_counts_by_the_seconds_it_covers() -> None:
     frame = pl.DataFrame({"api": ["a", "a"], "time": [at(0), at(1)], "requests": [60, 30]})
     (line,) = series.rates(frame, half, by="api", names=["a"], colour=ColourBook().colour)
     assert line.values == [1.0, 1.0]
+
+
+def test_what_was_before_anything_was_stored_is_no_zero() -> None:
+    new = axis(measured_from=START + timedelta(seconds=90))
+    frame = pl.DataFrame({"api": ["a", "a"], "time": [at(1), at(2)], "requests": [30, 60]})
+    (line,) = series.rates(frame, new, by="api", names=["a"], colour=ColourBook().colour)
+    assert line.values == [None, 1.0, 1.0, 0, 0]
 
 
 def test_what_is_not_counted_yet_is_a_covered_gap() -> None:
@@ -181,3 +189,25 @@ def test_both_modes_have_every_token_and_a_template() -> None:
 )
 def test_every_status_has_a_class(code: int | None, name: str) -> None:
     assert status_class(code) == name
+
+
+def test_services_lie_beside_their_callers_and_no_rate_lies_on_another() -> None:
+    pairs = [(f"edge-{i % 2}", f"service-{i}") for i in range(12)]
+    pairs += [("service-3", "store"), ("service-3", "cache")]
+    edges = pl.DataFrame(
+        [
+            {"source": s, "target": t, "calls": 100 - i, "errors": 0, "p95_ms": 5.0}
+            for i, (s, t) in enumerate(pairs)
+        ]
+    )
+    calls = dict.fromkeys({n for pair in pairs for n in pair}, 1)
+    places = places_of(pairs, columns_of(pairs), calls)
+    ordered = sorted((n for n in places if n.startswith("service")), key=lambda n: -places[n][1])
+    assert [int(n[-1]) % 2 for n in ordered if len(n) == 9] == [0] * 5 + [1] * 5
+
+    fig = valid(service_map(edges, "dark", seconds=60.0, empty="none"))
+    low, high = fig.layout.yaxis.range
+    written = [(t.x[0], t.y[0]) for t in fig.data if t.mode == "markers+text" and len(t.x) == 1]
+    assert len(written) >= 8
+    for one, other in ((a, b) for i, a in enumerate(written) for b in written[:i]):
+        assert abs(one[0] - other[0]) > 0.05 or abs(one[1] - other[1]) >= RATE_TALL * (high - low)

@@ -202,6 +202,7 @@ def test_a_running_statement_can_be_watched_and_stopped_by_its_id(http: httpx.Cl
         assert again.status_code == 409
         assert http.delete(place).status_code == 202
         assert asked.result().status_code == 499
+    assert http.get(place).json()["state"] == "ended"  # its answer may still be on the way
     assert http.delete(place).status_code == 404
 
 

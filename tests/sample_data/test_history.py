@@ -66,6 +66,25 @@ def test_an_interrupted_run_is_taken_up_where_it_stopped(tmp_path: Path) -> None
         assert _count(lake, table=table) == _count(whole, table=table)
 
 
+def test_written_backwards_the_last_hours_come_first_and_all_is_the_same(tmp_path: Path) -> None:
+    sums = []
+    for name, backwards, stop_at in (("on", False, 99), ("back", True, 99), ("cut", True, 2)):
+        lake = Lake(StorageSettings(data_dir=tmp_path / name))
+        hours: list[int] = []
+        write_history(
+            lake,
+            days=0.2,
+            until=UNTIL,
+            requests_per_day=20_000,
+            newest_first=backwards,
+            progress=lambda done, _, hours=hours: hours.append(done),
+            stop=lambda hours=hours, stop_at=stop_at: len(hours) >= stop_at,
+        )
+        sums.append(_count(lake, "sum(hash(time, path, status_code, duration_ms))"))
+    assert sums[0] == sums[1]
+    assert _count(lake, "min(time)") >= UNTIL.replace(minute=0) - dt.timedelta(hours=1)
+
+
 def test_two_lakes_from_one_seed_are_equal(tmp_path: Path) -> None:
     sums = []
     for name in ("one", "two"):
