@@ -36,9 +36,14 @@ TIMES_MS = [None, 0.0, -0.0, -3.5, 1e-9, 1.0, 1.02, 7.25, 1e12, float("inf"), fl
 BYTES = [None, 0, 1, 1500, 2**40]
 
 
-def random_row(rng: random.Random, *, around: datetime = NOON, spread_s: float = 7200) -> Row:
+def random_row(
+    rng: random.Random, *, around: datetime = NOON, spread_s: float = 7200, every_h: int = 1
+) -> Row:
+    """`every_h`: only each so-manieth hour has rows. An hour costs a file in each of twenty tables,
+    so long spans are better thin."""
     row: Row = {name: rng.choice(values) for name, values in NAMES.items()}
     offset = rng.choice([rng.uniform(-spread_s, spread_s), rng.choice([-60, 0, 60, 3600])])
+    offset -= offset // 3600 % every_h * 3600
     row["time"] = around + timedelta(microseconds=round(offset * 1e6))
     row["tenant"] = "default"
     for column in ("duration_ms", "upstream_ms", "gateway_ms"):

@@ -87,7 +87,7 @@ def test_active_consumers_per_calendar_window_equal_the_oracle(
     around: datetime,
 ) -> None:
     zone = ZoneInfo("Europe/Berlin")
-    rows = random_rows(9, 300, around=around, spread_s=40 * 3600)
+    rows = random_rows(9, 300, around=around, spread_s=40 * 3600, every_h=5)
     store(rows[:150])
     for tier in ("minute", "hour", "day"):
         RollupRunner(lake).catch_up(JOBS[f"usage_{tier}"])

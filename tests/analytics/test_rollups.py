@@ -151,7 +151,7 @@ def assert_rollups_hold(lake: Lake, rows: list[Row]) -> None:
 def test_every_tier_holds_exactly_the_stored_requests(
     lake: Lake, store: Callable[[list[Row]], None]
 ) -> None:
-    rows = random_rows(1, 400, spread_s=90_000)
+    rows = random_rows(1, 400, around=NOON + timedelta(hours=12), spread_s=90_000, every_h=7)
     store(rows)
     RollupRunner(lake).catch_up_all()
     assert_rollups_hold(lake, rows)
