@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
 
 from collector.errors import TooManyCalls
 from collector.limits import GRPC_CALLS_MAX
@@ -15,6 +17,8 @@ from collector.responses import failure_of
 from collector.tcp_arrivals import peer_address
 
 STATUS_METADATA = "grpc-status-details-bin"
+RETRY_METADATA = "google.rpc.retryinfo-bin"
+"""The same RetryInfo bare: exporters of Python look for it here, and for nothing in the status."""
 
 Behavior = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
 
@@ -23,8 +27,13 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 def end_call(context: grpc.ServicerContext, error: BaseException) -> NoReturn:
     """End the call with the status of `error`, details included."""
-    status = failure_of(error).status
-    context.set_trailing_metadata(((STATUS_METADATA, status.SerializeToString()),))
+    failure = failure_of(error)
+    status = failure.status
+    trailers = [(STATUS_METADATA, status.SerializeToString())]
+    if failure.retry_after_s is not None:
+        retry = RetryInfo(retry_delay=Duration(seconds=failure.retry_after_s))
+        trailers.append((RETRY_METADATA, retry.SerializeToString()))
+    context.set_trailing_metadata(tuple(trailers))
     context.abort(_CODES[status.code], status.message)
     raise AssertionError("abort raises")
 

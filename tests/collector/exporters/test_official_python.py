@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -31,7 +32,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from tests.collector.core.doors import eventually
+from collector import fault_points
+from collector.errors import WalUnavailable
+from tests.collector.core.doors import eventually, open_collector, query
 from tests.collector.core.process import CollectorProcess, free_port
 from tests.collector.exporters.scenario import (
     BOUNDS,
@@ -108,6 +111,28 @@ def test_what_the_official_exporters_send_is_what_is_stored(
     stored = Stored(collector.data_dir, service)
     eventually(lambda: stored.complete)
     check_stored(stored)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_an_exporter_that_is_refused_for_now_waits_as_long_as_it_is_told(
+    tmp_path: Path, protocol: str
+) -> None:
+    """Its own guess for a first wait is a second or so."""
+    waits: list[float] = []
+    with open_collector(tmp_path) as running:
+        if protocol == "grpc":
+            exporter: Any = GrpcSpans(endpoint=f"127.0.0.1:{running.grpc_port}", insecure=True)
+            stopped = exporter._shutdown_in_progress
+        else:
+            exporter = HttpSpans(f"http://127.0.0.1:{running.http_port}/v1/traces")
+            stopped = exporter._client._shutdown_event
+        stopped.wait = lambda seconds: waits.append(seconds)
+        watched = Watched()
+        fault_points.arm("wal.write=enospc@1")
+        send_spans(watched(exporter), Resource({"service.name": protocol}))
+        assert watched.results == ["SUCCESS"]
+        assert waits == [WalUnavailable.retry_after_s]
+        eventually(lambda: query(tmp_path, "SELECT count(*) n FROM spans") == [{"n": 2}])
 
 
 def send_spans(exporter: Any, resource: Resource) -> Context:
