@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from numba.core import types
 
 from collector.gateways.attributes import Keys
+from collector.otlp.machine import BYTES, READ_INTS, READ_INTS32, kernel
 from storage.coded import map_of, plain
 
 
@@ -60,7 +61,10 @@ def _marks(found: pa.Array, keys: Keys) -> npt.NDArray[np.bool_]:
     return marks
 
 
-@numba.njit(cache=True, nogil=True)
+_MARKS = types.Array(types.boolean, 1, "C")
+
+
+@kernel(types.void(BYTES, READ_INTS32, BYTES, READ_INTS, READ_INTS, READ_INTS, _MARKS))
 def _mark(
     data: Any, offsets: Any, names: Any, starts: Any, head: Any, following: Any, marks: Any
 ) -> None:

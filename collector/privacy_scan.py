@@ -16,6 +16,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numba.core import types
+
+from collector.otlp.machine import BYTES, OUT, READ_INTS32, kernel
 
 Bools = npt.NDArray[np.bool_]
 
@@ -34,7 +37,7 @@ def with_secrets(values: pa.Array) -> tuple[Bools, Bools]:
     return found & 1 > 0, found & 2 > 0
 
 
-def _by_kernel(kernel: Any, values: pa.Array) -> npt.NDArray[np.uint8]:
+def _by_kernel(scan: Any, values: pa.Array) -> npt.NDArray[np.uint8]:
     """One byte per text, 0 for NULL."""
     marks = np.zeros(len(values), dtype=np.uint8)
     if len(values) == values.null_count:
@@ -42,13 +45,13 @@ def _by_kernel(kernel: Any, values: pa.Array) -> npt.NDArray[np.uint8]:
     _, offsets, data = values.buffers()
     if data is not None and data.size:
         bounds = np.frombuffer(offsets, dtype=np.int32)[values.offset :]
-        kernel(np.frombuffer(data, dtype=np.uint8), bounds[: len(values) + 1], marks)
+        scan(np.frombuffer(data, dtype=np.uint8), bounds[: len(values) + 1], marks)
     if values.null_count:
         marks[values.is_null().to_numpy(zero_copy_only=False)] = 0
     return marks
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(types.void(BYTES, READ_INTS32, OUT))
 def _equals(data: Any, offsets: Any, marks: Any) -> None:
     for i in range(marks.size):
         for at in range(offsets[i], offsets[i + 1]):
@@ -109,7 +112,7 @@ def _ends_telling(data: Any, at: Any) -> bool:
     return bool(found != 0)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(types.void(BYTES, READ_INTS32, OUT))
 def _telling(data: Any, offsets: Any, marks: Any) -> None:
     for i in range(marks.size):
         start, end = np.int64(offsets[i]), np.int64(offsets[i + 1])

@@ -1,7 +1,7 @@
-"""Run every decoder once on a small body, so that the port opens with kernels loaded.
+"""Run every decoder once on a small body, so that the port opens with all of it loaded.
 
-The first call of a compiled kernel loads (or, on a machine's first start, compiles) its code, which
-takes seconds; a sender must not wait for that.
+The kernels are compiled, or loaded, when their modules are imported (otlp/machine.py); what a first
+body loads beside them (Arrow's functions, regular expressions) no sender must wait for either.
 """
 
 from __future__ import annotations
@@ -90,7 +90,6 @@ _NGINX = b'192.0.2.1 - - [14/Nov/2023:22:13:20 +0000] "GET /warm HTTP/1.1" 200 5
 def warm_up(formats: Mapping[str, Format], naming: Naming) -> None:
     """Decode one body of each format that has a sample here; nothing is stored."""
     started = time.monotonic()
-    log.info("preparing_decoders", note="a first start compiles them, which can take a minute")
     samples: dict[str, tuple[Content, bytes]] = {
         "otlp_traces": ("protobuf", _traces()),
         "otlp_logs": ("protobuf", _logs()),

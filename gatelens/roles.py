@@ -37,6 +37,8 @@ JOBS_STOP_WITHIN_S = 2.0
 
 def run_collector(settings: Settings) -> None:
     """OTLP and access logs in, durable, into the lake."""
+    # Kernels are compiled when their modules are imported.
+    log.info("preparing_decoders", note="a first start compiles them, which can take a minute")
     from collector.main import run
 
     run(settings.collector, settings.storage_settings, settings.catalog)

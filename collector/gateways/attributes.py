@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from numba.core import types
 
 from collector.otlp.arrow import codes_of, picked_array
+from collector.otlp.machine import BYTES, GRID32, INTS, READ_INTS, READ_INTS32, kernel
 from storage.coded import is_valid, plain
 from storage.schemas import ATTRIBUTES
 
@@ -146,7 +147,7 @@ class AttributeColumns:
         return first
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(types.void(READ_INTS32, READ_INTS32, READ_INTS, READ_INTS, GRID32, INTS))
 def _find_codes(codes: Any, lists: Any, rows: Any, names: Any, found: Any, hits: Any) -> None:
     """`_find_keys` for coded keys; `names`: the name of each code, -1 = none of them."""
     for i in range(rows.size):
@@ -161,7 +162,12 @@ def _find_codes(codes: Any, lists: Any, rows: Any, names: Any, found: Any, hits:
                 found[name, i] = entry
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(
+    types.void(
+        BYTES, READ_INTS32, READ_INTS32, READ_INTS,
+        BYTES, READ_INTS, READ_INTS, READ_INTS, GRID32, INTS,
+    )
+)  # fmt: skip
 def _find_keys(
     data: Any, offsets: Any, lists: Any, rows: Any,
     names: Any, starts: Any, head: Any, following: Any, found: Any, hits: Any,

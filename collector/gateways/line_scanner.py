@@ -5,7 +5,7 @@ field remote_addr ended by ` - `, then remote_user ended by ` [`. Every textual 
 Apache, HAProxy, Envoy, ALB, Reactor Netty) is such a list. `scan_lines` answers byte offsets; the
 functions below turn offsets into Arrow columns (numbers and times: `scan_values.py`).
 
-Sans-I/O. Compiled by numba on first use and kept in its cache; the GIL is released while scanning.
+Sans-I/O. Compiled by numba when imported and kept in its cache; the GIL is released while scanning.
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from collector.gateways import scan_values
+from collector.otlp.machine import BYTES, READ_INTS32, kernel
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int32]
 Lengths = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-_jit = numba.njit(cache=True, nogil=True)
 
 LIST = 1
 """Kind of a field that NGINX may fill with several values, `a, b : c`: a blank after a comma or
@@ -155,7 +153,7 @@ def split_request_lines(buffer: Bytes, starts: Offsets, ends: Offsets) -> Reques
     )
 
 
-@_jit
+@kernel((BYTES, READ_INTS32, READ_INTS32, BYTES, READ_INTS32, BYTES))
 def _scan(
     buffer: Any, starts: Any, ends: Any, literal_bytes: Any, literal_offsets: Any, kinds: Any
 ) -> Any:
@@ -218,7 +216,7 @@ def _scan(
     return out_starts, out_ends, failed_at
 
 
-@_jit
+@kernel((BYTES, READ_INTS32, READ_INTS32))
 def _gather(buffer: Any, starts: Any, ends: Any) -> Any:
     rows = starts.size
     offsets = np.empty(rows + 1, dtype=np.int32)
@@ -242,7 +240,7 @@ def _gather(buffer: Any, starts: Any, ends: Any) -> Any:
     return offsets, data, valid
 
 
-@_jit
+@kernel((BYTES, READ_INTS32, READ_INTS32))
 def _split_requests(buffer: Any, starts: Any, ends: Any) -> Any:
     rows = starts.size
     m_end = starts.copy()

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from collector.otlp.machine import BYTES, READ_INTS32, kernel
+
 NO_TIME = np.iinfo(np.int64).min
 """What the time parsers answer for text that is not a time."""
 
@@ -45,7 +47,7 @@ def string_spans(values: pa.Array) -> tuple[Any, Any, Any]:
     return buffer, bounds[:-1].copy(), bounds[1:].copy()
 
 
-@_jit
+@kernel((BYTES, READ_INTS32, READ_INTS32))
 def _parse_sums(buffer: Any, starts: Any, ends: Any) -> Any:
     """Sum of the numbers of `0.012`, `0.010, 0.002 : -`; NaN if there is none or other text."""
     out = np.full(starts.size, np.nan)
@@ -123,7 +125,7 @@ def _month(a: int, b: int, c: int) -> int:
     return 0
 
 
-@_jit
+@kernel((BYTES, READ_INTS32, READ_INTS32))
 def _parse_clf_times(buffer: Any, starts: Any, ends: Any) -> Any:
     """dd/Mon/yyyy:HH:MM:SS[.fff] [+hhmm]; without a zone it is taken as UTC."""
     out = np.full(starts.size, np.iinfo(np.int64).min, dtype=np.int64)
@@ -166,7 +168,7 @@ def _parse_clf_times(buffer: Any, starts: Any, ends: Any) -> Any:
     return out
 
 
-@_jit
+@kernel((BYTES, READ_INTS32, READ_INTS32))
 def _parse_iso_times(buffer: Any, starts: Any, ends: Any) -> Any:
     out = np.full(starts.size, np.iinfo(np.int64).min, dtype=np.int64)
     for row in range(starts.size):

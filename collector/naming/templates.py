@@ -17,18 +17,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numba
 import numpy as np
 import pyarrow as pa
+from numba.core import types
 
 from collector.naming.limits import SEGMENTS_MAX
 from collector.naming.unique import map_coded
+from collector.otlp.machine import BYTES, INTS32, OUT, READ_INTS32, kernel
 from storage.coded import plain
 
 PARAMETER = "{id}"
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(types.int64(BYTES, READ_INTS32, INTS32, OUT))
 def _shorten(data: Any, offsets: Any, out_offsets: Any, out: Any) -> int:
     """Write the paths with `{id}` for segments that `template_segment` replaces beyond doubt:
     numbers, an `@` inside, four digits and more (not where it may be a version). Answers the size.

@@ -22,6 +22,10 @@ BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 OUT = types.Array(types.uint8, 1, "C")
 INTS = types.Array(types.int64, 1, "C")
 INTS32 = types.Array(types.int32, 1, "C")
+READ_INTS = types.Array(types.int64, 1, "C", readonly=True)
+READ_INTS32 = types.Array(types.int32, 1, "C", readonly=True)
+"""Of Arrow or of our own making, as the batch has it: a kernel must take both."""
+GRID32 = types.Array(types.int32, 2, "C")
 
 
 compiling_s: list[float] = []

@@ -121,8 +121,8 @@ def _kill_loop(folder: Path, kills: int, seed: int) -> int:
     return requests
 
 
-def test_killed_under_load_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    assert _kill_loop(tmp_path, kills=3, seed=random.randrange(2**32)) > 10
+def test_killed_under_load_nothing_is_lost_or_doubled(tmp_path: Path, seed: int) -> None:
+    assert _kill_loop(tmp_path, kills=3, seed=seed) > 10
 
 
 @pytest.mark.slow
