@@ -7,6 +7,7 @@ is what makes the kernels several times faster than byte loops. Callers keep wit
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -32,7 +33,7 @@ compiling_s: list[float] = []
 """Seconds that each kernel took to compile, or to load from the cache."""
 
 
-def kernel(*signatures: Any) -> Any:
+def kernel(*signatures: Any) -> Callable[[Any], Any]:
     """Compile at import for exactly these signatures, without the GIL; cached on disk."""
 
     def compile_now(function: Any) -> Any:
