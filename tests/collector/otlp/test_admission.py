@@ -106,6 +106,19 @@ def test_attributes_of_one_record_are_limited() -> None:
     assert reason(OTLP_TRACES, over) == "too_many_attributes"
 
 
+def test_texts_of_any_length_and_look_are_kept_as_they_came() -> None:
+    """What bounds them is the size of a body."""
+    odd = "a\0b\u202e\U0001f600<b>"
+    attributes = [
+        {"key": "k" * 1_000_000, "value": {"string_value": odd}},
+        {"key": odd, "value": {"string_value": "v" * 1_000_000}},
+    ]
+    body = traces({"name": "n" * 65_536, "attributes": attributes})
+    (row,) = rows_of(OTLP_TRACES.decode([payload("otlp_traces", body)]).tables["spans"])
+    assert row["name"] == "n" * 65_536
+    assert dict(row["attributes"]) == {"k" * 1_000_000: odd, odd: "v" * 1_000_000}
+
+
 def test_rejects_say_which_record_of_which_body_and_why() -> None:
     good = {"name": "good", "start_time_unix_nano": NOW}
     secret = {"key": "authorization", "value": {"string_value": "hunter2"}}

@@ -92,6 +92,12 @@ def test_unknown_names_and_nulls_are_ignored() -> None:
     assert (row(body)["name"], row(body)["trace_state"]) == ("n", None)
 
 
+def test_of_a_name_that_is_there_twice_the_last_counts() -> None:
+    """As of a field in protobuf, and as every common reader of JSON has it."""
+    body = spans(name="last").replace(b'"name"', b'"name": "first", "name"')
+    assert row(body)["name"] == "last"
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -101,6 +107,8 @@ def test_unknown_names_and_nulls_are_ignored() -> None:
         (b'{"resourceSpans": {}}', "resourceSpans must be an array"),
         (b'{"resourceSpans": [null]}', "resourceSpans must be an object"),
         (b'{"resourceSpans": [NaN]}', "not valid JSON"),
+        (b'{"resourceSpans": [-Infinity]}', "not valid JSON"),
+        (b'{"resourceSpans": [1e400]}', "not valid JSON"),
         (b'{"resourceSpans": [{"schemaUrl": "\\ud800"}]}', "not valid JSON"),
         (b"[" * 100_000, "not valid JSON"),
         (spans(kind="SPAN_KIND_SERVER"), "kind must be an integer"),
