@@ -127,8 +127,11 @@ def test_logger_is_heard(tmp_path: Path, transport: list[str], standard: str) ->
 ZIPKIN_JS = """
 const {Tracer, BatchRecorder, ExplicitContext, jsonEncoder: {JSON_V2}} = require('zipkin');
 const {HttpLogger} = require('zipkin-transport-http');
-const recorder = new BatchRecorder({logger: new HttpLogger(
-  {endpoint: process.argv[1], jsonEncoder: JSON_V2, httpInterval: 50})});
+const logger = new HttpLogger(
+  {endpoint: process.argv[1], jsonEncoder: JSON_V2, httpInterval: 50});
+logger.on('success', () => process.exit(0));
+logger.on('error', (told) => { console.error(told); process.exit(1); });
+const recorder = new BatchRecorder({logger});
 const tracer = new Tracer({ctxImpl: new ExplicitContext(), recorder, localServiceName: 'shop-js'});
 const {Instrumentation} = require('zipkin');
 const server = new Instrumentation.HttpServer({tracer, port: 80});
@@ -137,7 +140,7 @@ tracer.scoped(() => {
   const id = server.recordRequest('GET', 'http://shop/items?q=1', () => None);
   server.recordResponse(id, '503');
 });
-setTimeout(() => process.exit(0), 1500);
+setTimeout(() => process.exit(2), 50000);
 """
 
 
