@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from html import escape
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from dash import Dash, Input, Output, html
+from dash._utils import to_json
 from dash.backends import _fastapi as dash_fastapi
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -21,6 +23,7 @@ from dashboards.branding import Brand
 from dashboards.components import page_head
 from dashboards.data import Data
 from dashboards.doorkeeper import Doorkeeper, permission_of
+from dashboards.first_page import FirstScreen, Place, block
 from dashboards.guard import guarded
 from dashboards.light_app import LightApp
 from dashboards.pages import (
@@ -94,9 +97,13 @@ _INDEX = """<!DOCTYPE html>
 </head>
 <body>
 {%app_entry%}
+__FIRST_ANSWERS__
 <footer>{%config%}{%scripts%}{%renderer%}</footer>
 </body>
 </html>"""
+
+
+_FIRST_ANSWERS = "__FIRST_ANSWERS__"
 
 
 class HttpOnlyBackend(dash_fastapi.FastAPIDashServer):
@@ -104,27 +111,51 @@ class HttpOnlyBackend(dash_fastapi.FastAPIDashServer):
 
     websocket_capability = False
 
+    def setup_index(self, dash_app: Any) -> None:
+        """Called by Dash for `/`, which is an address like the others to `serve_pages`."""
+
     def _setup_catchall(self) -> None:
         """Called by Dash on start, for whichever app was made last; `serve_pages` does it."""
 
     def serve_pages(self, app: Any) -> None:
-        """Answer every other GET with the page, which then finds its screen by the address."""
+        """Answer every other GET with the page, its screen inside."""
 
         async def page(request: Request) -> HTMLResponse:
-            token = _fastapi.set_current_request(request)
-            try:
-                return HTMLResponse(app.index())
-            finally:
-                _fastapi.reset_current_request(token)
+            text = await app.whole_page(request)
+            return HTMLResponse(text, headers={"cache-control": "no-store"})
 
         self.server.add_api_route("/{path:path}", page, methods=["GET"], include_in_schema=False)
 
 
 class LeanDash(Dash):
-    """Dash whose page loads only what its screen needs at once."""
+    """Dash whose page loads only what its screen needs at once, and brings the screen along."""
 
     panels: Sequence[Panel] = ()
     """What draws from the page's view alone, of all screens."""
+    frame: Callable[[FirstScreen | None], Any]
+    """What is around every screen, with one in it or none, for whoever is asking."""
+    screen: Callable[[str], Awaitable[Any]]
+    """Path -> its content, for whoever is asking; never raises."""
+
+    async def whole_page(self, request: Request) -> str:
+        """The page of an address, with what the framework would ask for next; first_page.py."""
+        place = Place.of(request.scope)
+        first = FirstScreen(place, await self.screen(request.url.path))
+        answers = (
+            block("/_dash-layout", to_json(self.frame(first)), place),
+            block("/_dash-dependencies", self._dependencies),
+        )
+        token = _fastapi.set_current_request(request)
+        try:
+            page: str = self.index()
+        finally:
+            _fastapi.reset_current_request(token)
+        return page.replace(_FIRST_ANSWERS, "".join(answers))
+
+    @functools.cached_property
+    def _dependencies(self) -> str:
+        """The same for everybody; asked for when all callbacks are registered."""
+        return to_json(self._callback_list)
 
     def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]  # by name
         """Called by Dash to put the page together."""
@@ -150,18 +181,25 @@ def create_app(data: Data) -> LeanDash:
     )
     light = LightApp(app)
     app.panels = light.panels
+
+    @guarded(show_in=0)
+    async def screen(path: object) -> Any:
+        return page_for(path if isinstance(path, str) else "/", data)
+
+    def frame(first: FirstScreen | None = None) -> Any:
+        return light.lightened(shell.layout(data.settings, data.brand, identity.current(), first))
+
+    app.screen, app.frame = screen, frame
     with identity.acting_as(identity.LOCAL):  # Dash looks at it once; then it is made per person
-        app.layout = lambda: light.lightened(
-            shell.layout(data.settings, data.brand, identity.current())
-        )
+        app.layout = frame
     shell.register(cast(Any, light), data)  # as much of an app as it uses
     for key, page in [*PAGES.items(), *DETAILS.items()]:
         page.register(Doorkeeper(light, permission_of(key)), data)
 
-    @light.callback(Output(ids.PAGE, "children"), Input(ids.URL, "pathname"))
-    @guarded(show_in=0)
-    async def route(path: object) -> Any:
-        return page_for(path if isinstance(path, str) else "/", data)
+    # The first screen comes with the page: this is for moving on from it.
+    light.callback(
+        Output(ids.PAGE, "children"), Input(ids.URL, "pathname"), prevent_initial_call=True
+    )(screen)
 
     backend: Any = app.backend
     backend.serve_pages(app)

@@ -10,7 +10,7 @@ from dashboards.branding import Brand
 from dashboards.custom.html_text import to_html
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en" data-gl-door>
+<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -230,9 +230,8 @@ class Dispatcher:
         if scope["method"] not in ("GET", "HEAD"):
             return await refuse(send, 405, "Screens are read with GET.")
         status = None if known_path(path) else 404
-        return await self._screens(
-            scope, receive, with_headers(send, self._page_headers, status=status)
-        )
+        wrapped = with_headers(send, self._page_headers, status=status)
+        return await compressed(self._screens, scope, receive, wrapped)
 
     async def _update(self, scope: Scope, receive: Capped, send: Send) -> None:
         """A screen's update. What Dash cannot make sense of is the sender's mistake: 400."""

@@ -19,6 +19,7 @@ from dashboards.completeness_notes import completeness_notes
 from dashboards.components import attrs
 from dashboards.data import Data, refresh_name
 from dashboards.doorkeeper import permission_of
+from dashboards.first_page import FirstScreen
 from dashboards.guard import guarded
 from dashboards.identity import Principal
 from dashboards.ids import NavItem
@@ -32,12 +33,15 @@ _TIMER_MS = 1000
 """How often the browser looks whether a refresh is due; refreshes come at their own pace."""
 
 
-def layout(settings: DashboardSettings, brand: Brand, who: Principal) -> Component:
-    """The frame as `who` gets it: only ways to what they may see."""
+def layout(
+    settings: DashboardSettings, brand: Brand, who: Principal, first: FirstScreen | None = None
+) -> Component:
+    """The frame as `who` gets it: only ways to what they may see. first: the screen in it; None =
+    it is asked for when the browser has found out where it is."""
     items = [item for item in ids.NAV if who.may(permission_of(item.key))]
     return html.Div(
         [
-            dcc.Location(id=ids.URL, refresh=False),
+            _address(first),
             dcc.Store(id=ids.SCHEME),
             dcc.Store(id="scheme-asked", data=0),
             dcc.Store(id=ids.VIEW),
@@ -49,7 +53,7 @@ def layout(settings: DashboardSettings, brand: Brand, who: Principal) -> Compone
             html.Div(
                 [
                     _navigation(settings, brand, items),
-                    html.Div([_header(who), _content()], className="gl-main"),
+                    html.Div([_header(who), _content(first)], className="gl-main"),
                 ],
                 className="gl-shell",
             ),
@@ -123,12 +127,19 @@ def _header(who: Principal) -> Component:
     )
 
 
-def _content() -> Component:
+def _address(first: FirstScreen | None) -> Component:
+    if first is None:
+        return dcc.Location(id=ids.URL, refresh=False)
+    place = first.place
+    return dcc.Location(id=ids.URL, refresh=False, pathname=place.path, search=place.search)
+
+
+def _content(first: FirstScreen | None) -> Component:
     return html.Main(
         [
             html.Div(id=ids.FILTER_BAR, className="gl-filters"),
             html.Div(id=ids.NOTES, className="gl-notes"),
-            html.Div(id=ids.PAGE),
+            html.Div(first and first.content, id=ids.PAGE),
         ],
         className="gl-content",
     )

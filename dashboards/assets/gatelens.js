@@ -21,12 +21,22 @@
     node.hidden = !shown;
   }
 
+  // What the page brought along (first_page.py): once, and only at the address it was made for.
+  function broughtAlong(url) {
+    const block = document.querySelector(`script[data-gl-answers="${CSS.escape(url)}"]`);
+    if (!block) return null;
+    block.remove();
+    const { path, search } = block.dataset;
+    const elsewhere = path !== undefined && (path !== location.pathname || search !== location.search);
+    return elsewhere ? null : block.textContent;
+  }
+
   // Screen updates that are still running; auto-refresh waits for them instead of piling up.
   const realFetch = window.fetch;
   window.fetch = function (resource, options) {
     const url = typeof resource === "string" ? resource : resource.url;
-    const early = window.gatelensEarly && window.gatelensEarly[url];
-    if (early) { delete window.gatelensEarly[url]; return early; }
+    const known = broughtAlong(url);
+    if (known !== null) return Promise.resolve(new Response(known, { headers: { "content-type": "application/json" } }));
     if (!url.includes("_dash-update-component")) return realFetch.apply(this, arguments);
     gl.inflight += 1;
     const slow = setTimeout(() => notice("gl-slow", true), SLOW_MS);

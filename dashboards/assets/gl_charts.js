@@ -18,15 +18,17 @@
   // The room labels and legend will need, by Plotly's own rules: when it finds too little it draws
   // the whole chart again.
   const pen = document.createElement("canvas").getContext("2d");
-  const LEGEND_ITEM = 40, LEGEND_ROW = 19, LEGEND_EDGES = 10, TIMES = 30, LABEL_GAP = 11;
+  const LEGEND_ITEM = 40, LEGEND_ROW = 19, LEGEND_EDGES = 10, LABEL_GAP = 11;
+  const TIMES_GAP = 6, LINE = 1.3; // a label of two lines, the second LINE times the letters' size below
   const widest = (texts) => Math.max(0, ...texts.map((text) => pen.measureText(text).width));
   function withRoom(place, figure) {
     const layout = figure.layout, y = layout.yaxis || {};
     if (!layout.xaxis || !y.ticktext || layout.margin) return figure;
     pen.font = "11px " + getComputedStyle(document.body).fontFamily;
+    const letter = pen.measureText("0"), tall = letter.fontBoundingBoxAscent + letter.fontBoundingBoxDescent;
     const left = Math.ceil(widest(y.ticktext) + LABEL_GAP);
     const names = figure.data.filter((t) => t.name && t.showlegend !== false && t.visible !== false).map((t) => t.name);
-    let below = TIMES;
+    let below = Math.ceil(TIMES_GAP + 11 * LINE + tall);
     if (layout.showlegend !== false && figure.data.length > 1 && names.length) {
       const wide = place.clientWidth - left - 10, all = names.map((name) => pen.measureText(name).width + LEGEND_ITEM);
       const each = Math.max(...all), fits = all.reduce((a, b) => a + b + 5, 0) <= wide;

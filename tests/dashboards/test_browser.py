@@ -59,6 +59,18 @@ def test_api_page_shows_usage_errors_and_quantiles_of_that_api(page: Page, serve
     assert troubles.seen == []
 
 
+def test_charts_foresee_the_room_their_labels_take(page: Page, server: Running) -> None:
+    """Given too little, the whole chart would be drawn twice."""
+    opened(page, server, "/apis/orders?from=now-1h&refresh=off")
+    rooms = page.evaluate(
+        """() => [...document.querySelectorAll('.js-plotly-plot')].map((chart) => chart._fullLayout)
+            .filter((layout) => layout.xaxis && layout.xaxis.visible !== false)
+            .map((layout) => ['l', 'r', 't', 'b'].map((k) => layout._size[k] - layout.margin[k]))"""
+    )
+    assert len(rooms) >= 4
+    assert all(abs(more) < 0.5 for room in rooms for more in room), rooms
+
+
 def test_a_click_narrows_the_page_and_the_back_button_widens_it(
     page: Page, server: Running
 ) -> None:

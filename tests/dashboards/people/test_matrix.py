@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from alerting.store import AlertStore
 from analytics.report_schedules import ReportSchedule, ReportScheduleStore
 from dashboards import roles
-from dashboards.app import DETAILS, PAGES, create_app
+from dashboards.app import DETAILS, NOT_FOR_YOU, PAGES, create_app
 from dashboards.custom.definition import Dashboard
 from dashboards.custom.store import DashboardStore
 from storage.state import alert_history, alert_instances
@@ -370,5 +371,30 @@ def test_an_app_developer_finds_only_its_own_screen(town: Town) -> None:
             layout = json.dumps((await client.get("/_dash-layout")).json())
             assert '"/admin"' in layout
             assert '"/me"' not in layout
+
+    run(ask())
+
+
+@pytest.mark.parametrize("name", ["owner", "team", "app", "neighbour", "viewer", "admin"])
+def test_a_page_brings_its_own_readers_screen_and_nobody_elses(town: Town, name: str) -> None:
+    paths = ["/", *(f"/{key}" for key in PAGES), *(f"/{key}/{OTHERS}-x" for key in DETAILS)]
+
+    async def ask() -> None:
+        async with town.client(name) as client:
+            for path in paths:
+                answer = await client.get(path)
+                text = answer.text.replace(f"{OTHERS}-x", "")
+                assert answer.status_code == 200, path
+                assert not leaks(text, name), path
+                assert answer.headers["cache-control"] == "no-store", path
+                said = re.search(r'"id": ?"person".{0,900}?\["b",{},"(\w+)"\]', text)
+                assert said and said[1] == name, path  # the menu says who is signed in
+            admin = (await client.get("/admin")).text
+            assert ('"admin-users"' in admin) == (name == "admin")
+            assert (NOT_FOR_YOU in admin) == (name != "admin")
+        async with town.client(None) as client:
+            for path in paths:
+                answer = await client.get(path)
+                assert answer.status_code == 303 and answer.text == "", path
 
     run(ask())
