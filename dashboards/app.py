@@ -13,7 +13,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from dash import Dash, Input, Output, html
-from dash._utils import to_json
+from dash import _utils as dash_utils
 from dash.backends import _fastapi as dash_fastapi
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -25,6 +25,7 @@ from dashboards.data import Data
 from dashboards.doorkeeper import Doorkeeper, permission_of
 from dashboards.first_page import FirstScreen, Place, block
 from dashboards.guard import guarded
+from dashboards.head_start import HeadStarts
 from dashboards.light_app import LightApp
 from dashboards.pages import (
     admin,
@@ -83,6 +84,7 @@ DETAILS: dict[str, ModuleType] = {
 NOT_FOR_YOU = "This screen needs another role than yours; an admin can give it to you."
 
 _fastapi: Any = dash_fastapi
+_to_json: Any = dash_utils.to_json  # not typed by the library
 
 _INDEX = """<!DOCTYPE html>
 <html lang="en">
@@ -135,19 +137,25 @@ class LeanDash(Dash):
     frame: Callable[[FirstScreen | None], Any]
     """What is around every screen, with one in it or none, for whoever is asking."""
     screen: Callable[[str], Awaitable[Any]]
-    """Path -> its content, for whoever is asking; never raises."""
+    """Path, percent-encoded -> its content, for whoever is asking; never raises."""
+    head_starts: HeadStarts | None = None
+    """Set where questions may go on after the page was sent."""
 
     async def whole_page(self, request: Request) -> str:
         """The page of an address, with what the framework would ask for next; first_page.py."""
         place = Place.of(request.scope)
-        first = FirstScreen(place, await self.screen(request.url.path))
+        first = FirstScreen(place, await self.screen(place.path))
+        if self.head_starts and shown(place.path):
+            key, name = split_path(place.path)
+            self.head_starts.begin(key + "/" if name else key, name, place.search)
         answers = (
-            block("/_dash-layout", to_json(self.frame(first)), place),
+            block("/_dash-layout", _to_json(self.frame(first)), place),
             block("/_dash-dependencies", self._dependencies),
         )
         token = _fastapi.set_current_request(request)
         try:
-            page: str = self.index()
+            made: Any = super().index  # not typed by the library
+            page: str = made()
         finally:
             _fastapi.reset_current_request(token)
         return page.replace(_FIRST_ANSWERS, "".join(answers))
@@ -155,7 +163,8 @@ class LeanDash(Dash):
     @functools.cached_property
     def _dependencies(self) -> str:
         """The same for everybody; asked for when all callbacks are registered."""
-        return to_json(self._callback_list)
+        text: str = _to_json(self._callback_list)
+        return text
 
     def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]  # by name
         """Called by Dash to put the page together."""
@@ -193,8 +202,10 @@ def create_app(data: Data) -> LeanDash:
     with identity.acting_as(identity.LOCAL):  # Dash looks at it once; then it is made per person
         app.layout = frame
     shell.register(cast(Any, light), data)  # as much of an app as it uses
-    for key, page in [*PAGES.items(), *DETAILS.items()]:
-        page.register(Doorkeeper(light, permission_of(key)), data)
+    for pages, mark in ((PAGES, ""), (DETAILS, "/")):
+        for key, page in pages.items():
+            light.screen = key + mark
+            page.register(Doorkeeper(light, permission_of(key)), data)
 
     # The first screen comes with the page: this is for moving on from it.
     light.callback(
@@ -243,6 +254,11 @@ def known_path(path: str) -> bool:
     """Whether a screen lives there; anything else answers 404."""
     first, rest = split_path(path)
     return first in (DETAILS if rest else PAGES)
+
+
+def shown(path: str) -> bool:
+    """Whether the screen that lives there is for whoever is asking."""
+    return known_path(path) and identity.allowed(permission_of(split_path(path)[0]))
 
 
 def page_for(path: str, data: Data) -> Any:

@@ -11,7 +11,7 @@ from dash.dependencies import DashDependency, Input, State
 
 from dashboards import ids
 from dashboards.components import Component, lightened
-from dashboards.warm import Panel
+from dashboards.warm import FRAME, Panel
 
 
 class LightApp:
@@ -22,6 +22,8 @@ class LightApp:
         self._shown_while_running: set[str] = set()
         self.panels: list[Panel] = []
         """Callbacks that the page's view alone makes draw anew."""
+        self.screen = FRAME
+        """Whose callbacks are registered now; see Panel."""
         self.clientside_callback = app.clientside_callback
 
     def callback(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
@@ -36,7 +38,7 @@ class LightApp:
 
         def wrap(function: Callable[..., Awaitable[Any]]) -> Any:
             if [one.component_id for one in asked] == [ids.VIEW]:
-                self.panels.append(Panel(states, function))
+                self.panels.append(Panel(states, function, self.screen))
 
             @functools.wraps(function)
             async def light(*values: Any, **named: Any) -> Any:

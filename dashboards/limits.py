@@ -46,3 +46,6 @@ WARM_EVERY_S = 600.0
 
 WARM_TENANTS_MAX = 8
 """Tenants whose screens are kept ready, those with most data. Others wait for their first visit."""
+
+HEAD_STARTS_MAX = 24
+"""Panels drawn at a time for pages that are on their way. Beyond: they wait for their updates."""

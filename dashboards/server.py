@@ -64,6 +64,7 @@ from dashboards.guards import (
     same_origin,
     with_headers,
 )
+from dashboards.head_start import HeadStarts
 from dashboards.limits import (
     CALLBACK_BODY_BYTES_MAX,
     SHUTDOWN_GRACE_S,
@@ -375,9 +376,12 @@ class _LoginMetrics(Collector):
         yield family
 
 
-def create_server(data: Data, sign_in: SignIn | None = None) -> Dispatcher:
-    """The whole ASGI application, without a socket. `sign_in`: for tests with cheap passwords."""
+def create_server(data: Data, sign_in: SignIn | None = None, *, ahead: bool = False) -> Dispatcher:
+    """The whole ASGI application, without a socket. `sign_in`: for tests with cheap passwords.
+    ahead: a page's questions are asked with it, see head_start.py; for one event loop alone."""
     screens = create_app(data)
+    if ahead:
+        screens.head_starts = HeadStarts(screens.panels)
     api = create_api(data)
     policy = content_policy(f"'{h.strip(chr(39))}'" for h in screens.csp_hashes())
     door = sign_in or SignIn(data.state, data.settings, data.whole_catalog)
@@ -419,7 +423,7 @@ def run(
     except (OSError, StorageError, AlertingError) as err:
         listener.close()
         raise DashboardStartError(f"The dashboards cannot open their data: {err}") from err
-    app = create_server(data)
+    app = create_server(data, ahead=True)
     server = WarmServer(uvicorn_config(app), app)
     host, port = listener.getsockname()[:2]
     log.info("dashboards_listening", url=f"http://{host}:{port}")

@@ -139,7 +139,7 @@ def _content(first: FirstScreen | None) -> Component:
         [
             html.Div(id=ids.FILTER_BAR, className="gl-filters"),
             html.Div(id=ids.NOTES, className="gl-notes"),
-            html.Div(first and first.content, id=ids.PAGE),
+            html.Div(first.content if first else None, id=ids.PAGE),
         ],
         className="gl-content",
     )

@@ -27,12 +27,17 @@ from storage.log import us_to_time
 log = structlog.get_logger(__name__)
 
 
+FRAME = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Panel:
     """A server callback that draws from the page's view, and from `states` (ids, in order)."""
 
     states: tuple[str, ...]
     draw: Callable[..., Awaitable[Any]]
+    screen: str = FRAME
+    """Its page's key, with a '/' behind it for pages about one thing; FRAME = around all."""
 
 
 NAMED = {"api-name": "api", "consumer-name": "consumer"}
