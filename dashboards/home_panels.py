@@ -30,7 +30,7 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
-from dashboards.measured import error_tone, rate_on
+from dashboards.measured import error_tone, rates_by
 from dashboards.quota_panels import at_risk, forecast_text, quota_bar
 from dashboards.slo_panels import budget_bar, budget_tone
 from dashboards.view import View, api_path
@@ -53,10 +53,7 @@ def movers_table(
     rows: pl.DataFrame, usage: pl.DataFrame, axis: TimeAxis, view: View, data: Data
 ) -> Component:
     """APIs by how many requests they gained or lost, most first."""
-    sparks = {
-        (name[0] if isinstance(name, tuple) else name): rate_on(axis, part)
-        for name, part in usage.partition_by("api", as_dict=True).items()
-    }
+    sparks = rates_by(axis, usage, "api")
     moved = rows.with_columns(
         (pl.col("requests") - pl.col("requests_previous").fill_null(0)).abs().alias("_moved")
     ).sort("_moved", "requests", descending=True, nulls_last=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 
 from analytics.query import Completeness
@@ -53,9 +55,20 @@ def rate_on(axis: TimeAxis, frame: pl.DataFrame) -> list[float | None]:
     """Requests per second on the axis's grid; no row = none came. Unfinished intervals count by the
     seconds they cover, so that the end of a line does not dip."""
     cells = dict(frame.select("time", "requests").iter_rows())
-    return [
-        (cells.get(t) or 0) / axis.covered_s(t) if axis.measured(t) else None for t in axis.times()
-    ]
+    return [None if s is None else (cells.get(t) or 0) / s for t, s in axis.seconds()]
+
+
+def rates_by(axis: TimeAxis, frame: pl.DataFrame, by: str) -> dict[str | None, list[float | None]]:
+    """`rate_on` of every value of a column, the axis looked at once for all: a table has a line in
+    each of up to a thousand rows."""
+    cells: dict[str | None, dict[datetime, int]] = {}
+    for name, time, requests in frame.select(by, "time", "requests").iter_rows():
+        cells.setdefault(name, {})[time] = requests
+    seconds = axis.seconds()
+    return {
+        name: [None if s is None else (of.get(t) or 0) / s for t, s in seconds]
+        for name, of in cells.items()
+    }
 
 
 def error_tone(rate: float | None) -> str:

@@ -52,6 +52,10 @@ class TimeAxis:
         finish = min(time + timedelta(seconds=self.interval_s), until)
         return max(0.0, (finish - begin).total_seconds())
 
+    def seconds(self) -> list[tuple[datetime, float | None]]:
+        """`times()`, each with what `covered_s` says of it; None = not measured."""
+        return [(t, self.covered_s(t) if self.measured(t) else None) for t in self.times()]
+
     def measured(self, time: datetime) -> bool:
         if self.covered_s(time) < self.interval_s * LEAST_COVERED:
             return False

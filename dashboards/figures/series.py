@@ -59,7 +59,7 @@ def rates(
     frame: time, `by`, requests. An interval without a row is zero where it was measured. The first
     and the last interval are divided by the seconds they cover, so that they do not dip.
     """
-    times = axis.times()
+    times = axis.seconds()
     cells: dict[tuple[str | None, datetime], float] = {}
     wanted = set(names)
     for name, time, requests in frame.select(by, "time", "requests").iter_rows():
@@ -71,10 +71,7 @@ def rates(
     return [
         Line(
             name or UNNAMED,
-            [
-                cells.get((name, t), 0.0) / axis.covered_s(t) if axis.measured(t) else None
-                for t in times
-            ],
+            [None if s is None else cells.get((name, t), 0.0) / s for t, s in times],
             OTHERS if name == OTHERS_NAME and name not in wanted else colour(name),
         )
         for name in shown

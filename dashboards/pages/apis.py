@@ -18,7 +18,7 @@ from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import TABLE_ROWS_MAX
-from dashboards.measured import axis_of, error_tone, rate_on
+from dashboards.measured import axis_of, error_tone, rates_by
 from dashboards.view import View, api_path
 
 Component = Any
@@ -120,7 +120,7 @@ def api_rows(
 ) -> list[dict[str, Any]]:
     """Rows of the grid: exact numbers, and people's text beside each in `<field>_text`."""
     now = data.clock()
-    sparks = {part["api"][0]: rate_on(axis, part) for part in usage.partition_by("api")}
+    sparks = rates_by(axis, usage, "api")
     named = consumers.filter(pl.col("consumer").is_not_null())
     distinct = dict(named.group_by("api").agg(pl.col("consumer").n_unique()).iter_rows())
     data.colours.learn(n for n in table["api"].to_list() if n)

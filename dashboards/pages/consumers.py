@@ -32,7 +32,7 @@ from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX, TABLE_ROWS_MAX
-from dashboards.measured import axis_of, error_tone, rate_on
+from dashboards.measured import axis_of, error_tone, rates_by
 from dashboards.quota_panels import quota_stat
 from dashboards.view import View
 
@@ -229,7 +229,7 @@ def consumer_rows(
     view: View,
     data: Data,
 ) -> list[dict[str, Any]]:
-    sparks = {part["consumer"][0]: rate_on(axis, part) for part in usage.partition_by("consumer")}
+    sparks = rates_by(axis, usage, "consumer")
     now, new, back = data.clock(), set(changes.new), set(changes.returning)
     out = []
     for row in rows.iter_rows(named=True):

@@ -15,6 +15,7 @@ from dashboards.figures.heatmap import latency_heatmap, row_of
 from dashboards.figures.service_map import RATE_TALL, columns_of, places_of, service_map
 from dashboards.figures.severity import level, severity_bars
 from dashboards.figures.status import status_bars
+from dashboards.measured import rate_on, rates_by
 from dashboards.theme import SERIES, ColourBook, Mode, css, status_class, template
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -31,6 +32,26 @@ def at(minute: int) -> datetime:
 def valid(fig: Figure) -> go.Figure:
     """Plotly's own checks of every property."""
     return go.Figure(fig.to_plotly_json())
+
+
+def test_lines_of_a_table_are_those_of_each_row_alone() -> None:
+    frame = pl.DataFrame(
+        {
+            "api": ["a", "a", None, "b", "a"],
+            "time": [at(0), at(2), at(1), at(4), at(3)],
+            "requests": [60, 120, 30, None, 6],
+        }
+    )
+    shown = axis(measured_until=at(4) + timedelta(seconds=40), gaps=((at(2), at(3)),))
+    assert rates_by(shown, frame, "api") == {
+        "a": [1.0, 0.0, None, 0.1, 0.0],
+        None: [0.0, 0.5, None, 0.0, 0.0],
+        "b": [0.0, 0.0, None, 0.0, 0.0],
+    }
+    for name, line in rates_by(shown, frame, "api").items():
+        assert line == rate_on(shown, frame.filter(pl.col("api").eq_missing(pl.lit(name))))
+    unfinished = axis(measured_until=at(1) + timedelta(seconds=30))
+    assert rates_by(unfinished, frame, "api")[None] == [0.0, 1.0, None, None, None]
 
 
 @pytest.mark.parametrize("mode", get_args(Mode))
