@@ -114,9 +114,12 @@ def consumers_table(rows: pl.DataFrame, data: Data) -> Component:
     return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
 
 
-def codes_table(rows: pl.DataFrame, key: str = "api") -> Component:
-    """Answers by status code, most first; numbers have the id `<key>-code-<code>`."""
+def codes_table(rows: pl.DataFrame, key: str = "api", *, failed: bool = False) -> Component:
+    """Answers by status code, most first; numbers have the id `<key>-code-<code>`. failed: only
+    those of 400 and above, and the calls that got none; shares stay shares of all calls."""
     total = rows["requests"].sum() or 1
+    if failed:
+        rows = rows.filter(~pl.col("status_code").is_between(1, 399).fill_null(value=False))
     lines = []
     for row in rows.sort("requests", descending=True).head(8).iter_rows(named=True):
         code = None if row["status_code"] is None else int(row["status_code"])
@@ -141,7 +144,8 @@ def codes_table(rows: pl.DataFrame, key: str = "api") -> Component:
             ]
         )
     heads = (Head("Status"), Head("Requests", True), Head("", width="40%"), Head("Share", True))
-    return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
+    nothing = "No call failed in this time range." if failed else ids.NO_DATA_IN_RANGE
+    return table(heads, lines, empty=nothing)
 
 
 def failures_by(rows: pl.DataFrame, by: str, parameter: str) -> Component:

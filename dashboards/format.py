@@ -111,6 +111,23 @@ def bytes_size(value: float | None) -> str:
     return f"{int(value)}{THIN}B"
 
 
+def of_unit(unit: str | None, *, share: bool = False) -> Formatter:
+    """How numbers of a metric's unit (UCUM, as OTLP gives it) are written: seconds as times, By as
+    sizes, '{request}/s' as rates; `share`: of the unit 1, a part of the whole. What is unknown
+    follows the number."""
+    word = unit or ""
+    factor_ms = {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6}.get(word)
+    if factor_ms is not None:
+        return lambda value: milliseconds(None if value is None else value * factor_ms)
+    if word in ("By", "bytes"):
+        return bytes_size
+    if word in ("1", "") or word.startswith("{"):
+        return percent if share else count
+    return lambda value: (
+        count(value) + (f"{THIN}{plain(word, 12)}" if not is_missing(value) else "")
+    )
+
+
 def change(value: float | None) -> str:
     """Growth as a share: 0.12 -> '+12 %'; from 10x up as a factor: 11.0 -> '×12'."""
     if value is None or is_missing(value):

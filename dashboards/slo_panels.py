@@ -6,7 +6,7 @@ from dash import html
 
 from analytics.slo import SloStatus
 from dashboards import format as fmt
-from dashboards.components import Component, Head, Tone, file_links, number, page_link, table
+from dashboards.components import Component, Head, Tone, number, page_link, table
 from dashboards.view import View, api_path
 
 
@@ -37,8 +37,7 @@ def slo_table(statuses: list[SloStatus], view: View) -> Component:
         Head("Burn 1 h", True),
         Head("Measured", True),
     )
-    found = table(heads, rows, empty="The catalog has no objectives; add `slos` to catalog.yaml.")
-    return html.Div([found, file_links("slos")]) if rows else found
+    return table(heads, rows, empty="The catalog has no objectives; add `slos` to catalog.yaml.")
 
 
 def objective_text(status: SloStatus) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dash import html
 
 from dashboards import format as fmt
-from dashboards.components import Component, attrs, page_link
+from dashboards.components import Component, page_link
 from dashboards.theme import rgba
 
 LEAST = 1e-9
@@ -133,13 +133,13 @@ def _inner(members: Sequence[Area], outer: Rect, total: float) -> list[Component
                 else "",
                 members[r.index].href,
                 "gl-tm-area",
+                name=f"{fmt.plain(members[r.index].name, 80)}: {members[r.index].text}",
             ),
             style={
                 **_style(r, outer.width / outer.height),
                 "background": rgba(members[r.index].colour, 0.34),
             },
             title=f"{fmt.plain(members[r.index].name, 80)}: {members[r.index].text}",
-            **attrs({"aria-label": f"{fmt.plain(members[r.index].name, 80)}"}),
         )
         for r in squarify([m.size for m in members], width=100 * outer.width / outer.height)
     ]

@@ -152,6 +152,12 @@
     params.set("measure", measure);
     gl.go("/alerts/rules/new?" + params);
   };
+  // Of a chart that is not about requests: a rule of that kind, about what this screen searches.
+  gl.createRule = function (kind) {
+    const params = new URLSearchParams(location.search);
+    params.set("kind", kind);
+    gl.go("/alerts/rules/new?" + params);
+  };
   // The rows behind a chart; filters: query string of what narrows it beyond the page. range: from and
   // to instead of the page's.
   gl.rawRequests = function (filters, range) {
@@ -168,6 +174,8 @@
     if (open) gl[open.dataset.glOpen]();
     const rule = hit("data-gl-alert");
     if (rule) gl.createAlert(rule.dataset.glAlert, rule.dataset.glFilters);
+    const match = hit("data-gl-rule");
+    if (match) gl.createRule(match.dataset.glRule);
     const raw = hit("data-gl-raw");
     if (raw) gl.rawRequests(raw.dataset.glRaw);
     const add = hit("data-gl-add");

@@ -71,8 +71,11 @@
     card.append(foot);
     const line = make("div", "gl-pin-line");
     frame.append(line, card);
-    // The pointer is over the card now, so the chart is not told that it left: the box stayed behind.
-    window.Plotly.Fx.unhover(place);
+    // The pointer rests beside the card or on it: without this the hover box stays behind it. Again
+    // after Plotly's own pause between two hovers, in which one may still wait.
+    const unhover = () => place.isConnected && window.Plotly.Fx.unhover(place);
+    unhover();
+    setTimeout(unhover, 150);
     pinned = { place, card, line, at };
     settle();
   }

@@ -19,7 +19,14 @@ from dashboards.components.base import (
 from dashboards.components.forms import end_button, form_foot, text_field
 from dashboards.components.grids import grid, number_column
 from dashboards.components.links import api_link, crumbs, file_links, page_head, page_link
-from dashboards.components.panels import GRAPH_CONFIG, chart_menu, graph, panel, time_chart
+from dashboards.components.panels import (
+    GRAPH_CONFIG,
+    chart_menu,
+    graph,
+    panel,
+    rule_menu,
+    time_chart,
+)
 from dashboards.components.plain import lightened
 from dashboards.components.screens import screen, waiting
 from dashboards.components.spark import spark_svg, sparkline
@@ -54,6 +61,7 @@ __all__ = [
     "file_links",
     "page_link",
     "panel",
+    "rule_menu",
     "severity_tone",
     "screen",
     "share_bar",

@@ -12,14 +12,18 @@ from dashboards import identity
 from dashboards.components.base import Component, attrs, dot
 
 
-def page_link(text: Component, href: str, className: str = "", *, id: str = "") -> Component:
+def page_link(
+    text: Component, href: str, className: str = "", *, id: str = "", name: str = ""
+) -> Component:
     """A link inside the app: the browser follows it without loading a page.
 
     Hundreds of `dcc.Link` block the browser for many seconds (each watches the loading state of
     everything); this is a plain link that assets/gatelens.js takes over.
+    `name`: what a screen reader says where the text does not say it.
     """
-    named: dict[str, Any] = {"id": id} if id else {}
-    return html.A(text, href=href, className=className, **attrs({"data-gl-go": "1"}), **named)
+    more: dict[str, Any] = {"id": id} if id else {}
+    said = {"data-gl-go": "1", **({"aria-label": name} if name else {})}
+    return html.A(text, href=href, className=className, **attrs(said), **more)
 
 
 def api_link(name: str | None, href: str, colour: str) -> Component:

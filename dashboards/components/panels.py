@@ -82,42 +82,49 @@ def time_chart(
     height: int = 220,
     alert: str = "",
     raw: str = "",
+    rule: str = "",
     className: str = "",
 ) -> Component:
     """A panel with one chart over time; dragging on it sets the page's range.
 
     alert: measure a rule made from this chart watches; '' = the chart is not about requests and
-    offers neither a rule nor raw requests. raw: filters its raw requests have beyond the page's.
+    has no raw requests. raw: filters its raw requests have beyond the page's. rule: kind of rule a
+    chart about something else offers, its raw rows being on the same screen.
     """
     return panel(
         title,
         graph(ids.time_graph(name), height=height, label=title),
         note=note,
-        action=chart_menu(title, alert, raw) if alert else None,
+        action=chart_menu(title, alert, raw) if alert else rule_menu(title, rule) if rule else None,
         className=className,
     )
 
 
 def chart_menu(title: str, alert: str, raw: str = "") -> Component:
     """What one can do from a chart; assets/gl_palette.js acts on it."""
+    return _menu(
+        title,
+        _item("Raw requests", **{"data-gl-raw": raw}),
+        _item("Create alert", **{"data-gl-alert": alert}),
+        _item("Add to dashboard", **{"data-gl-pin": alert, "data-gl-title": title}),
+    )
 
-    def item(text: str, **values: str) -> Component:
-        return html.Button(text, className="gl-menu-item", type="button", **attrs(values))
 
+def rule_menu(title: str, kind: str) -> Component:
+    """The same of a chart that is not about requests: a rule of that kind, which begins with what
+    the page's URL searches (dashboards/rule_starts.py)."""
+    return _menu(title, _item("Create alert", **{"data-gl-rule": kind}))
+
+
+def _item(text: str, **values: str) -> Component:
+    return html.Button(text, className="gl-menu-item", type="button", **attrs(values))
+
+
+def _menu(title: str, *items: Component) -> Component:
     return html.Details(
         [
             html.Summary("⋯", className="gl-dots", **attrs({"aria-label": f"Actions of {title}"})),
-            html.Div(
-                html.Div(
-                    [
-                        item("Raw requests", **{"data-gl-raw": raw}),
-                        item("Create alert", **{"data-gl-alert": alert}),
-                        item("Add to dashboard", **{"data-gl-pin": alert, "data-gl-title": title}),
-                    ],
-                    className="gl-pop-list",
-                ),
-                className="gl-pop-body",
-            ),
+            html.Div(html.Div(list(items), className="gl-pop-list"), className="gl-pop-body"),
         ],
         className="gl-pop",
     )

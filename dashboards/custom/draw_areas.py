@@ -55,6 +55,8 @@ def treemap(panel: Panel, answer: Answer, look: Look) -> Component:
         more: dict[str, Any] = {"aria-label": text}
         if link:
             more |= {"data-gl-add": link, "type": "button"}
+        else:
+            more["role"] = "img"
         place = {
             "left": f"{box.x:.3%}",
             "top": f"{box.y:.3%}",

@@ -129,6 +129,7 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) 
         marker={
             "size": [14 + 16 * math.sqrt(calls[n] / top) for n in names],
             "color": t.surface,
+            "opacity": 1,  # many sizes are see-through otherwise
             "line": {"width": 2, "color": t.accent},
         },
         customdata=names,

@@ -38,6 +38,7 @@ from dashboards.figures.tried_rule import tried_rule
 from dashboards.guard import guarded
 from dashboards.rule_form import asked_fields, draft_of, rule_form
 from dashboards.rule_result import pages_table, result_stats, unit_formatter
+from dashboards.rule_starts import rule_start
 from storage.errors import SqlError, StorageError
 
 TEXT = "rule-text"
@@ -144,7 +145,7 @@ def _text_panel(shown: ShownRule | None, may: bool) -> Component:
         html.Div(
             [
                 left,
-                text,
+                html.Label([html.Span("The rule as YAML", className="gl-unseen"), text]),
                 html.Div(none, className="gl-none") if source is None else None,
                 html.Div(id="rule-mistakes", className="gl-mistakes", role="status"),
                 html.Div(foot, className="gl-form-foot"),
@@ -216,16 +217,17 @@ def register(app: Dash, data: Data) -> None:
         Output("rule-fields", "hidden"),
         Input({"type": "rule-field", "key": ALL}, "value"),
         State({"type": "rule-field", "key": ALL}, "id"),
+        State(ids.URL, "search"),
         prevent_initial_call=True,
     )
     @guarded(outputs=2)
-    async def write(values: list[Any], names: list[dict[str, str]]) -> Any:
+    async def write(values: list[Any], names: list[dict[str, str]], search: object) -> Any:
         if not names:  # the form is not on the page
             return no_update, no_update
         fields = {n["key"]: v for n, v in zip(names, values, strict=True)}
         kind = str(fields.pop("kind", "threshold"))
         if kind in STARTERS:
-            return STARTERS[kind][1], True
+            return rule_start(kind, search if isinstance(search, str) else ""), True
         return draft_source(draft_of(fields)), False
 
     @app.callback(Output("rule-mistakes", "children"), Input(TEXT, "value"))

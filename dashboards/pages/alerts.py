@@ -16,6 +16,7 @@ from dashboards.alert_panels import alert_tiles, history_table, moment, silences
 from dashboards.components import (
     Component,
     Stat,
+    file_links,
     form_foot,
     panel,
     skeleton_rows,
@@ -53,6 +54,7 @@ def layout(data: Data) -> Component:
                         "Objectives",
                         html.Div(skeleton_rows(6), id="alerts-slos", className="gl-scroll"),
                         note="budget left of the rolling window, worst first",
+                        action=file_links("slos"),
                         className="w7 flush",
                     ),
                     panel(

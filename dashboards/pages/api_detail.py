@@ -276,7 +276,7 @@ def register(app: Dash, data: Data) -> None:
         by = chosen_of(FAILURES, view.extra.get("failures"))
         choice = tabs("failures", FAILURES, by)
         if by == "status":
-            return codes_table(await data.usage(view, "status_code")), choice
+            return codes_table(await data.usage(view, "status_code"), failed=True), choice
         return failures_by(await data.usage(view, by, "status_code"), by, by), choice
 
 

@@ -114,9 +114,10 @@ def register(app: Dash, data: Data) -> None:
         mine = [u for u in quotas if u.consumer == name]
         bill = next((b for b in bills if b.consumer == name), None)
         what = Doing(traffic, mine, bill)
+        apis = traffic.overview.apis
         return (
             stat_row(state_stats(what, view), view.mode),
-            f"{view.label} · {traffic.overview.apis} APIs",
+            f"{view.label} · {apis} API{'' if apis == 1 else 's'}",
             crumbs(("Consumers", f"/consumers{full.query()}"), (fmt.plain(str(name), 60), "")),
             quota_cards(mine, data.clock()),
         )

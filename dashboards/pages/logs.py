@@ -31,8 +31,9 @@ COLUMNS: list[dict[str, object]] = [
     {"field": "level", "headerName": "Level", "cellRenderer": "Level", "width": 82},
     {"field": "service", "headerName": "Service", "width": 150},
     {"field": "body", "headerName": "Message", "flex": 1, "minWidth": 200, "tooltipField": "body"},
-    {"field": "links", "headerName": "", "cellRenderer": "Links", "width": 132},
-]
+    {"field": "links", "headerName": "", "cellRenderer": "Links", "width": 132,
+     "cellDataType": False},
+]  # fmt: skip
 
 
 def layout(_data: Data) -> Component:
@@ -55,7 +56,7 @@ def layout(_data: Data) -> Component:
             ),
             html.Div(
                 [
-                    time_chart("Records by severity", "logs-count", height=190),
+                    time_chart("Records by severity", "logs-count", height=190, rule="log_match"),
                     waiting(
                         "Facets", "logs-facets", note="click one to narrow", className="w3 flush"
                     ),

@@ -93,7 +93,9 @@ GROUP BY ALL
 """
 
 _KEYS = """
-SELECT DISTINCT unnest(map_keys(attributes) || map_keys(resource_attributes)) AS key
+SELECT DISTINCT unnest(
+    coalesce(map_keys(attributes), []) || coalesce(map_keys(resource_attributes), [])
+) AS key
 FROM metrics
 WHERE time >= $start
   AND time < $end
@@ -135,7 +137,7 @@ def layout(_data: Data) -> Component:
             html.Div(id="metrics-by", className="gl-toolbar"),
             html.Div(
                 [
-                    time_chart("Over time", "metrics-chart", height=260),
+                    time_chart("Over time", "metrics-chart", height=260, rule="sql"),
                     panel(
                         "Every metric",
                         html.Div(skeleton_rows(8), id="metrics-list"),
@@ -184,11 +186,23 @@ def register(app: Dash, data: Data) -> None:
         chosen = known.filter(pl.col("name") == name)
         kind = chosen["type"].to_list()[0] if chosen.height else None
         told = f"{name}, {_MEANING.get(kind or '', '')}" if name else "nothing came in"
+        unit = chosen["unit"].to_list()[0] if chosen.height else None
         figure = series.overlaid(
-            lines, axis, fmt.count, empty="No metric came in during this time range."
+            lines,
+            axis,
+            formatter_of(unit, kind, name),
+            empty="No metric came in during this time range.",
         )
         listed = metrics_table(known, name, data.clock())
         return figure, listed, f"{view.label} · {told}, one line per {by}", by_tabs(keys, by)
+
+
+def formatter_of(unit: str | None, kind: str | None, name: str) -> fmt.Formatter:
+    """How the chart's numbers are written: sums are drawn per second."""
+    shown = fmt.of_unit(unit, share=kind == "gauge" and name.endswith(("utilization", "ratio")))
+    if kind != "sum":
+        return shown
+    return lambda value: shown(value) + ("" if fmt.is_missing(value) else f"{fmt.THIN}/s")
 
 
 def by_tabs(keys: pl.DataFrame, by: str) -> Component:

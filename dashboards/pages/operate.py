@@ -71,6 +71,7 @@ def layout(_data: Data) -> Component:
                         "Requests stored by source",
                         "operate-ingest",
                         note="per second, by the time of the request",
+                        alert="requests_per_s",
                         height=230,
                         className="w7",
                     ),

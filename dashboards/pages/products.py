@@ -70,12 +70,14 @@ def layout(_data: Data) -> Component:
             "Quotas",
             "products-quotas",
             note="fullest first; light = expected at the end of the window",
+            action=file_links("quota"),
         ),
         waiting(
             "Plans that do not fit",
             "products-fit",
             rows=4,
             note="by the last 30 days: calls, busiest minute, cost",
+            action=file_links("plan-fit"),
         ),
         stats=5,
     )
@@ -103,8 +105,8 @@ def register(app: Dash, data: Data) -> None:
             known,
             revenue_table(bills, view),
             plans_table(plan_uses(catalog, quotas, bills, fits)),
-            html.Div([quota_table(quotas[:ROWS_SHOWN], view, now), file_links("quota")]),
-            html.Div([fit_table(fits, catalog, view), file_links("plan-fit")]),
+            quota_table(quotas[:ROWS_SHOWN], view, now),
+            fit_table(fits, catalog, view),
         )
 
     @app.callback(Output(ids.time_graph("products-traffic"), "figure"), Input(ids.VIEW, "data"))

@@ -33,7 +33,8 @@ COLUMNS: list[dict[str, object]] = [
     {"field": "country", "headerName": "Country", "cellRenderer": "Filter", "width": 90},
     {"field": "client", "headerName": "Client", "cellRenderer": "Filter", "width": 96},
     {"field": "gateway", "headerName": "Gateway", "cellRenderer": "Filter", "width": 106},
-    {"field": "trace", "headerName": "", "cellRenderer": "PlainLink", "width": 76},
+    {"field": "trace", "headerName": "", "cellRenderer": "PlainLink", "width": 76,
+     "pinned": "right"},
 ]  # fmt: skip
 
 _FILTERS = {

@@ -55,15 +55,18 @@ def layout(data: Data) -> Component:
                 [
                     html.Div(
                         [
-                            html.Div(
-                                dcc.Textarea(
-                                    id="sql-text",
-                                    value=EXAMPLE,
-                                    className="gl-input",
-                                    rows=11,
-                                    maxLength=65_536,
-                                    spellCheck=False,
-                                ),
+                            html.Label(
+                                [
+                                    html.Span("SQL statement", className="gl-unseen"),
+                                    dcc.Textarea(
+                                        id="sql-text",
+                                        value=EXAMPLE,
+                                        className="gl-input",
+                                        rows=11,
+                                        maxLength=65_536,
+                                        spellCheck=False,
+                                    ),
+                                ],
                                 className="gl-editor",
                             ),
                             html.Div(

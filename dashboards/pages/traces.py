@@ -21,6 +21,7 @@ from dashboards.components import (
     number_column,
     page_head,
     panel,
+    rule_menu,
     skeleton_rows,
     tabs,
 )
@@ -136,7 +137,13 @@ def layout(_data: Data) -> Component:
                         "What begins a trace",
                         graph("traces-heat", height=250, label="Rate, errors and duration"),
                         note="draw a box on the heat-map to compare it with the rest",
-                        action=html.Div(id="traces-red", className="gl-chips"),
+                        action=html.Div(
+                            [
+                                html.Div(id="traces-red", className="gl-chips"),
+                                rule_menu("What begins a trace", "trace_match"),
+                            ],
+                            className="gl-head-actions",
+                        ),
                         className="w7",
                     ),
                     panel(

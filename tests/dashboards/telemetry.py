@@ -1,4 +1,5 @@
-"""Spans and log records for the explore screens: a slow service, its failing calls, their words."""
+"""Spans, log records and metrics for the explore screens: a slow service, its failing calls, their
+words, its queues."""
 
 from __future__ import annotations
 
@@ -12,6 +13,10 @@ from storage.settings import StorageSettings
 TRACES = 60
 SLOW = 12
 """The last traces: two seconds long, failing, all of carrier `north`."""
+DEPLOYED_AT = 30
+"""The trace with which version 1.1 of orders-service took over from 1.0."""
+QUEUES = {"fast": 1_000.0, "slow": 3_000.0}
+"""Value of the gauge `queue.size`, in bytes, by its attribute `queue`."""
 
 
 def trace_id(number: int) -> str:
@@ -22,7 +27,7 @@ def write_telemetry(storage: StorageSettings, now: datetime) -> None:
     """One trace of two spans, and one log record, every ten seconds up to a minute ago."""
     lake = Lake(storage)
     end = now - timedelta(minutes=1)
-    spans, logs = [], []
+    spans, logs, metrics = [], [], []
     for n in range(TRACES):
         slow = n >= TRACES - SLOW
         time = end - timedelta(seconds=10 * (TRACES - n))
@@ -44,6 +49,7 @@ def write_telemetry(storage: StorageSettings, now: datetime) -> None:
                     "kind": kind,
                     "status": "ERROR" if slow else "OK",
                     "service_name": service,
+                    "service_version": "1.1" if n >= DEPLOYED_AT else "1.0",
                     "attributes": [("carrier", "north" if slow else "south")],
                 }
             )
@@ -58,7 +64,22 @@ def write_telemetry(storage: StorageSettings, now: datetime) -> None:
                 "trace_id": trace_id(n),
             }
         )
-    for table, rows in (("spans", spans), ("logs", logs)):
+    for n, (queue, size) in enumerate(QUEUES.items()):
+        metrics += [
+            {
+                "time": end - timedelta(minutes=minute),
+                "tenant": "default",
+                "name": "queue.size",
+                "type": "gauge",
+                "unit": "By",
+                "value": size,
+                "service_name": "orders-service",
+                "series": n,
+                "attributes": [("queue", queue)],
+            }
+            for minute in range(10)
+        ]
+    for table, rows in (("spans", spans), ("logs", logs), ("metrics", metrics)):
         target = lake.table(table)
         names = list(rows[0])
         schema = pa.schema([target.spec.arrow_schema.field(name) for name in names])

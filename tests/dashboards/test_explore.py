@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from alerting.rules import parse_rules
 from alerting.stored_rules import as_file
+from dashboards.format import THIN
 from tests.browser import exact_number, go, wait_for_screen
 from tests.dashboards.conftest import Running
 from tests.dashboards.telemetry import SLOW, TRACES, trace_id
@@ -76,6 +77,29 @@ def test_logs_count_services_and_patterns(page: Page, server: Running) -> None:
     expect(link).to_have_attribute(
         "href", f"/traces/{trace_id(TRACES - 1)}?from=now-1h&to=now&refresh=off"
     )
+    assert troubles.seen == []
+
+
+DRAWN = """() => document.querySelector('[id*=metrics-chart].js-plotly-plot, [id*=metrics-chart] '
+    + '.js-plotly-plot').data.filter((t) => t.mode !== 'markers').map((t) => [t.name,
+      [...new Set(t.customdata.filter((v) => v !== '–'))].join()])"""
+
+
+def test_a_metric_is_drawn_by_an_attribute_in_its_unit_and_leads_to_a_rule(
+    page: Page, server: Running
+) -> None:
+    troubles = opened(page, server, f"/explorer?{HOUR}&metric=queue.size")
+
+    assert page.evaluate(DRAWN) == [["orders-service", f"2{THIN}kB"]]
+    page.locator("#metrics-by").get_by_role("button", name="queue", exact=True).click()
+    expect(page.locator("#metrics-sub")).to_contain_text("one line per queue")
+    wait_for_screen(page)
+    assert sorted(page.evaluate(DRAWN)) == [["fast", f"1{THIN}kB"], ["slow", f"3{THIN}kB"]]
+    page.get_by_label("Actions of Over time").click()
+    page.locator(".gl-pop[open]").get_by_role("button", name="Create alert").click()
+    text = page.locator("#rule-text")
+    expect(text).to_have_value(re.compile("name = 'queue.size'"))
+    parse_rules(as_file(text.input_value()))
     assert troubles.seen == []
 
 
