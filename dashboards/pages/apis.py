@@ -42,7 +42,7 @@ COLUMNS: list[dict[str, object]] = [
         "flex": 1,
         "minWidth": 90,
     },
-    number_column("requests", "Requests", sort="desc", width=100),
+    number_column("requests", "Requests", sort="desc", width=112),
     number_column("growth", "Change", width=84),
     number_column("error_rate", "Errors", width=76),
     number_column("apdex", "Apdex", width=74),

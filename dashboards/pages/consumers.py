@@ -54,7 +54,7 @@ COLUMNS: list[dict[str, object]] = [
         "flex": 1,
         "minWidth": 100,
     },
-    number_column("requests", "Requests", sort="desc", width=100),
+    number_column("requests", "Requests", sort="desc", width=112),
     number_column("growth", "Change", width=88),
     number_column("error_rate", "Errors", width=84),
     {"field": "group", "headerName": "Group", "width": 118},
