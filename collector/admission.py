@@ -53,6 +53,12 @@ class Reservation:
             self._budget._take(size - self.size)
             self.size = size
 
+    def hand_over(self) -> Reservation:
+        """Another one that holds all this one did."""
+        other = Reservation(self._budget)
+        other.size, self.size = self.size, 0
+        return other
+
     def release(self) -> None:
         """Give everything back. Safe to repeat."""
         size, self.size = self.size, 0

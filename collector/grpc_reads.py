@@ -45,18 +45,18 @@ class ClientLeft(Exception):
 
 @dataclass(slots=True)
 class _Connection:
-    """One with messages being watched."""
+    """One with messages on their way."""
 
     reads: int = 0
     completed_bytes: int = 0
-    """Of messages that became whole while others were watched."""
+    """Of messages that became whole while others were on their way."""
 
 
 class _Coming:
     """A message asked for. The bare lock is set free once it is there: a Future costs ten times
     as much, which small messages would notice."""
 
-    __slots__ = ("message", "messages", "there")
+    __slots__ = ("held", "message", "messages", "over", "there")
 
     def __init__(self, messages: Iterator[bytes]) -> None:
         self.messages = messages
@@ -64,6 +64,9 @@ class _Coming:
         """None = it is not there yet, or there is none."""
         self.there = threading.Lock()
         self.there.acquire()
+        self.over = False
+        self.held: Reservation | None = None
+        """Of a call that was refused: gRPC has its bytes until it is over."""
 
     def within(self, wait_s: float) -> bool:
         return self.there.acquire(timeout=wait_s)
@@ -102,6 +105,10 @@ class GrpcReads:
                 if not isinstance(err, grpc.RpcError):  # that one: the call is over
                     log.error("grpc_read_failed", error=repr(err), exc_info=err)
             finally:
+                with self._lock:
+                    coming.over = True
+                if coming.held is not None:
+                    coming.held.release()
                 coming.there.release()
                 del coming
 
@@ -113,9 +120,24 @@ class GrpcReads:
         Raises MemoryFull, BodyTooSlow, MalformedBody (the call had no message) or ClientLeft.
         """
         coming = _Coming(messages)
+        peer = peer_address(context.peer()) or ("", 0)
+        with self._lock:
+            connection = self._connections.setdefault(peer, _Connection())
+            connection.reads += 1
+        # From before it is asked for: of a large one, tens of megabytes come until it is looked at.
+        watch = _Watch(self._settings, self._arrivals, peer, connection)
         self._asked.put(coming)
-        if not coming.within(READ_UNWATCHED_S):
-            self._watch(coming, context, reservation)
+        try:
+            if not coming.within(READ_UNWATCHED_S):
+                self._watch(coming, context, reservation, watch)
+        finally:
+            with self._lock:
+                if not coming.over:
+                    coming.held = reservation.hand_over()
+                connection.reads -= 1
+                connection.completed_bytes += len(coming.message or b"")
+                if not connection.reads:
+                    del self._connections[peer]
         if coming.message is None:
             if not context.is_active():
                 raise ClientLeft
@@ -124,16 +146,16 @@ class GrpcReads:
         return coming.message
 
     def _watch(
-        self, coming: _Coming, context: grpc.ServicerContext, reservation: Reservation
+        self,
+        coming: _Coming,
+        context: grpc.ServicerContext,
+        reservation: Reservation,
+        watch: _Watch,
     ) -> None:
         """Wait until it is there."""
-        peer = peer_address(context.peer()) or ("", 0)
         with self._lock:
             self._watched += 1
-            connection = self._connections.setdefault(peer, _Connection())
-            connection.reads += 1
         try:
-            watch = _Watch(self._settings, self._arrivals, peer, connection)
             while True:
                 crowded = self._watched >= self._settings.grpc_threads
                 reservation.grow_to(watch.arrived(crowded=crowded))
@@ -144,10 +166,6 @@ class GrpcReads:
         finally:
             with self._lock:
                 self._watched -= 1
-                connection.reads -= 1
-                connection.completed_bytes += len(coming.message or b"")
-                if not connection.reads:
-                    del self._connections[peer]
 
 
 class _Watch:

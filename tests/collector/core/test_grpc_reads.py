@@ -52,6 +52,15 @@ def check_retryable(code: grpc.StatusCode, status: Status | None) -> None:
 # -- memory -----------------------------------------------------------------------------------
 
 
+ALONE = 3.3
+"""What a message that is one long text costs at most, in its own sizes, with nobody beside it (199
+MB for 63 MiB): gRPC's slices, joined, in the log, as a column, as a page. Two fit the budgets."""
+
+ROOM_BYTES = 128 * MB
+"""For what comes of the others before it is seen and they are refused. Unseen it would be all 16:
+more than three gigabytes."""
+
+
 def _flood(folder: Path, senders: int, size: int, **settings: object) -> tuple[Cost, set[str]]:
     """`senders` at once, each on a connection of its own, of messages that are one span's name.
 
@@ -93,7 +102,7 @@ def test_large_messages_at_once_share_the_budget(tmp_path: Path) -> None:
     )
     assert ends <= {"OK", "UNAVAILABLE"}
     sys.stdout.write(f"16 x 16 MiB: peak {cost.peak_bytes / MB:.0f} MB, {sorted(ends)}\n")
-    assert cost.peak_bytes < (32 + 2 * 16 + 96) * MB, "the budget, one message joined, some room"
+    assert cost.peak_bytes < 2 * 16 * MB * ALONE + ROOM_BYTES
 
 
 @pytest.mark.slow
@@ -102,7 +111,7 @@ def test_the_largest_messages_at_once_share_the_default_budget(tmp_path: Path) -
     cost, ends = _flood(tmp_path, 16, 63 * MB)
     sys.stdout.write(f"16 x 63 MiB: peak {cost.peak_bytes / MB:.0f} MB, {sorted(ends)}\n")
     assert ends <= {"OK", "UNAVAILABLE"}
-    assert cost.peak_bytes < (128 + 2 * 64 + 96) * MB
+    assert cost.peak_bytes < 2 * 63 * MB * ALONE + ROOM_BYTES
 
 
 def test_without_room_a_call_is_refused_unread(collector: Collector) -> None:
