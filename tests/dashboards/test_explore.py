@@ -185,10 +185,10 @@ def test_on_call_screens_fit_a_phone(browser: Browser, server: Running) -> None:
     phone = context.new_page()
     troubles = opened(phone, server, f"/?{HOUR}")
 
-    for path in ("/alerts", "/apis/orders", "/"):
+    for path in ("/alerts", "/apis/orders", "/traces", "/"):
         go(phone, f"{path}?{HOUR}")
         assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390, path
-        assert phone.locator(".gl-stat").first.is_visible(), path
+        assert phone.locator(".gl-stat, .gl-panel").first.is_visible(), path
     context.close()
     assert troubles.seen == []
 
