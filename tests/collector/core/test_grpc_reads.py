@@ -181,7 +181,8 @@ def test_a_message_that_stalls_alone_is_given_up_in_the_end(
     monkeypatch.setattr(grpc_reads, "BODY_RATE_GRACE_S", 0.2)
     with connection(collector.grpc_port, call(1, TRACES)):
         eventually(lambda: refused(collector, "body_too_slow") == 1)
-    assert collector.intake.budget.used == 0
+    # What came counts until gRPC has let go of it, a moment after the refusal was counted.
+    eventually(lambda: collector.intake.budget.used == 0)
 
 
 def test_a_call_without_a_message_is_malformed(collector: Collector) -> None:
