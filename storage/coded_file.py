@@ -1,45 +1,36 @@
 """A data file whose coded and flat columns are written by us, and the rest by pyarrow.
 
 Arrow's writer spends about 20 ns on every key and value of a map and 15 on every NULL or code of a
-column; from codes the pages are a copy (`coded_pages.py`), and nearly so from numbers and text
-(`plain_pages.py`). Where other columns are left, its own file of those is taken apart: its chunks
-are copied as they are, and one footer says where everything lies.
+column; from codes the pages are a copy (`coded_columns.py`), and nearly so from numbers and text
+(`plain_pages.py`). Where other columns are left, it writes a file of those; ours go where its
+footer was, and one footer says where everything lies.
 
-    PAR1 | our chunks | pyarrow's chunks | footer | its length | PAR1
+    PAR1 | pyarrow's chunks, filters and page index | our chunks | our page index |
+    footer | its length | PAR1
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+import os
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.coded import is_valid
-from storage.coded_pages import (
-    Chunk,
-    Codes,
-    Leaf,
-    bit_levels,
-    coded_chunk,
-    constant_level,
-    null_chunk,
-    text_dictionary,
-    two_bit_levels,
-)
-from storage.list_levels import pieces, shape_of
+from storage.coded_columns import Cut, map_chunks, text_chunks
+from storage.coded_pages import Chunk, Leaf, null_chunk
+from storage.page_index import column_index, offset_index
 from storage.plain_pages import list_chunk, plain_chunk
-from storage.thrift import I16, I64, LIST, STRUCT, Struct, read_struct, struct_bytes
+from storage.thrift import I16, I32, I64, LIST, STRUCT, Struct, read_struct, struct_bytes
+
+INDEXED_PAGE_ROWS = 20_000
+"""Rows of our data pages in a file with a page index; pyarrow's are cut the same."""
 
 _MAGIC = b"PAR1"
-_BYTE_ARRAY = 6
-_PAGE_OFFSETS = (9, 10, 11)
-"""Fields of ColumnMetaData that count from the start of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +40,10 @@ class _Template:
     footer: Struct
     leaves: dict[str, list[Leaf]]
     """Column -> its leaves, in order."""
+
+
+_Placed = dict[str, list[Struct]]
+"""Columns of a row group -> ColumnChunk of each of their leaves."""
 
 
 @cache
@@ -84,174 +79,164 @@ def write_coded_file(
     rows: pa.Table,
     options: Mapping[str, object],
     *,
+    group_rows: int | None = None,
     fast: Container[str] = (),
 ) -> None:
-    """Write `rows`, at least one, as one row group. `schema`: of the file, without codes. `options`
-    of pyarrow's writer. `fast`: columns that are compressed with less care."""
+    """Write `rows`, at least one, in row groups of `group_rows`; None = all in one. `schema`: of
+    the file, without codes. `options` of pyarrow's writer; with `write_page_index`, our pages are
+    cut for one, and numbers and text without codes are left to pyarrow. `fast`: columns that are
+    compressed with less care."""
     template = _template(schema)
-    compared = options["write_statistics"]
-    assert isinstance(compared, list)
-    ours: dict[str, list[Chunk]] = {}
-    for name in rows.column_names:
-        leaves, column = template.leaves[name], rows.column(name)
-        chunks = _chunks(leaves, column)
-        if chunks is None and len(leaves) == 1:
-            if pa.types.is_list(column.type):
-                one = list_chunk(leaves[0], column)
-            else:
-                one = plain_chunk(leaves[0], column, compared=name in compared, fast=name in fast)
-            chunks = None if one is None else [one]
-        if chunks is not None:
-            ours[name] = chunks
-    theirs = [name for name in rows.column_names if name not in ours]
-    others = _written(rows.select(theirs), options) if theirs else None
-    with path.open("wb") as file:
-        file.write(_MAGIC)
-        at = len(_MAGIC)
-        placed: dict[str, list[Struct]] = {}
-        for name, chunks in ours.items():
-            placed[name] = []
-            for chunk in chunks:
-                placed[name].append(chunk.metadata(at))
-                file.writelines(chunk.pages)
-                at += chunk.size
-        if others is not None:
-            footer_size = int.from_bytes(others[others.size - 8 : others.size - 4], "little")
-            file.write(others[len(_MAGIC) : others.size - 8 - footer_size])
-            (group,) = _value(_footer(others), 4)[1]
-            for chunk in _value(group, 1)[1]:
-                moved = _moved(chunk, at - len(_MAGIC))
-                name = _value(_value(moved, 3), 3)[1][0].decode()
-                placed.setdefault(name, []).append(moved)
-        columns = [chunk for name in rows.column_names for chunk in placed[name]]
-        footer = struct_bytes(_completed(template.footer, columns, rows.num_rows))
+    size = rows.num_rows if group_rows is None else group_rows
+    groups = [rows.slice(at, size) for at in range(0, rows.num_rows, size)]
+    ours = {name: _chunks_of(name, template, groups, options, fast) for name in rows.column_names}
+    theirs = [name for name, made in ours.items() if made is None]
+    placed: list[_Placed] = [{} for _ in groups]
+    if theirs:
+        _write_theirs(path, rows.select(theirs), options, size)
+    with path.open("r+b" if theirs else "w+b") as file:
+        if theirs:
+            placed = [_by_name(group) for group in _value(_cut_footer(file), 4)[1]]
+        else:
+            file.write(_MAGIC)
+        chunks = [
+            (columns, name, chunks)
+            for name, made in ours.items()
+            for columns, chunks in zip(placed, made or (), strict=made is not None)
+        ]
+        for columns, name, own in chunks:
+            columns[name] = [_append(file, chunk) for chunk in own]
+        for columns, name, own in chunks if options.get("write_page_index") else ():
+            columns[name] = [
+                _append_index(file, column, chunk)
+                for column, chunk in zip(columns[name], own, strict=True)
+            ]
+        footer = struct_bytes(
+            _completed(
+                template.footer,
+                [[column for name in rows.column_names for column in one[name]] for one in placed],
+                [group.num_rows for group in groups],
+            )
+        )
         file.write(footer)
         file.write(len(footer).to_bytes(4, "little"))
         file.write(_MAGIC)
 
 
-def _written(rows: pa.Table, options: Mapping[str, object]) -> pa.Buffer:
+def _by_name(group: Struct) -> _Placed:
+    placed: _Placed = {}
+    for column in _value(group, 1)[1]:
+        name = _value(_value(column, 3), 3)[1][0].decode()
+        placed.setdefault(name, []).append(column)
+    return placed
+
+
+def _chunks_of(
+    name: str,
+    template: _Template,
+    groups: list[pa.Table],
+    options: Mapping[str, object],
+    fast: Container[str],
+) -> list[list[Chunk]] | None:
+    """Our chunks of a column, by row group; None = it is pyarrow's."""
+    leaves = template.leaves[name]
+    columns = [group.column(name) for group in groups]
+    made = [_chunks(leaves, column, name, options, fast, len(groups) > 1) for column in columns]
+    chunks = [one for one in made if one is not None]
+    return chunks if len(chunks) == len(groups) else None
+
+
+def _append(file: BinaryIO, chunk: Chunk) -> Struct:
+    """Write the chunk; its ColumnChunk."""
+    at = file.tell()
+    file.write(chunk.dictionary)
+    file.writelines(page.stored for page in chunk.pages)
+    return [(2, I64, 0), (3, STRUCT, chunk.metadata(at))]
+
+
+def _append_index(file: BinaryIO, column: Struct, chunk: Chunk) -> Struct:
+    """Write where the pages of a chunk lie and, where they tell, what lies in them; its ColumnChunk
+    with both places."""
+    first = _value(_value(column, 3), 9)
+    places = struct_bytes(offset_index(chunk, first))
+    column = [*column, (4, I64, file.tell()), (5, I32, len(places))]
+    file.write(places)
+    told = column_index(chunk)
+    if told is not None:
+        bounds = struct_bytes(told)
+        column += [(6, I64, file.tell()), (7, I32, len(bounds))]
+        file.write(bounds)
+    return column
+
+
+def _write_theirs(path: Path, rows: pa.Table, options: Mapping[str, object], size: int) -> None:
     """pyarrow's file of some columns, with what the options say about those."""
     names = set(rows.column_names)
     own = dict(options)
-    for key in ("use_dictionary", "write_statistics", "column_encoding"):
-        said = own[key]
+    for key, said in options.items():
         if isinstance(said, dict):
             own[key] = {leaf: value for leaf, value in said.items() if leaf.split(".")[0] in names}
-        elif isinstance(said, Iterable):
+        elif isinstance(said, list):
             own[key] = [leaf for leaf in said if leaf.split(".")[0] in names]
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, rows.schema, **own) as writer:
-        writer.write_table(rows, row_group_size=rows.num_rows)
-    return sink.getvalue()
+    with pq.ParquetWriter(path, rows.schema, **own) as writer:
+        writer.write_table(rows, row_group_size=size)
 
 
-def _moved(chunk: Struct, by: int) -> Struct:
-    """A ColumnChunk whose pages lie `by` bytes further on."""
-    inner: Struct = [
-        (n, type_, value + by if n in _PAGE_OFFSETS else value)
-        for n, type_, value in _value(chunk, 3)
-    ]
-    return [(2, I64, 0), (3, STRUCT, inner)]
+def _cut_footer(file: BinaryIO) -> Struct:
+    """The footer of a file, which goes on where it began."""
+    file.seek(-8, os.SEEK_END)
+    size = int.from_bytes(file.read(4), "little")
+    file.seek(-8 - size, os.SEEK_END)
+    footer = file.read(size)
+    file.seek(-8 - size, os.SEEK_END)
+    file.truncate()
+    return read_struct(footer)[0]
 
 
-def _completed(footer: Struct, columns: list[Struct], rows: int) -> Struct:
-    """The footer with one row group of these columns."""
-    sizes = [_value(column, 3) for column in columns]
-    group: Struct = [
-        (1, LIST, (STRUCT, columns)),
-        (2, I64, sum(_value(one, 6) for one in sizes)),
-        (3, I64, rows),
-        (5, I64, len(_MAGIC)),
-        (6, I64, sum(_value(one, 7) for one in sizes)),
-        (7, I16, 0),
-    ]
-    changed = {3: (I64, rows), 4: (LIST, (STRUCT, [group]))}
+def _completed(footer: Struct, groups: list[list[Struct]], rows: list[int]) -> Struct:
+    """The footer with row groups of these columns."""
+    described = []
+    for ordinal, (columns, count) in enumerate(zip(groups, rows, strict=True)):
+        sizes = [_value(column, 3) for column in columns]
+        group: Struct = [
+            (1, LIST, (STRUCT, columns)),
+            (2, I64, sum(_value(one, 6) for one in sizes)),
+            (3, I64, count),
+            (5, I64, min(_value(one, 11) or _value(one, 9) for one in sizes)),
+            (6, I64, sum(_value(one, 7) for one in sizes)),
+            (7, I16, ordinal),
+        ]
+        described.append(group)
+    changed = {3: (I64, sum(rows)), 4: (LIST, (STRUCT, described))}
     return [(n, *changed.get(n, (type_, value))) for n, type_, value in footer]
 
 
-def _chunks(leaves: list[Leaf], column: pa.ChunkedArray) -> list[Chunk] | None:
-    """Our chunks of a column; None = it is pyarrow's."""
+def _chunks(
+    leaves: list[Leaf],
+    column: pa.ChunkedArray,
+    name: str,
+    options: Mapping[str, object],
+    fast: Container[str],
+    part: bool,
+) -> list[Chunk] | None:
     rows = len(column)
     if column.null_count == rows:
         return [null_chunk(leaf, rows) for leaf in leaves]
-    if any(leaf.physical_type != _BYTE_ARRAY for leaf in leaves):
-        return None
-    if pa.types.is_dictionary(column.type):
-        return _of_codes(leaves[0], column.chunks)
+    indexed = bool(options.get("write_page_index"))
+    compared = options["write_statistics"]
+    assert isinstance(compared, list)
+    cut = Cut(INDEXED_PAGE_ROWS if indexed else rows, name in compared, part)
     type_ = column.type
+    if pa.types.is_dictionary(type_):
+        return text_chunks(leaves, column.chunks, cut)
     if pa.types.is_map(type_) and all(
         map(pa.types.is_dictionary, (type_.key_type, type_.item_type))
     ):
-        return _of_maps(leaves, column.chunks)
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Texts:
-    """Coded text of all parts of a column."""
-
-    dictionary: pa.StringArray
-    codes: Codes
-    """Any number where NULL."""
-    valid: np.ndarray[Any, np.dtype[np.bool_]] | None
-    """None = all."""
-
-
-def _texts(parts: list[pa.DictionaryArray]) -> _Texts | None:
-    """None: the parts have different dictionaries."""
-    first = parts[0].dictionary
-    if any(not part.dictionary.equals(first) for part in parts[1:]):
+        return map_chunks(leaves, column.chunks, cut)
+    if indexed or len(leaves) > 1:
         return None
-    codes = np.concatenate([_codes(part) for part in parts]) if len(parts) > 1 else _codes(parts[0])
-    valid = None
-    if any(part.null_count for part in parts):
-        valid = np.concatenate([is_valid(part) for part in parts])
-    return _Texts(first, codes, valid)
-
-
-def _codes(part: pa.DictionaryArray) -> Codes:
-    codes: Codes = np.frombuffer(part.indices.buffers()[1], dtype=np.int32)
-    return codes[part.offset : part.offset + len(part)]
-
-
-def _of_codes(leaf: Leaf, parts: list[pa.DictionaryArray]) -> list[Chunk] | None:
-    if parts[0].type.index_type != pa.int32():
-        return None
-    texts = _texts(parts)
-    if texts is None:
-        return None
-    rows = len(texts.codes)
-    if texts.valid is None:
-        levels, codes = constant_level(1, 1, rows), texts.codes
+    if pa.types.is_list(type_):
+        one = list_chunk(leaves[0], column)
     else:
-        levels, codes = bit_levels(texts.valid), texts.codes[texts.valid]
-    dictionary = texts.dictionary
-    return [coded_chunk(leaf, text_dictionary(dictionary), len(dictionary), codes, levels, rows)]
-
-
-def _of_maps(leaves: list[Leaf], parts: list[pa.MapArray]) -> list[Chunk] | None:
-    """Keys are never NULL."""
-    parts = pieces(parts)
-    shape = shape_of(parts)
-    keys, items = _texts([p.keys for p in parts]), _texts([p.items for p in parts])
-    if shape is None or keys is None or items is None or keys.valid is not None:
-        return None
-    definition, count = shape.definition, shape.count
-    of_keys = constant_level(2, 2, count) if definition is None else two_bit_levels(definition)
-    of_items, codes = constant_level(3, 3, count), items.codes
-    if definition is not None or items.valid is not None:
-        of_values = np.full(count, 2, dtype=np.uint8) if definition is None else definition
-        there = np.ones(len(codes), dtype=np.bool_) if items.valid is None else items.valid
-        of_values[of_values == 2] += there
-        of_items, codes = two_bit_levels(of_values), codes[there]
-    return [
-        coded_chunk(
-            leaf, text_dictionary(texts.dictionary), len(texts.dictionary), own,
-            shape.repetition + levels, count,
-        )
-        for leaf, texts, own, levels in (
-            (leaves[0], keys, keys.codes, of_keys),
-            (leaves[1], items, codes, of_items),
-        )
-    ]  # fmt: skip
+        one = plain_chunk(leaves[0], column, compared=name in compared, fast=name in fast)
+    return None if one is None else [one]

@@ -1,6 +1,6 @@
 """Parquet column chunks straight from codes, as bytes.
 
-A chunk is a dictionary page and one data page (version 1), or data pages alone (`plain_pages.py`).
+A chunk is a dictionary page and data pages (version 1), or data pages alone (`plain_pages.py`).
 Codes go in as one bit-packed run of 8, 16 or 32 bits a code: that is a copy, and zstd squeezes
 whole bytes as well as it does packed bits. Levels are runs of Parquet's RLE hybrid. What is the
 same in every row costs a few bytes and no compression. Every page has its checksum. Source:
@@ -23,6 +23,8 @@ Bools = npt.NDArray[np.bool_]
 
 _PLAIN, _RLE, _RLE_DICTIONARY = 0, 3, 8
 _DATA_PAGE, _DICTIONARY_PAGE = 0, 2
+BYTE_ARRAY = 6
+"""Number of Parquet's Type for text."""
 _UNCOMPRESSED, SNAPPY, ZSTD = 0, 1, 6
 _COMPRESS_BYTES_MIN = 256
 """Chunks below this stay as they are."""
@@ -41,6 +43,36 @@ class Leaf:
     repetition_max: int
 
 
+Bounds = tuple[bytes, bytes]
+"""The least and the greatest value, PLAIN without lengths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A data page that is still to be compressed."""
+
+    rows: int
+    values: int
+    """NULLs and empty lists included."""
+    filled: int
+    """Of them, what is not NULL."""
+    data: bytes
+    """Levels, repetition before definition, then values."""
+    bounds: Bounds | None = None
+    """None = not told, or nothing is filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A data page as it lies in the file."""
+
+    rows: int
+    nulls: int
+    stored: bytes
+    """Header included."""
+    bounds: Bounds | None
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A column chunk; its metadata once it is known where it lies."""
@@ -51,22 +83,33 @@ class Chunk:
     nulls: int
     codec: int
     encoding: int
-    """Of the data pages; a dictionary page comes before them where it is one of codes."""
-    pages: list[bytes]
-    """Headers included."""
+    """Of the data pages."""
+    dictionary: bytes
+    """Page of the values that codes stand for; b"" = there are no codes."""
+    pages: list[Page]
     raw_size: int
     """Of all pages without compression, headers included."""
-    bounds: tuple[bytes, bytes] | None = None
-    """The least and the greatest value, PLAIN; None = not told."""
 
     @property
     def size(self) -> int:
-        return sum(map(len, self.pages))
+        return len(self.dictionary) + sum(len(page.stored) for page in self.pages)
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """Of all pages; None where one of them does not tell."""
+        told = [page.bounds for page in self.pages if page.bounds is not None]
+        if not told or len(told) < sum(page.nulls < page.rows for page in self.pages):
+            return None
+        if self.leaf.physical_type == BYTE_ARRAY:
+            return min(least for least, _ in told), max(most for _, most in told)
+        assert len(told) == 1, "bounds of numbers over several pages are not compared as bytes"
+        return told[0]
 
     def metadata(self, offset: int) -> Struct:
-        """ColumnChunk of a chunk that starts at `offset` of the file."""
-        coded = self.encoding == _RLE_DICTIONARY
-        encodings = [_RLE, _PLAIN, _RLE_DICTIONARY] if coded else [_RLE, self.encoding]
+        """ColumnMetaData of a chunk that starts at `offset` of the file."""
+        encodings = [_RLE, self.encoding]
+        if self.dictionary:
+            encodings = [_RLE, _PLAIN, self.encoding]
         fields: Struct = [
             (1, I32, self.leaf.physical_type),
             (2, LIST, (I32, encodings)),
@@ -75,57 +118,52 @@ class Chunk:
             (5, I64, self.values),
             (6, I64, self.raw_size),
             (7, I64, self.size),
-            (9, I64, offset + len(self.pages[0]) if coded else offset),
+            (9, I64, offset + len(self.dictionary)),
         ]
-        if coded:
+        if self.dictionary:
             fields.append((11, I64, offset))
         said: Struct = [(3, I64, self.nulls)]
         if self.bounds is not None:
             said += [(5, BINARY, self.bounds[1]), (6, BINARY, self.bounds[0])]
         fields.append((12, STRUCT, said))
-        return [(2, I64, 0), (3, STRUCT, fields)]
+        return fields
 
 
 def null_chunk(leaf: Leaf, rows: int) -> Chunk:
     """A column without any value, at any depth."""
     body = constant_level(0, leaf.repetition_max, rows)
     body += constant_level(0, leaf.definition_max, rows)
-    page, raw_size = _page(_DATA_PAGE, body, _UNCOMPRESSED, _data_header(rows, _PLAIN))
-    return Chunk(leaf, rows, rows, _UNCOMPRESSED, _PLAIN, [page], raw_size)
+    return data_chunk(leaf, [Body(rows, rows, 0, body)], _PLAIN, _UNCOMPRESSED)
 
 
-def coded_chunk(
-    leaf: Leaf, dictionary: bytes, distinct: int, codes: Codes, levels: bytes, values: int
-) -> Chunk:
-    """`dictionary`: its `distinct` values, PLAIN. `codes`: of what is not NULL. `levels`: of all
-    `values`, repetition before definition."""
-    body = levels + packed_codes(codes, distinct)
-    codec = ZSTD if len(body) + len(dictionary) >= _COMPRESS_BYTES_MIN else _UNCOMPRESSED
+def coded_chunk(leaf: Leaf, dictionary: bytes, distinct: int, bodies: list[Body]) -> Chunk:
+    """`dictionary`: its `distinct` values, PLAIN."""
+    enough = sum(len(body.data) for body in bodies) + len(dictionary) >= _COMPRESS_BYTES_MIN
+    codec = ZSTD if enough else _UNCOMPRESSED
     said: Struct = [(1, I32, distinct), (2, I32, _PLAIN)]
-    first, first_raw = _page(_DICTIONARY_PAGE, dictionary, codec, (7, STRUCT, said))
-    second, second_raw = _page(_DATA_PAGE, body, codec, _data_header(values, _RLE_DICTIONARY))
-    nulls = values - len(codes)
-    raw_size = first_raw + second_raw
-    return Chunk(leaf, values, nulls, codec, _RLE_DICTIONARY, [first, second], raw_size)
+    first, raw_size = _page(_DICTIONARY_PAGE, dictionary, codec, (7, STRUCT, said))
+    return _chunk(leaf, first, raw_size, bodies, _RLE_DICTIONARY, codec)
 
 
-def data_chunk(
-    leaf: Leaf,
-    values: int,
-    filled: int,
-    bodies: list[tuple[int, bytes]],
-    encoding: int,
-    codec: int,
-    bounds: tuple[bytes, bytes] | None = None,
-) -> Chunk:
-    """`values`, of which `filled` are not NULL, without a dictionary. `bodies`: of each page its
-    rows, and its levels and values."""
-    if sum(len(body) for _, body in bodies) < _COMPRESS_BYTES_MIN:
+def data_chunk(leaf: Leaf, bodies: list[Body], encoding: int, codec: int) -> Chunk:
+    """Without a dictionary."""
+    if sum(len(body.data) for body in bodies) < _COMPRESS_BYTES_MIN:
         codec = _UNCOMPRESSED
-    made = [_page(_DATA_PAGE, body, codec, _data_header(n, encoding)) for n, body in bodies]
-    pages = [page for page, _ in made]
-    raw_size = sum(size for _, size in made)
-    return Chunk(leaf, values, values - filled, codec, encoding, pages, raw_size, bounds)
+    return _chunk(leaf, b"", 0, bodies, encoding, codec)
+
+
+def _chunk(
+    leaf: Leaf, dictionary: bytes, raw_size: int, bodies: list[Body], encoding: int, codec: int
+) -> Chunk:
+    pages = []
+    for body in bodies:
+        header = _data_header(body.values, encoding)
+        stored, size = _page(_DATA_PAGE, body.data, codec, header)
+        raw_size += size
+        pages.append(Page(body.rows, body.values - body.filled, stored, body.bounds))
+    values = sum(body.values for body in bodies)
+    nulls = sum(page.nulls for page in pages)
+    return Chunk(leaf, values, nulls, codec, encoding, dictionary, pages, raw_size)
 
 
 def _page(kind: int, body: bytes, codec: int, said: tuple[int, int, Struct]) -> tuple[bytes, int]:
@@ -164,7 +202,7 @@ def text_dictionary(texts: pa.StringArray) -> bytes:
 
 def packed_codes(codes: Codes, distinct: int) -> bytes:
     """Dictionary indices of a data page: their width in bits, then runs."""
-    if distinct <= 1:
+    if distinct <= 1 or not len(codes):
         return b"\0" + (varint(len(codes) << 1) if len(codes) else b"")
     if int(codes.min(initial=0)) == int(codes.max(initial=0)) == 0:
         return b"\x08" + varint(len(codes) << 1) + b"\0"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from storage.coded import is_valid
-from storage.coded_pages import bit_levels
+from storage.coded_pages import Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,10 @@ class Shape:
 
     count: int
     """Entries, and one for each row without any."""
-    repetition: bytes
+    starts: npt.NDArray[np.int64]
+    """Of each row, the number of its first entry."""
+    inner: Bools
+    """Entries behind the first of their row: repetition, one bit each."""
     definition: npt.NDArray[np.uint8] | None
     """0, 1 or 2 (an entry); None = entries alone."""
 
@@ -55,4 +58,4 @@ def shape_of(parts: list[pa.Array]) -> Shape | None:
     if count > sum(int(places[-1]) for places in offsets):
         definition = np.full(count, 2, dtype=np.uint8)
         definition[starts[sizes == 0]] = valid[sizes == 0]
-    return Shape(count, bit_levels(inner), definition)
+    return Shape(count, starts, inner, definition)

@@ -235,10 +235,11 @@ def _joined_map(parts: Sequence[pa.Table], name: str) -> pa.ChunkedArray:
 
 
 def _plain_where_varied(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Maps of many different values with these as text, for the reason of DICTIONARY_VALUES_MAX."""
+    """Maps whose values hardly repeat, with these as text: codes would come on top of them."""
     if column.type != _CODED_MAP or not column.num_chunks:
         return column
-    if len(column.chunk(0).items.dictionary) <= DICTIONARY_VALUES_MAX:
+    distinct = len(column.chunk(0).items.dictionary)
+    if distinct <= max(DICTIONARY_VALUES_MAX, sum(len(c.items) for c in column.chunks) // 2):
         return column
     return column.cast(pa.map_(_CODED, pa.string()))
 

@@ -196,20 +196,18 @@ def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) ->
         options["column_encoding"] = {
             leaf: encoding for leaf, encoding in _encodings(spec).items() if leaf not in coded
         }
-        if _CODED_ROWS_MIN <= rows.num_rows <= ROW_GROUP_ROWS:
-            write_coded_file(
-                path,
-                parquet_schema(spec.name),
-                _coded_where_repeated(spec, rows),
-                options,
-                fast=_FAST,
-            )
-            fsync_file(path)
-            return
+        if rows.num_rows >= _CODED_ROWS_MIN:
+            rows = _coded_where_repeated(spec, rows)
     if level == 2:
         options["bloom_filter_options"] = _bloom_filters(spec, rows)
-    with pq.ParquetWriter(path, rows.schema, **options) as writer:
-        writer.write_table(rows, row_group_size=_row_group_rows(rows.num_rows))
+    size = _row_group_rows(rows.num_rows)
+    if rows.num_rows >= _CODED_ROWS_MIN:
+        fast = _FAST if level == 0 else ()
+        schema = parquet_schema(spec.name)
+        write_coded_file(path, schema, rows, options, group_rows=size, fast=fast)
+    else:
+        with pq.ParquetWriter(path, rows.schema, **options) as writer:
+            writer.write_table(rows, row_group_size=size)
     fsync_file(path)
 
 

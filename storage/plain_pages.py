@@ -17,8 +17,10 @@ import pyarrow as pa
 
 from storage.coded import is_valid
 from storage.coded_pages import (
+    BYTE_ARRAY,
     SNAPPY,
     ZSTD,
+    Body,
     Bools,
     Chunk,
     Leaf,
@@ -39,7 +41,7 @@ _BLOCK = 128
 """Differences of a block, in one miniblock: the least that the format allows."""
 
 _DELTA_BINARY_PACKED, _DELTA_LENGTH_BYTE_ARRAY, _BYTE_STREAM_SPLIT = 5, 6, 9
-_INT32, _INT64, _DOUBLE, _BYTE_ARRAY = 1, 2, 5, 6
+_INT32, _INT64, _DOUBLE = 1, 2, 5
 _WIDTHS: dict[int, type[np.signedinteger[Any]]] = {_INT32: np.int32, _INT64: np.int64}
 
 
@@ -56,9 +58,8 @@ def plain_chunk(
         column = column.drop_null()
     codec = SNAPPY if fast else ZSTD
     rows = len(column) if valid is None else len(valid)
-    if leaf.physical_type == _BYTE_ARRAY and column.type == pa.string():
-        pages = _text_pages(column, valid)
-        return data_chunk(leaf, rows, len(column), pages, _DELTA_LENGTH_BYTE_ARRAY, codec)
+    if leaf.physical_type == BYTE_ARRAY and column.type == pa.string():
+        return data_chunk(leaf, _text_bodies(column, valid), _DELTA_LENGTH_BYTE_ARRAY, codec)
     found = _numbers(leaf, column)
     if found is None:
         return None
@@ -66,8 +67,8 @@ def plain_chunk(
     bounds = None
     if compared and encoding == _DELTA_BINARY_PACKED and len(values):
         bounds = values.min().tobytes(), values.max().tobytes()
-    pages = [(rows, _levels(valid, rows) + body)]
-    return data_chunk(leaf, rows, len(values), pages, encoding, codec, bounds)
+    whole = Body(rows, rows, len(values), _levels(valid, rows) + body, bounds)
+    return data_chunk(leaf, [whole], encoding, codec)
 
 
 def list_chunk(leaf: Leaf, column: pa.ChunkedArray) -> Chunk | None:
@@ -85,8 +86,9 @@ def list_chunk(leaf: Leaf, column: pa.ChunkedArray) -> Chunk | None:
     definition = constant_level(3, 3, shape.count)
     if shape.definition is not None:
         definition = two_bit_levels(shape.definition + (shape.definition == 2))
-    pages = [(shape.count, shape.repetition + definition + body)]
-    return data_chunk(leaf, shape.count, len(values), pages, encoding, ZSTD)
+    levels = bit_levels(shape.inner) + definition
+    whole = Body(len(column), shape.count, len(values), levels + body)
+    return data_chunk(leaf, [whole], encoding, ZSTD)
 
 
 def _numbers(leaf: Leaf, column: pa.ChunkedArray) -> tuple[Numbers, bytes, int] | None:
@@ -119,8 +121,8 @@ def _levels(valid: Bools | None, rows: int) -> bytes:
     return constant_level(1, 1, rows) if valid is None else bit_levels(valid)
 
 
-def _text_pages(column: pa.ChunkedArray, valid: Bools | None) -> list[tuple[int, bytes]]:
-    """Rows and body of each page: levels, lengths, then all text as it lies in Arrow's buffer."""
+def _text_bodies(column: pa.ChunkedArray, valid: Bools | None) -> list[Body]:
+    """Of each page levels, lengths, then all text as it lies in Arrow's buffer."""
     parts = [_text(part) for part in column.chunks]
     lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts] or [np.empty(0, np.int32)])
     texts = [data[offsets[0] : offsets[-1]] for offsets, data in parts if len(offsets) > 1]
@@ -129,7 +131,7 @@ def _text_pages(column: pa.ChunkedArray, valid: Bools | None) -> list[tuple[int,
     ends = np.cumsum(lengths, dtype=np.int64)
     # Number of values before each row: NULLs belong to the page they lie in, and have no length.
     before = None if valid is None else np.concatenate(([0], np.cumsum(valid)))
-    pages: list[tuple[int, bytes]] = []
+    pages: list[Body] = []
     row = value = at = 0
     while row < rows or not pages:
         stop_value = int(np.searchsorted(ends, at + PAGE_BYTES, side="left")) + 1
@@ -143,7 +145,7 @@ def _text_pages(column: pa.ChunkedArray, valid: Bools | None) -> list[tuple[int,
         end = int(ends[stop_value - 1]) if stop_value else 0
         levels = _levels(None if valid is None else valid[row:stop], stop - row)
         body = b"".join((levels, packed_differences(lengths[value:stop_value]), text[at:end]))
-        pages.append((stop - row, body))
+        pages.append(Body(stop - row, stop - row, stop_value - value, body))
         row, value, at = stop, stop_value, end
     return pages
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, QueryBuilder
 
+from storage import coded_file
 from storage.check import check_lake
 from storage.coded import plain
 from storage.coded_file import write_coded_file
@@ -21,7 +25,7 @@ from storage.lake import Lake
 from storage.maintenance import compact
 from storage.merge import read_files
 from storage.settings import StorageSettings
-from storage.thrift import read_struct, struct_bytes
+from storage.thrift import Struct, read_struct, struct_bytes
 from tests.storage.conftest import HOUR, requests
 
 MAPS = pa.map_(pa.string(), pa.string())
@@ -36,6 +40,9 @@ OPTIONS: dict[str, object] = {
     "compression": "zstd", "use_dictionary": [], "write_statistics": ["number"],
     "column_encoding": {}, "store_schema": False,
 }  # fmt: skip
+
+
+INDEXED = OPTIONS | {"write_page_index": True, "write_statistics": ["number", "text", "word"]}
 
 
 def _coded(values: list[str | None]) -> pa.DictionaryArray:
@@ -77,12 +84,25 @@ def _plain(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays([plain(column) for column in whole], schema=SCHEMA)
 
 
+@pytest.mark.parametrize("kind", ["fresh", "merged"])
 @pytest.mark.parametrize("rows", [1, 7, 8, 9, 64, 65, 1000, 70_000])
-def test_readers_get_the_rows_back(tmp_path: Path, rows: int) -> None:
+def test_readers_get_the_rows_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, kind: str
+) -> None:
+    """Merged: in several row groups and pages, with least and greatest values."""
     for seed in range(12 if rows <= 1000 else 1):
-        table = _rows(random.Random(f"{rows} {seed}"), rows)
+        rng = random.Random(f"{rows} {seed}")
+        table = _rows(rng, rows)
         path = tmp_path / f"{seed}.parquet"
-        write_coded_file(path, SCHEMA, table, OPTIONS)
+        if kind == "fresh":
+            write_coded_file(path, SCHEMA, table, OPTIONS)
+        else:
+            monkeypatch.setattr(
+                coded_file, "INDEXED_PAGE_ROWS", rng.choice((1, 9, 64)) if rows <= 1000 else 20_000
+            )
+            write_coded_file(
+                path, SCHEMA, table, INDEXED, group_rows=rng.randint(rows // 3 + 1, rows)
+            )
         expected = _plain(table)
         assert pq.read_table(path).cast(SCHEMA).equals(expected)
         simple = ["number", "text", "nothing", "word"]
@@ -111,6 +131,60 @@ def test_the_footer_knows_counts_and_sizes(tmp_path: Path) -> None:
             assert chunk.statistics.null_count == table.column(name).null_count
     total = sum(group.column(n).total_compressed_size for n in range(group.num_columns))
     assert 0 < path.stat().st_size - total < 5_000
+
+
+def _fields(struct: Struct) -> dict[int, Any]:
+    return {number: value for number, _, value in struct}
+
+
+def test_the_page_index_says_what_lies_in_each_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coded_file, "INDEXED_PAGE_ROWS", 50)
+    path = tmp_path / "a.parquet"
+    table = _rows(random.Random(7), 1000)
+    write_coded_file(path, SCHEMA, table, INDEXED, group_rows=400)
+    data = path.read_bytes()
+    words = _plain(table).column("word").to_pylist()
+    (footer, _) = read_struct(data[-8 - int.from_bytes(data[-8:-4], "little") : -8])
+    groups = _fields(footer)[4][1]
+    for number, group in enumerate(groups):
+        chunks = [_fields(column) for column in group[0][2][1]]
+        for chunk in chunks:
+            (places, _) = read_struct(data, chunk[4])
+            first_rows = [place[2][2] for place in places[0][2][1]]
+            described = _fields(chunk[3])
+            assert places[0][2][1][0][0][2] == described[9], "where the first data page lies"
+            if described[3][1] != [b"word"]:
+                continue
+            rows = words[number * 400 : number * 400 + 400]
+            assert first_rows == list(range(0, len(rows), 50))
+            (told, _) = read_struct(data, chunk[6])
+            of_pages = [rows[at : at + 50] for at in first_rows]
+            there = [[v.encode() for v in page if v is not None] for page in of_pages]
+            assert told[1][2][1] == [min(page) if page else b"" for page in there]
+            assert told[2][2][1] == [max(page) if page else b"" for page in there]
+            assert told[0][2][1] == [2 if page else 1 for page in there]
+            assert told[4][2][1] == [page.count(None) for page in of_pages]
+
+
+def test_an_engine_that_skips_pages_finds_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DataFusion, which leaves out pages by their index."""
+    monkeypatch.setattr(coded_file, "INDEXED_PAGE_ROWS", 100)
+    lake = Lake(StorageSettings(data_dir=tmp_path))
+    rows = requests(3_000, step_s=0.1)
+    names = [random.Random(n).choice(["ann", "bob", "cy", None]) for n in range(rows.num_rows)]
+    rows = rows.append_column("consumer", pa.array(names))
+    lake.table("requests").append(rows, app_id="w", app_version=1)
+    compact(lake, "requests", HOUR + timedelta(days=400))
+    engine = QueryBuilder().register("requests", DeltaTable(str(lake.table("requests").location)))
+    for name in ("ann", "cy", "nobody"):
+        asked = f"SELECT time, route FROM requests WHERE consumer = '{name}' ORDER BY time"
+        found = pa.table(engine.execute(asked))
+        kept = rows.filter(pc.equal(rows.column("consumer"), name))
+        assert found.column("route").to_pylist() == kept.column("route").to_pylist()
 
 
 def test_thrift_round_trip_of_a_real_footer(tmp_path: Path) -> None:
