@@ -130,7 +130,7 @@ def _decode(
     batches = dict(decoded.tables)
     if "requests" in batches:
         counted, uncounted = split_access_records(batches["requests"], naming)
-        batches["requests"] = naming.apply(counted)
+        batches["requests"] = naming.apply(counted, format=format.name)
         if uncounted is not None:
             batches["logs"] = uncounted
     elif "spans" in batches or "logs" in batches:

@@ -67,6 +67,7 @@ class Accepted:
     rejected: int = 0
     """Records of the request that will not be stored as what they are."""
     message: str = ""
+    """Why, or a warning where none is rejected."""
 
 
 class Ticket(Protocol):
@@ -115,6 +116,12 @@ class Intake:
         self._scrubber: Scrubber | None = None
         self._digest_key = b""
         self._stopping = False
+        self._warning: Callable[[str, str], str] = lambda tenant, format: ""
+
+    def warn_with(self, warning: Callable[[str, str], str]) -> None:
+        """`warning(tenant, format)`: what an answer says though nothing is refused; '' = nothing.
+        Quick, from any thread."""
+        self._warning = warning
 
     def attach(
         self, wal: Wal[Admitted], backlog: Backlog, scrubber: Scrubber | None = None
@@ -192,7 +199,7 @@ class Intake:
         found = _inspect(self._formats[incoming.format.name], payload)
         if found.decoded_bytes > self.settings.decoded_bytes_max:
             raise BodyTooLarge(self.settings.decoded_bytes_max, "decoded body")
-        admitted.accepted = Accepted(found.rejected, found.message)
+        admitted.accepted = self._accepted(admitted.record, found)
         if not found.records:
             # OTLP 1.11: an empty request is a success; there is nothing to keep.
             self._tell(admitted, self._settle(admitted, stored=False))
@@ -235,7 +242,13 @@ class Intake:
         found = _inspect(self._formats[incoming.format.name], admitted.record.payload(body))
         self.telemetry.duplicated.labels(admitted.record.format, incoming.transport).inc()
         ((ticket, _),) = admitted.waiting
-        ticket.resolve(Accepted(found.rejected, found.message))
+        ticket.resolve(self._accepted(admitted.record, found))
+
+    def _accepted(self, record: WalRecord, found: Inspected) -> Accepted:
+        """OTLP 1.11: a message with nothing rejected is a warning."""
+        warning = self._warning(record.tenant, record.format)
+        message = f"{found.message} {warning}".strip() if warning else found.message
+        return Accepted(found.rejected, message)
 
     # -- the log's thread ---------------------------------------------------------------------
 

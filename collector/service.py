@@ -31,6 +31,7 @@ from collector.http_protocol import guarded_protocol
 from collector.intake import Admitted, Intake
 from collector.naming import Naming
 from collector.naming.fronts import Fronts
+from collector.naming.limits import NamingLimits
 from collector.naming.twins import Twins
 from collector.operations import operations_app
 from collector.privacy import use_secret
@@ -76,8 +77,9 @@ class Collector:
         self._warm = False
         self._stopping = False
         with contextlib.ExitStack() as undo, _told_in_a_sentence():
-            self._naming = _load_naming(catalog_path, storage.data_dir)
+            self._naming = _load_naming(catalog_path, storage.data_dir, settings)
             self._privacy = _load_privacy(settings, self._naming)
+            self.intake.warn_with(self._naming.overflows.warning)
             self._tokens = TokenBook(settings.tokens_file)
             self._certificate = CertificateFiles(settings) if settings.tls_certificate else None
             self._wal: Wal[Admitted] = Wal(
@@ -257,6 +259,8 @@ class Collector:
         telemetry.digests.set(len(self.intake.dedupe))
         telemetry.spans_left.set(self._naming.fronts.spans_left)
         telemetry.spans_left_to_log.set(self._naming.twins.spans_left)
+        for reason, requests in self._naming.overflows.requests.items():
+            telemetry.names_overflowed.labels(reason).set(requests)
         return telemetry.render()
 
 
@@ -280,9 +284,10 @@ def _self_traces(settings: CollectorSettings, own_ports: tuple[int, ...]) -> Sel
     return SelfTraces(settings, own_ports=own_ports)
 
 
-def _load_naming(catalog_path: Path | None, data_dir: Path) -> Naming:
+def _load_naming(catalog_path: Path | None, data_dir: Path, settings: CollectorSettings) -> Naming:
+    limits = NamingLimits(settings.api_names_max, settings.route_names_max)
     try:
-        return Naming(load_catalog(catalog_path), Fronts(data_dir), Twins(data_dir))
+        return Naming(load_catalog(catalog_path), Fronts(data_dir), Twins(data_dir), limits)
     except (OSError, StorageError) as err:
         raise CollectorStartError(f"The catalog cannot be used: {err}") from err
 

@@ -104,6 +104,14 @@ class CollectorSettings:
     success) and kept in `rejects`. Values inside one another: at most 64 deep in JSON bodies, 100
     messages in protobuf, as Google's decoders have it; that is no setting."""
 
+    api_names_max: int = 2_000
+    """API names of one tenant that come from gateways and services and that the catalog does not
+    list. Beyond: `__overflow__`, counted, and senders are told."""
+
+    route_names_max: int = 10_000
+    """Routes of one tenant, sent or made of paths, that the catalog does not list. Beyond:
+    `__overflow__`, counted, and senders are told."""
+
     header_timeout_s: float = 10.0
     """Time for the head of an HTTP request to arrive. Beyond: closed."""
 
@@ -179,6 +187,8 @@ class CollectorSettings:
             raise ValueError("body_bytes_max must not exceed inflight_bytes_max.")
         if self.otlp_records_max < 1 or self.otlp_attributes_max < 0:
             raise ValueError("otlp_records_max must be positive, otlp_attributes_max not negative.")
+        if self.api_names_max < 1 or self.route_names_max < 1:
+            raise ValueError("api_names_max and route_names_max must be positive.")
         if self.commit_interval_s <= 0 or self.rows_per_commit_max < 1:
             raise ValueError("commit_interval_s and rows_per_commit_max must be positive.")
         if self.tls_certificate is None and (self.tls_key or self.tls_client_ca):

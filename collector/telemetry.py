@@ -153,6 +153,12 @@ class Telemetry:
             "spans_left_to_access_logs",
             "Gateways' spans not counted since start: their access log tells of the same calls.",
         )
+        self.names_overflowed = Gauge(
+            "gatelens_collector_names_overflowed_requests",
+            "Requests since start whose API or route is __overflow__, by the cap that was met.",
+            ("reason",),
+            registry=r,
+        )
         self.digests = self._gauge("dedupe_digests", "Requests remembered as seen.")
 
     def _gauge(self, name: str, text: str) -> Gauge:

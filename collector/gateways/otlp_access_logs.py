@@ -113,7 +113,8 @@ def _counted(
     counts = counts_beside_spans(requests, naming, counts)
     if not counts.any():
         return None
-    return naming.apply(requests if counts.all() else requests.filter(pa.array(counts)))
+    counted = requests if counts.all() else requests.filter(pa.array(counts))
+    return naming.apply(counted, format="otlp_logs")
 
 
 def _kinds(logs: pa.RecordBatch) -> tuple[pa.Array, AttributeColumns]:

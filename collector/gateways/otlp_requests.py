@@ -73,7 +73,7 @@ def requests_from_spans(spans: pa.RecordBatch, naming: Naming) -> pa.RecordBatch
     batch = requests_batch(spans.num_rows, _columns(spans, found, kinds))
     own = pc.is_null(kinds)
     service = pc.if_else(own, spans.column("service_name"), pa.scalar(None, pa.string()))
-    return naming.apply(batch, service=service)
+    return naming.apply(batch, service=service, format="otlp_traces")
 
 
 def _beside_the_log(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 CHILDREN_MAX = 40
 """Different literals after the same path prefix; beyond it those seldom used become `{id}`."""
 
@@ -17,8 +19,25 @@ SEGMENTS_MAX = 12
 ROUTES_MAX = 300
 """Automatic routes per API; the ones after that are `__overflow__`."""
 
+NODES_MAX = 50_000
+"""Path segments remembered per tenant to find ids among them, about 20 MB. Beyond: new paths teach
+nothing."""
+
 APIS_MAX = 200
-"""APIs named after hosts, services or path segments; the ones after that are `__overflow__`."""
+"""APIs per tenant named after hosts or path segments, which callers choose; the ones after that are
+`__overflow__`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamingLimits:
+    """What one tenant may name; both are settings."""
+
+    apis_max: int = 2_000
+    """API names from gateways and services that the catalog does not list. Beyond:
+    `__overflow__`."""
+    routes_max: int = 10_000
+    """Routes, sent or made of paths, that the catalog does not list. Beyond: `__overflow__`."""
+
 
 MEMO_MAX = 100_000
 """Entries of a lookup kept between batches; when full it is emptied and fills anew."""

@@ -16,7 +16,8 @@ Uncatalogued names come from requests that were answered: a host or first segmen
 got 404 is `__overflow__`, its route `__unmatched__` (the path stays in `path`).
 
 `apply` works once per different value, not per row, and twice is the same as once. The uncatalogued
-names are bounded (`limits.py`); the lock makes one Naming safe to share between threads.
+names are bounded for each tenant (`limits.py`), and of what finds no place senders are told
+(`overflow.py`); the lock makes one Naming safe to share between threads.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ from collector.naming.clients import client_kind
 from collector.naming.counting import CountRules
 from collector.naming.countries import fill_countries
 from collector.naming.fronts import Fronts
-from collector.naming.limits import APIS_MAX, MEMO_MAX
+from collector.naming.known_names import KnownNames
+from collector.naming.limits import MEMO_MAX, NamingLimits
 from collector.naming.outcome import outcomes
-from collector.naming.routes import OVERFLOW, UNMATCHED, RouteTree
+from collector.naming.overflow import OVERFLOW, Overflows, Reason
+from collector.naming.routes import UNMATCHED
 from collector.naming.templates import PARAMETER, template_paths
 from collector.naming.twins import Twins
 from collector.naming.unique import (
@@ -66,10 +69,14 @@ class Naming:
     """Names by one catalog. A changed catalog is a new Naming."""
 
     def __init__(
-        self, catalog: Catalog, fronts: Fronts | None = None, twins: Twins | None = None
+        self,
+        catalog: Catalog,
+        fronts: Fronts | None = None,
+        twins: Twins | None = None,
+        limits: NamingLimits | None = None,
     ) -> None:
         """What is known of services behind gateways, and of gateways whose log and spans tell the
-        same; None = nothing yet."""
+        same; None = nothing yet. `limits`: None = the defaults."""
         self._catalog = catalog
         self._lock = threading.Lock()
         prefixes = [p for api in catalog.apis for p in api.path_prefixes]
@@ -77,8 +84,8 @@ class Naming:
         self._catalog_routes = {
             api.name: CatalogRoutes(api.routes, api.path_prefixes) for api in catalog.apis
         }
-        self._trees: dict[str | None, RouteTree] = {}
-        self._derived_apis: set[str] = set()
+        self._limits = limits or NamingLimits()
+        self._tenants: dict[str, KnownNames] = {}
         self._apis: dict[tuple[str | None, ...], Api | None] = {}
         self._kinds = Memo(client_kind)
         self._methods = Memo(_method)
@@ -88,14 +95,18 @@ class Naming:
         """The same, of spans of which no rule says it."""
         self.twins = twins or Twins()
         """The same, of a gateway's log records that do not name its spans."""
+        self.overflows = Overflows(self._limits)
+        """What found no place."""
 
     def is_consumer(self, name: str) -> bool:
         """Whether the catalog lists a consumer under the name."""
         return self._catalog.consumer(name=name) is not None
 
-    def apply(self, requests: pa.RecordBatch, *, service: pa.Array | None = None) -> pa.RecordBatch:
+    def apply(
+        self, requests: pa.RecordBatch, *, service: pa.Array | None = None, format: str = ""
+    ) -> pa.RecordBatch:
         """The rows with names filled in, as codes. `service`: service.name per row, where known.
-        Text of the rows may be coded."""
+        `format`: whose senders are told of names beyond a cap. Text of the rows may be coded."""
         rows = requests.num_rows
         if rows == 0:
             return requests
@@ -103,16 +114,16 @@ class Naming:
         if service is None:
             service = pa.nulls(rows, pa.string())
         with self._lock:
-            self._name(columns, service)
+            self._name(columns, service, format)
         arrays = [columns[name] for name in requests.schema.names]
         return pa.RecordBatch.from_arrays(arrays, schema=schema_of(requests.schema, arrays))
 
-    def _name(self, columns: dict[str, pa.Array], service: pa.Array) -> None:
+    def _name(self, columns: dict[str, pa.Array], service: pa.Array, format: str) -> None:
         columns["method"] = map_coded(coded(columns["method"]), self._methods)
         templates = template_paths(columns["path"])
         answered = _answered(columns["status_code"])
-        found = self._name_apis(columns, service, templates, answered)
-        self._name_routes(columns, templates, answered)
+        found = self._name_apis(columns, service, templates, answered, format)
+        self._name_routes(columns, templates, answered, format)
         columns["api_version"] = coalesce(columns["api_version"], map_coded(templates, _version))
         self._name_consumers(columns, found)
         columns["outcome"] = coalesce(
@@ -128,6 +139,7 @@ class Naming:
         service: pa.Array,
         templates: pa.DictionaryArray,
         answered: npt.NDArray[np.bool_],
+        format: str,
     ) -> pa.Array:
         """Sets `api`; answers the product of each row's API."""
         gateway_id = _attribute(columns["attributes"], GATEWAY_API_ID)
@@ -141,19 +153,29 @@ class Naming:
         else:
             head = pa.nulls(len(service), pa.string())
         segment = map_coded(templates, _first_word)
-        keys = [columns["api"], gateway_id, columns["host"], head, service, segment]
+        keys = [columns["tenant"], columns["api"], gateway_id, columns["host"], head, service,
+                segment]  # fmt: skip
         distinct, inverse = combinations(keys)
-        heard = np.zeros(len(distinct), dtype=np.bool_)
-        np.logical_or.at(heard, inverse, answered)
+        rows = np.bincount(inverse, minlength=len(distinct))
+        heard = np.bincount(inverse, weights=answered, minlength=len(distinct)) > 0
         names: list[str | None] = []
         products: list[str | None] = []
-        for (said, id_, host, path, name, word), known in zip(distinct, heard, strict=True):
+        for i, (tenant, said, id_, host, path, name, word) in enumerate(distinct):
             api = self._catalogued(said, id_, host, path, name)
             products.append(api.product if api else None)
             if api is not None:
                 names.append(api.name)
-            else:
-                names.append(said or self._derived(name or id_, host, word, bool(known)))
+                continue
+            known = self._known(tenant)
+            given: str | None = None
+            why: Reason | None = None
+            if called := said or name or id_:
+                given, why = known.said_api(called)
+            elif called := _host_name(host) or word:
+                given, why = known.derived_api(called, bool(heard[i]))
+            names.append(given)
+            if why:
+                self.overflows.note(tenant, format, why, called, int(rows[i]))
         index = pa.array(inverse)
         columns["api"] = coded_by(names, index)
         return coded_by(products, index)
@@ -181,49 +203,52 @@ class Naming:
         self._apis[key] = api
         return api
 
-    def _derived(
-        self, service: str | None, host: str | None, word: str | None, answered: bool
-    ) -> str | None:
-        if service:
-            return service
-        name = _host_name(host) or word
-        if name is None or name in self._derived_apis:
-            return name
-        if not answered or len(self._derived_apis) >= APIS_MAX:
-            return OVERFLOW
-        self._derived_apis.add(name)
-        return name
-
     def _name_routes(
         self,
         columns: dict[str, pa.Array],
         templates: pa.DictionaryArray,
         answered: npt.NDArray[np.bool_],
+        format: str,
     ) -> None:
-        distinct, inverse = combinations([columns["api"], templates, columns["route"]])
+        keys = [columns["tenant"], columns["api"], templates, columns["route"]]
+        distinct, inverse = combinations(keys)
+        rows = np.bincount(inverse, minlength=len(distinct))
         hits = np.bincount(inverse, weights=answered, minlength=len(distinct))
         routes: list[str | None] = []
         todo: list[int] = []
-        for i, (api, template, said) in enumerate(distinct):
+        for i, (tenant, api, template, said) in enumerate(distinct):
             catalogued = self._catalog_routes.get(api) if api else None
             route = said
-            if route is None and template is not None and catalogued and not catalogued.empty:
+            why: Reason | None = None
+            if said is not None:
+                listed = catalogued is not None and catalogued.match(said) is not None
+                if not listed and said not in (OVERFLOW, UNMATCHED):
+                    route, why = self._known(tenant).said_route(api, said)
+            elif template is not None and catalogued and not catalogued.empty:
                 route = catalogued.match(template)
             routes.append(route)
+            if why:
+                self.overflows.note(tenant, format, why, api, int(rows[i]))
             if route is None and template is not None:
                 todo.append(i)
                 if hits[i]:
-                    self._tree(api).learn(template, int(hits[i]))
+                    self._known(tenant).learn(api, template, int(hits[i]))
         for i in todo:
-            api, template, _ = distinct[i]
+            tenant, api, template, _ = distinct[i]
             if api == OVERFLOW:
                 routes[i] = UNMATCHED if not hits[i] else OVERFLOW
-            else:
-                routes[i] = self._tree(api).route(template, bool(hits[i]))
+                continue
+            routes[i], why = self._known(tenant).route(api, template, bool(hits[i]))
+            if why:
+                self.overflows.note(tenant, format, why, api, int(rows[i]))
         columns["route"] = coded_by(routes, pa.array(inverse))
 
-    def _tree(self, api: str | None) -> RouteTree:
-        return self._trees.setdefault(api, RouteTree())
+    def _known(self, tenant: str) -> KnownNames:
+        """Tenants come from the tokens' file, so there are few."""
+        known = self._tenants.get(tenant)
+        if known is None:
+            known = self._tenants[tenant] = KnownNames(self._limits)
+        return known
 
     def _name_consumers(self, columns: dict[str, pa.Array], api_product: pa.Array) -> None:
         keys = [columns["consumer"], columns["credential"]]

@@ -10,14 +10,22 @@ What was learned lives as long as the process; after a restart it is learned aga
 
 from __future__ import annotations
 
-from collector.naming.limits import CHILDREN_MAX, PINNED_HITS, PINNED_SHARE, ROUTES_MAX
-from collector.naming.templates import PARAMETER
+from dataclasses import dataclass
 
-OVERFLOW = "__overflow__"
-"""Name of everything beyond a limit of cardinality, and of the API of paths never found."""
+from collector.naming.limits import CHILDREN_MAX, PINNED_HITS, PINNED_SHARE, ROUTES_MAX
+from collector.naming.overflow import OVERFLOW
+from collector.naming.templates import PARAMETER
 
 UNMATCHED = "__unmatched__"
 """Route of paths that only ever were not found."""
+
+
+@dataclass(slots=True)
+class Room:
+    """What all trees of a tenant may still take."""
+
+    routes: int
+    nodes: int
 
 
 class _Node:
@@ -33,12 +41,21 @@ class _Node:
 class RouteTree:
     """Routes of one API."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         self._root = _Node()
+        self._room = room
         self._routes: set[str] = set()
 
+    @property
+    def routes(self) -> int:
+        """Routes named so far."""
+        return len(self._routes)
+
+    def __contains__(self, route: str) -> bool:
+        return route in self._routes
+
     def learn(self, template: str, hits: int) -> None:
-        """Take note of a path that was answered."""
+        """Take note of a path that was answered. Without room for more, only of known segments."""
         node = self._root
         for segment in template.split("/")[1:]:
             node.hits += hits
@@ -49,7 +66,12 @@ class RouteTree:
                 if name != PARAMETER and literals >= CHILDREN_MAX:
                     self._overflow(node)
                     name = PARAMETER
-                child = node.children.setdefault(name, _Node())
+                child = node.children.get(name)
+            if child is None:
+                if self._room.nodes <= 0:
+                    return
+                self._room.nodes -= 1
+                child = node.children[name] = _Node()
             node = child
         node.hits += hits
 
@@ -66,8 +88,9 @@ class RouteTree:
         route = "/" + "/".join(names)
         if route in self._routes:
             return route
-        if len(self._routes) >= ROUTES_MAX:
+        if len(self._routes) >= ROUTES_MAX or self._room.routes <= 0:
             return OVERFLOW
+        self._room.routes -= 1
         self._routes.add(route)
         return route
 
@@ -75,8 +98,7 @@ class RouteTree:
     def _name(node: _Node, segment: str) -> str:
         return PARAMETER if node.open and segment not in node.pinned else segment
 
-    @staticmethod
-    def _overflow(node: _Node) -> None:
+    def _overflow(self, node: _Node) -> None:
         """Open the prefix: from now on only its often used segments keep their names."""
         enough = max(PINNED_HITS, node.hits * PINNED_SHARE)
         node.open = True
@@ -86,13 +108,16 @@ class RouteTree:
         )  # fmt: skip
         merged = node.children.setdefault(PARAMETER, _Node())
         for name in [n for n in node.children if n not in node.pinned and n != PARAMETER]:
-            _merge(merged, node.children.pop(name))
+            self._room.nodes += _merge(merged, node.children.pop(name))
 
 
-def _merge(into: _Node, other: _Node) -> None:
+def _merge(into: _Node, other: _Node) -> int:
+    """Answers how many nodes became fewer."""
     into.hits += other.hits
+    gone = 1
     for name, child in other.children.items():
         if name in into.children:
-            _merge(into.children[name], child)
+            gone += _merge(into.children[name], child)
         else:
             into.children[name] = child
+    return gone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import random
 import re
 import string
@@ -12,8 +13,9 @@ import pyarrow as pa
 import pytest
 
 from collector.naming import Naming
-from collector.naming.limits import ROUTES_MAX
-from collector.naming.routes import OVERFLOW, UNMATCHED
+from collector.naming.limits import ROUTES_MAX, NamingLimits
+from collector.naming.overflow import OVERFLOW, WARN_S, Overflows
+from collector.naming.routes import UNMATCHED, Room, RouteTree
 from sample_data.catalog_file import CATALOG_PATH
 from sample_data.company import build_company
 from sample_data.rows import requests_table
@@ -108,3 +110,72 @@ def test_hostile_paths_make_few_routes_without_ids(status: int) -> None:
     if status == 404:
         assert routes == {UNMATCHED}
     assert ids_left(routes) == []
+
+
+def apis_of(naming: Naming, tenant: str, services: list[str]) -> set[str]:
+    rows = requests(*[{"tenant": tenant, "path": "/a"} for _ in services])
+    named = naming.apply(rows, service=pa.array(services, pa.string()), format="otlp_traces")
+    return set(named.column("api").to_pylist())
+
+
+def test_one_tenants_names_take_no_room_of_anothers() -> None:
+    naming = Naming(Catalog(), limits=NamingLimits(apis_max=5, routes_max=50))
+    bomb = [f"service {n}" for n in range(100)]
+    assert apis_of(naming, "loud", bomb) == {*bomb[:5], OVERFLOW}
+    assert apis_of(naming, "loud", bomb[:5]) == set(bomb[:5]), "names keep their place"
+    assert apis_of(naming, "calm", ["shop", "cart"]) == {"shop", "cart"}
+    assert naming.overflows.requests["apis"] == 95
+    told = naming.overflows.warning("loud", "otlp_traces")
+    assert '"service 99"' in told and "api_names_max" in told and "more than 5 APIs" in told
+    assert naming.overflows.warning("calm", "otlp_traces") == ""
+    assert naming.overflows.warning("loud", "otlp_logs") == "", "no log named anything"
+
+
+@pytest.mark.parametrize(
+    ("column", "reason", "remedy"),
+    [("route", "routes", "route_names_max"), ("path", "routes_of_api", "catalog"),
+     ("host", "hosts", "catalog")],
+)  # fmt: skip
+def test_every_cap_is_counted_and_told_with_its_remedy(
+    column: str, reason: str, remedy: str
+) -> None:
+    naming = Naming(Catalog(), limits=NamingLimits(routes_max=1_000))
+    words = ["".join(pair) for pair in itertools.product("bcdfghjklm", "npqrstvwxz", "ae", "io")]
+    made = {
+        "route": [f"/{a}/{b}" for a in words[:40] for b in words[:40]],
+        "path": [f"/{a}/{b}" for a in words[:20] for b in words[:20]],
+        "host": [f"{a}.example.com" for a in words],
+    }[column]
+    rows = requests(*[{"api": "shop" if column != "host" else None, "path": "/", column: value}
+                      for value in made])  # fmt: skip
+    named = naming.apply(rows, format="nginx")
+    found = named.column("api" if column == "host" else "route").to_pylist()
+    assert found.count(OVERFLOW) == naming.overflows.requests[reason] > 0
+    assert sum(naming.overflows.requests.values()) == naming.overflows.requests[reason]
+    assert remedy in naming.overflows.warning("default", "nginx")
+    again = naming.apply(named, format="nginx")
+    assert again.column("route").to_pylist() == named.column("route").to_pylist()
+
+
+def test_senders_are_told_for_a_while_after_the_last_overflow_and_then_no_more() -> None:
+    now = [0.0]
+    overflows = Overflows(NamingLimits(), clock=lambda: now[0])
+    overflows.note("loud", "nginx", "apis", "évil\n\u202e" + "x" * 500, 3)
+    now[0] = WARN_S
+    told = overflows.warning("loud", "nginx")
+    assert '"évil??xxx' in told and len(told) < 400 and told.isprintable()
+    now[0] += 1
+    assert overflows.warning("loud", "nginx") == ""
+    assert overflows.requests["apis"] == 3, "counted all the same"
+
+
+def test_paths_of_any_depth_fill_a_bounded_memory() -> None:
+    """Twelve segments of thirty words each never meet the cap of one prefix."""
+    rng = random.Random(3)
+    room = Room(routes=100, nodes=500)
+    tree = RouteTree(room)
+    words = [a + b for a in "abcdef" for b in "vwxyz"]
+    for _ in range(2_000):
+        tree.learn("/" + "/".join(rng.choices(words, k=12)), 1)
+    assert room.nodes == 0
+    assert tree.route("/" + "/".join(words[:12]), True).startswith("/")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from collector.naming import Naming
 from collector.naming.limits import APIS_MAX, CHILDREN_MAX, ROUTES_MAX
-from collector.naming.routes import OVERFLOW, UNMATCHED, RouteTree
+from collector.naming.overflow import OVERFLOW
+from collector.naming.routes import UNMATCHED, Room, RouteTree
 from collector.naming.templates import template_path, template_paths
 from storage.catalog import Catalog
 from tests.collector.test_naming import requests
@@ -62,7 +63,7 @@ def test_null_paths_have_no_template() -> None:
 
 
 def test_many_words_after_one_prefix_become_a_parameter() -> None:
-    tree = RouteTree()
+    tree = RouteTree(Room(1000, 1000))
     people = [f"/users/{word}/posts" for word in words(CHILDREN_MAX * 3)]
     for path in people:
         tree.learn(path, 1)
@@ -71,7 +72,7 @@ def test_many_words_after_one_prefix_become_a_parameter() -> None:
 
 
 def test_words_that_are_used_often_keep_their_name() -> None:
-    tree = RouteTree()
+    tree = RouteTree(Room(1000, 1000))
     tree.learn("/users/me", 1000)
     for word in words(CHILDREN_MAX * 2):
         tree.learn(f"/users/{word}", 1)
@@ -80,7 +81,7 @@ def test_words_that_are_used_often_keep_their_name() -> None:
 
 
 def test_paths_that_were_never_found_teach_nothing() -> None:
-    tree = RouteTree()
+    tree = RouteTree(Room(1000, 1000))
     tree.learn("/orders/{id}", 5)
     assert tree.route("/wp-login.php", False) == UNMATCHED
     assert tree.route("/orders/{id}", False) == "/orders/{id}"

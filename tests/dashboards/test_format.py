@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from collector.naming.routes import OVERFLOW, UNMATCHED
+from collector.naming.overflow import OVERFLOW
+from collector.naming.routes import UNMATCHED
 from dashboards import format as fmt
 from dashboards.pages.apis import UNCATALOGUED, mark
 

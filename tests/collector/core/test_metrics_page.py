@@ -19,6 +19,7 @@ PROMISED = {
     "bytes waiting in memory": ("queue_bytes", "inflight_bytes"),
     "sizes of batches": ("batch_records",),
     "time to the acknowledgement": ("ack_seconds",),
+    "names beyond a cap": ("names_overflowed_requests",),
     "every drop": ("records_rejected", "records_poisoned", "wal_lost_records"),
 }
 
