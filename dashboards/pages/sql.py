@@ -98,7 +98,14 @@ def layout(data: Data) -> Component:
                                 ],
                                 className="gl-toolbar",
                             ),
-                            panel("Result", html.Div(id="sql-result"), className="flush"),
+                            panel(
+                                "Result",
+                                html.Div(
+                                    html.Div("Press Run to ask.", className="gl-none"),
+                                    id="sql-result",
+                                ),
+                                className="flush",
+                            ),
                             html.Div(id="sql-chart"),
                         ],
                         className="w8",
@@ -223,11 +230,12 @@ def register(app: Dash, data: Data) -> None:
             (Output("sql-cancel", "disabled"), False, True),
             (Output("sql-running", "className"), "gl-running on", "gl-running"),
         ],
+        prevent_initial_call=True,  # nothing runs before somebody asks
     )
     @guarded(outputs=3, show_in=1)
     async def run(clicks: object, text: object, stored: object, session: object) -> tuple[Any, ...]:
         if not clicks or not isinstance(text, str) or not text.strip():
-            return html.Div("Press Run to ask.", className="gl-none"), "", None
+            return no_update, "There is no statement to run.", no_update
         if not settings.sql_enabled:
             return no_update, "SQL is switched off in this installation.", no_update
         limits = SqlLimits(rows_max=settings.sql_rows_max, seconds_max=settings.sql_timeout_s)

@@ -160,7 +160,12 @@ ENDLESS = "SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000000) b(
 
 
 def test_sql_page_runs_a_statement_and_explains_a_refusal(page: Page, server: Running) -> None:
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.post_data or ""))
     troubles = opened(page, server, "/sql")
+    # Nothing runs before somebody asks, so nothing says that it does.
+    expect(page.locator("#sql-result")).to_have_text("Press Run to ask.")
+    assert not [body for body in asked if "sql-result" in body]
 
     page.locator("#sql-text").fill("SELECT count(*) AS n FROM requests WHERE source = 'nginx'")
     page.get_by_role("button", name="Run").click()
