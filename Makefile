@@ -96,7 +96,8 @@ bench-otlp: $(VENV)/.dev ## time the OTLP decoder, in ms per 1,000 records
 	@$(BIN)/python -m benchmarks.bench_otlp_decode
 
 bench-screens: $(VENV)/.dev ## time the screens in a browser, and what readers cost the intake
-	@$(BIN)/python -m benchmarks.bench_screens --ingest-seconds 20
+	@$(BIN)/python -m benchmarks.bench_screens
+	@$(BIN)/python -m benchmarks.bench_readers
 
 bench-storage: $(VENV)/.dev ## time writing, merging and asking the lake
 	@MIMALLOC_PURGE_DELAY=10000 $(BIN)/python -m benchmarks.bench_storage  # as the jobs role has it

@@ -217,9 +217,11 @@ class Analytics:
         by: str,
         limit: int = 50,
         compare: TimeRange | None = None,
+        latency: bool = True,
     ) -> pl.DataFrame:
         """Largest groups side by side: by, requests, errors, error_rate, share, p50_ms, p95_ms,
-        p99_ms, requests_previous, growth, last_seen.
+        p99_ms, requests_previous, growth, last_seen; without `latency`, which costs the most for
+        many groups, no quantiles.
 
         share: of all requests that pass the filters. growth: against `compare` (default: the equal
         range just before; `time_range.shifted(timedelta(weeks=-1))` for week over week); 0.5 =
@@ -232,14 +234,17 @@ class Analytics:
         before = self._usage_sums(compare or time_range.previous(), filters, (by,), None, _ANY)
         before = before.select(by, pl.col("requests").alias("requests_previous"))
         frame = top.join(before, on=by, how="left", nulls_equal=True)
-        frame = frame.join(self._breakdown_latency(time_range, filters, by), on=by, how="left",
-                           nulls_equal=True)  # fmt: skip
+        quantiles: tuple[str, ...] = ()
+        if latency:
+            times = self._breakdown_latency(time_range, filters, by)
+            frame = frame.join(times, on=by, how="left", nulls_equal=True)
+            quantiles = tuple(quantile_name(q) for q in _P)
         frame = frame.with_columns(
             ratio("errors", "requests").alias("error_rate"),
             (pl.col("requests") / max(total, 1)).alias("share"),
             pl.col("requests_previous").fill_null(0),
         ).with_columns((ratio("requests", "requests_previous") - 1).alias("growth"))
-        columns = ("requests", "errors", "error_rate", "share", "p50_ms", "p95_ms", "p99_ms",
+        columns = ("requests", "errors", "error_rate", "share", *quantiles,
                    "requests_previous", "growth", "last_seen")  # fmt: skip
         return in_order(frame.select(by, *columns), (by,), series=False)
 

@@ -1,7 +1,7 @@
-"""Screens: server time, time until all is drawn, page weight, and what readers cost the intake.
+"""Screens: server time, time until all is drawn, page weight.
 
     python -m benchmarks.bench_screens [--data DIR] [--rows 2000000 --hours 24] [--range 24h]
-        [--rounds 5] [--readers 20] [--ingest-seconds 20] [--settle 90]
+        [--rounds 5] [--settle 90] [--screens home,api]
 
 Without --data a lake of --rows requests over --hours is made and rolled up first. Every round asks
 for a range that nobody asked for before (moved by a minute), so no answer comes from the cache.
@@ -9,15 +9,13 @@ for a range that nobody asked for before (moved by a minute), so no answer comes
 first update sent to the last one answered; `seen` from the navigation until every panel has its
 data and every chart in view is drawn, `drawn` until those below the fold are too, in headless
 Chromium with its own cache warm. Without --settle nobody has asked anything yet; with it, the
-server has had that long to make its screens ready by itself (dashboards/warm.py). With
---ingest-seconds, spans are posted to a collector over the same lake, first alone and then while
---readers people refresh Home every 10 s.
+server has had that long to make its screens ready by itself (dashboards/warm.py).
+What readers cost the intake: benchmarks/bench_readers.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import platform
 import statistics
@@ -32,20 +30,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from analytics.jobs import JOBS
 from analytics.runner import RollupRunner
 from benchmarks.bench_analytics import fill
-from benchmarks.bench_collector import serve
-from benchmarks.collector_corpus import MARK, body_of
 from storage.lake import Lake
 from storage.settings import StorageSettings
 from tests.browser import chromium_path, launch_arguments, wait_for_screen
 from tests.e2e.installation import free_port
 
 UPDATE = "/_dash-update-component"
-REFRESH_S = 10.0
+BOARD = "t-api-product-health"
+"""A ready-made dashboard."""
 SETTLED_S = 120.0
 """Longest wait for one screen."""
 
@@ -61,8 +58,16 @@ SCREENS = {
     "services": "/services",
     "logs": "/logs",
     "explorer": "/explorer",
+    "trace": "/traces/{trace}",
     "alerts": "/alerts",
+    "rules": "/alerts/rules",
+    "delivery": "/alerts/delivery",
+    "boards": "/dashboards",
+    "board": "/dashboards/{board}",
+    "reports": "/reports",
+    "sql": "/sql",
     "operate": "/operate",
+    "admin": "/admin",
 }
 
 
@@ -89,30 +94,35 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--range", type=int, default=24, help="hours of each screen")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--readers", type=int, default=20)
-    parser.add_argument("--ingest-seconds", type=float, default=0.0)
     parser.add_argument("--settle", type=float, default=0.0, help="seconds the server is let alone")
     parser.add_argument("--screens", default=",".join(SCREENS))
     options = parser.parse_args()
     out = sys.stdout.write
-    with tempfile.TemporaryDirectory() as made:
-        folder = options.data or Path(made)
-        if options.data is None:
-            lake = Lake(StorageSettings(data_dir=folder))
-            fill(lake, options.rows, options.hours)
-            runner = RollupRunner(lake)
-            for job in JOBS.values():
-                runner.catch_up(job)
+    with lake_in(options.data, options.rows, options.hours) as folder:
         lake = Lake(StorageSettings(data_dir=folder))
         rows, end = size_of(lake)
         out(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, ")
         out(f"{rows:,} requests, screens of {options.range} h, {options.rounds} rounds\n")
-        with dashboards(folder) as base:
+        with dashboards(folder) as (base, _):
             time.sleep(options.settle)
             names = [name for name in options.screens.split(",") if name in SCREENS]
-            bodies = bench_screens(base, names, end, options)
-            if options.ingest_seconds:
-                bench_ingest(base, folder, bodies, options)
+            bench_screens(base, names, end, options)
+
+
+@contextmanager
+def lake_in(given: Path | None, rows: int, hours: float) -> Iterator[Path]:
+    """The data folder that was given, or one made here with so many requests, rolled up."""
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="gatelens-bench-") as made:
+        folder = Path(made) / "data"
+        lake = Lake(StorageSettings(data_dir=folder))
+        fill(lake, rows, hours)
+        runner = RollupRunner(lake)
+        for job in JOBS.values():
+            runner.catch_up(job)
+        yield folder
 
 
 def size_of(lake: Lake) -> tuple[int, datetime]:
@@ -125,8 +135,8 @@ def size_of(lake: Lake) -> tuple[int, datetime]:
 
 
 @contextmanager
-def dashboards(folder: Path) -> Iterator[str]:
-    """The real server, alone, on a free port."""
+def dashboards(folder: Path) -> Iterator[tuple[str, int]]:
+    """The real server, alone, on a free port: its address and its process."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "gatelens", "dash", "--data", str(folder)],
@@ -145,42 +155,36 @@ def dashboards(folder: Path) -> Iterator[str]:
                 if time.monotonic() > deadline:
                     raise SystemExit("the dashboards did not come up") from None
             time.sleep(0.3)
-        yield base
+        yield base, process.pid
     finally:
         process.terminate()
         process.wait(20)
 
 
-def bench_screens(
-    base: str, names: list[str], end: datetime, options: argparse.Namespace
-) -> list[str]:
-    """Print a line per screen. Returns the update bodies of the first, for the readers."""
+def bench_screens(base: str, names: list[str], end: datetime, options: argparse.Namespace) -> None:
+    """Print a line per screen."""
     write = sys.stdout.write
     write(f"{'screen':10} {'updates':>7} {'server p50':>10} {'p95':>6} {'max':>6} ")
     write(f"{'whole p50':>9} {'p95':>6} {'seen p50':>8} {'max':>6} {'drawn p50':>9} {'max':>6} ")
     write(f"{'kB first':>8} {'again':>6}\n")
-    bodies: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium_path(), args=launch_arguments()
         )
-        api, consumer = largest(base)
+        about = {**largest(base), "trace": newest_trace(base), "board": BOARD}
         for number, name in enumerate(names):
-            path = SCREENS[name].format(api=api, consumer=consumer)
+            path = SCREENS[name].format(**about)
             cold = weigh(browser, base + path + query_of(end, options.range, 90 + number))
             context = browser.new_context(viewport={"width": 1440, "height": 900})
             page = context.new_page()
-            visit(page, base + path + query_of(end, options.range, 80 + number), [])
+            visit(page, base + path + query_of(end, options.range, 80 + number))
             visits = [
-                visit(page, base + path + query_of(end, options.range, round_), bodies)
+                visit(page, base + path + query_of(end, options.range, round_))
                 for round_ in range(options.rounds)
             ]
-            if number:
-                del bodies[len(bodies) - sum(len(v.sent_at) for v in visits) :]
             context.close()
             report(name, visits, cold)
         browser.close()
-    return bodies[: len(bodies) // max(1, options.rounds)]
 
 
 def query_of(end: datetime, hours: int, moved: int) -> str:
@@ -189,42 +193,51 @@ def query_of(end: datetime, hours: int, moved: int) -> str:
     return f"?from={start:%Y-%m-%dT%H:%M:%S}&to={until:%Y-%m-%dT%H:%M:%S}&refresh=off"
 
 
-def largest(base: str) -> tuple[str, str]:
+def largest(base: str) -> dict[str, str]:
     """The API and the consumer with the most requests, asked over SQL."""
-    found = []
+    found = {}
     for column in ("api", "consumer"):
         sql = (
             f"SELECT {column} AS name FROM usage_day WHERE {column} IS NOT NULL "
             "GROUP BY 1 ORDER BY sum(requests) DESC LIMIT 1"
         )
-        answer = httpx.post(f"{base}/api/v1/sql", json={"sql": sql}, trust_env=False, timeout=120)
-        rows = answer.json().get("rows") or []
-        found.append(str(rows[0][0] if rows and isinstance(rows[0], list) else f"{column}-0"))
-    return found[0], found[1]
+        found[column] = first_cell(base, sql) or f"{column}-0"
+    return found
 
 
-def visit(page: Page, url: str, bodies: list[str]) -> Visit:
+def newest_trace(base: str) -> str:
+    return first_cell(base, "SELECT trace_id FROM traces ORDER BY time DESC LIMIT 1") or "none"
+
+
+def first_cell(base: str, sql: str) -> str | None:
+    """The first cell of a statement's answer as text; None = there is no row."""
+    answer = httpx.post(f"{base}/api/v1/sql", json={"sql": sql}, trust_env=False, timeout=120)
+    rows = answer.json().get("rows") or []
+    first = rows[0] if rows else None
+    return None if first is None else str(first[0] if isinstance(first, list) else first["name"])
+
+
+def visit(page: Page, url: str) -> Visit:
     """Open a screen and wait until all of it is there."""
     seen = Visit()
 
-    def answered(response: Response) -> None:
-        if UPDATE not in response.url:
+    def answered(request: Request) -> None:
+        if UPDATE not in request.url:
             return
-        timing = response.request.timing
+        timing = request.timing
         if timing["responseStart"] >= 0:
             seen.server_ms.append(timing["responseStart"] - max(0.0, timing["requestStart"]))
             seen.sent_at.append(timing["startTime"])
             seen.done_at.append(timing["startTime"] + timing["responseStart"])
-            bodies.append(response.request.post_data or "")
 
-    page.on("response", answered)
+    page.on("requestfinished", answered)
     began = time.perf_counter()
     page.goto(url)
     wait_for_screen(page, SETTLED_S, everywhere=False)
     seen.seen_ms = (time.perf_counter() - began) * 1e3
     wait_for_screen(page, SETTLED_S)
     seen.drawn_ms = (time.perf_counter() - began) * 1e3
-    page.remove_listener("response", answered)
+    page.remove_listener("requestfinished", answered)
     return seen
 
 
@@ -252,11 +265,12 @@ def weigh(browser: Browser, url: str) -> tuple[int, int]:
 
 
 def report(name: str, visits: list[Visit], weight: tuple[int, int]) -> None:
-    server = [ms for v in visits for ms in v.server_ms]
+    server = [ms for v in visits for ms in v.server_ms] or [0.0]  # all of it came with the page
     whole, drawn = [v.whole_ms for v in visits], [v.drawn_ms for v in visits]
     shown = [v.seen_ms for v in visits]
+    updates = sum(len(v.sent_at) for v in visits) / len(visits)
     sys.stdout.write(
-        f"{name:10} {len(server) / len(visits):7.1f} {statistics.median(server):10.0f} "
+        f"{name:10} {updates:7.1f} {statistics.median(server):10.0f} "
         f"{rank(server, 0.95):6.0f} {max(server):6.0f} {statistics.median(whole):9.0f} "
         f"{rank(whole, 0.95):6.0f} {statistics.median(shown):8.0f} {max(shown):6.0f} "
         f"{statistics.median(drawn):9.0f} {max(drawn):6.0f} "
@@ -268,65 +282,6 @@ def report(name: str, visits: list[Visit], weight: tuple[int, int]) -> None:
 def rank(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def bench_ingest(base: str, folder: Path, bodies: list[str], options: argparse.Namespace) -> None:
-    """Spans a second the collector takes, alone and with readers; the lake is the same."""
-    with serve(folder, None) as collector:
-        url = f"http://127.0.0.1:{collector.http}/v1/traces"
-        post_spans(url, 3.0)
-        alone = post_spans(url, options.ingest_seconds)
-        together = asyncio.run(with_readers(base, bodies, options, url))
-    change = together[0] / alone - 1
-    sys.stdout.write(
-        f"intake alone {alone:,.0f} spans/s, with {options.readers} readers every "
-        f"{REFRESH_S:.0f} s {together[0]:,.0f} spans/s ({change:+.1%}); their updates: "
-        f"{len(together[1])}, p95 {rank(together[1], 0.95):.0f} ms, {together[2]} failed\n"
-    )
-
-
-def post_spans(url: str, seconds: float) -> float:
-    """Spans acknowledged per second over one connection; every body differs from the others."""
-    body = body_of("spans", 1000)
-    at = body.index(MARK.encode())
-    sent = 0
-    began = time.perf_counter()
-    with httpx.Client(trust_env=False, timeout=30) as client:
-        while time.perf_counter() - began < seconds:
-            marked = body[:at] + os.urandom(8).hex().encode() + body[at + 16 :]
-            answer = client.post(
-                url, content=marked, headers={"content-type": "application/x-protobuf"}
-            )
-            sent += 1000 if answer.status_code == 200 else 0
-    return sent / (time.perf_counter() - began)
-
-
-async def with_readers(
-    base: str, bodies: list[str], options: argparse.Namespace, url: str
-) -> tuple[float, list[float], int]:
-    waits: list[float] = []
-    failed = 0
-
-    async def reader(client: httpx.AsyncClient, number: int) -> None:
-        nonlocal failed
-        await asyncio.sleep(REFRESH_S * number / options.readers)
-        while True:
-            for body in bodies:
-                began = time.perf_counter()
-                answer = await client.post(
-                    base + UPDATE, content=body, headers={"content-type": "application/json"}
-                )
-                waits.append((time.perf_counter() - began) * 1e3)
-                failed += answer.status_code not in (200, 204)
-            await asyncio.sleep(REFRESH_S)
-
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
-        tasks = [asyncio.create_task(reader(client, n)) for n in range(options.readers)]
-        rate = await asyncio.to_thread(post_spans, url, options.ingest_seconds)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return rate, waits or [0.0], failed
 
 
 if __name__ == "__main__":

@@ -291,18 +291,30 @@ class Data:
         )
 
     async def breakdown(
-        self, view: View, by: str, limit: int = 50, *, against: TimeRange | None = None
+        self,
+        view: View,
+        by: str,
+        limit: int = 50,
+        *,
+        against: TimeRange | None = None,
+        latency: bool = True,
     ) -> pl.DataFrame:
         """Analytics.breakdown; `against` None = compared with the equal range just before."""
         return await self.ask(
             "breakdown",
             view,
             lambda: self.analytics.breakdown(
-                view.time_range, view.analytics_filters, by=by, limit=limit, compare=against
+                view.time_range,
+                view.analytics_filters,
+                by=by,
+                limit=limit,
+                compare=against,
+                latency=latency,
             ),
             by,
             limit,
             against,
+            latency,
         )
 
     async def service_versions(self, view: View, services: tuple[str, ...]) -> list[ServiceVersion]:

@@ -245,7 +245,7 @@ def register(app: Dash, data: Data) -> None:
         known = data.catalog.api(str(name))
         routes, consumers, versions, services, usage, completeness = await asyncio.gather(
             data.breakdown(view, "route", ROWS_SHOWN),
-            data.breakdown(view, "consumer", ROWS_SHOWN),
+            data.breakdown(view, "consumer", ROWS_SHOWN, latency=False),
             data.breakdown(view, "api_version", ROWS_SHOWN),
             data.service_versions(view, known.services if known else ()),
             data.usage(view, "consumer", over_time=True),

@@ -117,7 +117,7 @@ def register(app: Dash, data: Data) -> None:
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         rows, usage, overview, changes, completeness, (_, quotas) = await asyncio.gather(
-            data.breakdown(view, "consumer", TABLE_ROWS_MAX),
+            data.breakdown(view, "consumer", TABLE_ROWS_MAX, latency=False),
             data.usage(view, "consumer", over_time=True),
             data.overview(view),
             data.consumer_changes(view),

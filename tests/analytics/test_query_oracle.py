@@ -207,6 +207,8 @@ def test_breakdown_equals_the_oracle(by: str, rows: list[Row], analytics: Analyt
         assert row["requests_previous"] == earlier
         assert row["growth"] == (near(len(group) / earlier - 1) if earlier else None)
         assert row["p95_ms"] == near(oracle.quantile(group, 0.95), 0.01)
+    counted = analytics.breakdown(time_range, by=by, latency=False)
+    assert counted.equals(frame.drop("p50_ms", "p95_ms", "p99_ms"))
 
 
 def test_breakdown_keeps_the_largest_and_shares_stay_of_all(
