@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sample_data import live
 from sample_data.call import Call
 from sample_data.company import build_company
 from sample_data.live import LATE_MAX_US, LiveTraffic, Timeline
@@ -18,7 +19,13 @@ from tests.sample_data.receiver import Receiver
 
 COMPANY = build_company()
 START_US = 1_795_176_000 * SECOND_US + 595 * SECOND_US  # five seconds before a slot ends
-BUSY = Scenario(rate_per_s=300.0, shape="flat")
+BUSY = Scenario(rate_per_s=200.0, shape="flat")
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopping waits until all that is queued has arrived, however busy the machine is."""
+    monkeypatch.setattr(live, "STOP_S", 60.0)
 
 
 @pytest.fixture
@@ -28,7 +35,7 @@ def receiver() -> Iterator[Receiver]:
     made.stop()
 
 
-def _live(receiver: Receiver) -> LiveTraffic:
+def _traffic(receiver: Receiver) -> LiveTraffic:
     return LiveTraffic(receiver.http_url, receiver.grpc_target, scenario=lambda _: BUSY)
 
 
@@ -58,16 +65,15 @@ def test_a_machine_that_slept_does_not_send_a_flood() -> None:
     assert len(due) < 40 * 2 * LATE_MAX_US / SECOND_US
 
 
+@pytest.mark.usefixtures("patient")
 def test_every_call_arrives_once_through_its_own_door(receiver: Receiver) -> None:
     receiver.start()
-    live = _live(receiver)
+    traffic = _traffic(receiver)
     before_s = time.time()
-    live.start()
-    assert receiver.wait_for(lambda: len(receiver.lines()) >= 5 and _root_count(receiver) >= 200)
-    began = time.monotonic()
-    live.stop()
-    assert time.monotonic() - began < 2.0
-    counts = live.counts
+    traffic.start()
+    assert receiver.wait_for(lambda: len(receiver.lines()) >= 5 and _root_count(receiver) >= 100)
+    traffic.stop()
+    counts = traffic.counts
     assert _root_count(receiver) == counts.spans_calls
     assert len(receiver.lines()) == counts.nginx_lines
     over_grpc = Counter(name for name, _ in receiver.spans())
@@ -78,43 +84,41 @@ def test_every_call_arrives_once_through_its_own_door(receiver: Receiver) -> Non
     assert {"http.server.request.duration", "process.memory.usage"} <= receiver.metric_names()
 
 
+@pytest.mark.usefixtures("patient")
 def test_logs_belong_to_spans_that_were_sent(receiver: Receiver) -> None:
     receiver.start()
-    live = _live(receiver)
-    live.start()
-    assert receiver.wait_for(lambda: len(receiver.logs()) >= 20)
-    live.stop()
+    traffic = _traffic(receiver)
+    traffic.start()
+    assert receiver.wait_for(lambda: len(receiver.logs()) >= 10)
+    traffic.stop()
     known = {(span.trace_id, span.span_id) for _, span in receiver.spans()}
     assert all((record.trace_id, record.span_id) in known for record in receiver.logs())
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_collector_that_comes_up_late_and_refuses_first_misses_nothing(
     receiver: Receiver,
 ) -> None:
     receiver.refuse = 4
-    live = _live(receiver)
-    live.start()
+    traffic = _traffic(receiver)
+    traffic.start()
     assert not receiver.wait_for(lambda: False, timeout_s=1.0)
     receiver.start()
-    assert receiver.wait_for(lambda: len(receiver.lines()) >= 8 and _root_count(receiver) >= 400)
-    # Stopping waits two seconds for what is queued: on a busy machine too little for all that had
-    # to wait for the collector, so that has to have come before.
-    behind = BUSY.rate_per_s
-    assert receiver.wait_for(lambda: _root_count(receiver) >= live.counts.spans_calls - behind)
-    live.stop()
-    assert _root_count(receiver) == live.counts.spans_calls
-    assert len(receiver.lines()) == live.counts.nginx_lines
+    assert receiver.wait_for(lambda: len(receiver.lines()) >= 5 and _root_count(receiver) >= 150)
+    traffic.stop()
+    assert _root_count(receiver) == traffic.counts.spans_calls
+    assert len(receiver.lines()) == traffic.counts.nginx_lines
     spans = [span.span_id for _, span in receiver.spans()]
     assert len(set(spans)) == len(spans)
 
 
 def test_stop_does_not_wait_for_a_collector_that_never_came(receiver: Receiver) -> None:
-    live = _live(receiver)
-    live.start()
+    traffic = _traffic(receiver)
+    traffic.start()
     assert not receiver.wait_for(lambda: False, timeout_s=0.5)
     began = time.monotonic()
-    live.stop()
-    assert time.monotonic() - began < 2.2
+    traffic.stop()
+    assert time.monotonic() - began < live.STOP_S + 1.0
 
 
 def test_a_combined_line_is_written_at_the_end_of_the_call() -> None:
