@@ -144,16 +144,18 @@ def matcher_words(matchers: Sequence[Matcher]) -> str:
     return ", ".join(f"{m.label}{m.operator}{m.value}" for m in matchers)
 
 
-def alert_tiles(active: Sequence[ActiveAlert], view: View, now: datetime) -> Component:
-    """One tile per active alert, worst first, with what one can do about it."""
+def alert_tiles(
+    active: Sequence[ActiveAlert], view: View, now: datetime, *, may: bool
+) -> Component:
+    """One tile per active alert, worst first; `may`: with what one can do about it."""
     if not active:
         return html.Div(
             [html.I(className="gl-ok"), "Nothing is pending or firing."], className="gl-calm"
         )
-    return html.Div([_tile(a, view, now) for a in active], className="gl-tiles")
+    return html.Div([_tile(a, view, now, may=may) for a in active], className="gl-tiles")
 
 
-def _tile(alert: ActiveAlert, view: View, now: datetime) -> Component:
+def _tile(alert: ActiveAlert, view: View, now: datetime, *, may: bool) -> Component:
     state = alert.state.value
     marks = [badge(alert.severity, severity_tone(alert.severity))]
     if alert.silenced_by:
@@ -194,7 +196,7 @@ def _tile(alert: ActiveAlert, view: View, now: datetime) -> Component:
             ),
             html.Div(fmt.plain(alert.summary, 200), className="gl-alert-text"),
             html.Div([*marks, when(since(alert), now)], className="gl-tile-marks"),
-            html.Div(buttons, className="gl-tile-foot"),
+            html.Div(buttons, className="gl-tile-foot") if may else None,
         ],
         className=f"gl-tile {tone_of(alert)}",
     )

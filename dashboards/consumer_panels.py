@@ -42,7 +42,7 @@ def consumers_treemap(rows: pl.DataFrame, view: View, data: Data) -> Component:
         name = row["consumer"]
         if not name:
             continue
-        known = data.catalog.consumer(name=name)
+        known = data.consumer(name)
         areas.append(
             Area(
                 name=name,

@@ -44,7 +44,7 @@ from dashboards.sql_audited import audited_sql
 from dashboards.sql_queries import RunningQueries
 from dashboards.theme import ColourBook
 from dashboards.view import LONG_RANGE_S, View, parse_view
-from storage.catalog import Catalog, load_catalog
+from storage.catalog import Catalog, Consumer, load_catalog
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
@@ -148,6 +148,12 @@ class Data:
     @property
     def catalog(self) -> Catalog:
         return self.reader.catalog
+
+    def consumer(self, name: str | None) -> Consumer | None:
+        """What the catalog says of a consumer whose calls the asker has seen: its group and plan
+        stand in those rows, too, so people of some APIs learn no more than they may."""
+        known = self.whole_catalog if identity.current().at_home else self.catalog
+        return known.consumer(name=name) if name else None
 
     @property
     def cache(self) -> CacheFor:

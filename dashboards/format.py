@@ -62,6 +62,11 @@ def whole(value: float | None) -> str:
     return f"{round(value):,}".replace(",", THIN)
 
 
+def counted(value: int, what: str) -> str:
+    """'1 API', '12 APIs': a count with its noun, whose plural takes an s."""
+    return f"{whole(value)} {what}{'' if value == 1 else 's'}"
+
+
 def milliseconds(value: float | None) -> str:
     """0.4213 -> '0.42 ms', 12.34 -> '12.3 ms', 1234 -> '1.23 s', 90_000 -> '1.5 min'."""
     if value is None or is_missing(value):

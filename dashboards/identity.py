@@ -116,6 +116,13 @@ def acting_as(principal: Principal) -> Iterator[Principal]:
         _refused.reset(before)
 
 
+def sees_quotas() -> bool:
+    """Whether whoever asks sees whole consumers: a quota and a bill count the calls to all APIs, so
+    those who see only some APIs see neither."""
+    scope = current().scope
+    return scope is None or bool(scope.consumers)
+
+
 def audit_entry(
     action: str, target: str = "", outcome: Outcome = "done", **detail: object
 ) -> AuditEntry:

@@ -10,10 +10,25 @@ from dash import html
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
 from dashboards.components import Component, Head, Stat, Tone, badge, number, page_link, table
+from dashboards.identity import sees_quotas
 from dashboards.view import View
 
 AT_RISK = 80.0
 """Percent used, or expected at the end, from which a quota is called at risk."""
+
+
+NOT_COUNTED = "counts calls to all APIs"
+"""Short hint where somebody sees only some APIs."""
+
+NOT_YOURS = (
+    "Quotas and bills count calls to all APIs; they are shown to those who see every API, and to "
+    "the consumer's own developers."
+)
+
+
+def told(empty: str) -> str:
+    """Why a panel about quotas or bills is empty, for whoever asks."""
+    return empty if sees_quotas() else NOT_YOURS
 
 
 def quota_tone(percent: float | None) -> Tone:
@@ -30,6 +45,8 @@ def at_risk(usage: QuotaUsage) -> bool:
 
 def quota_stat(quotas: Sequence[QuotaUsage] | None, query: str, *, id: str) -> Stat:
     """How many quotas end early; None = not counted yet, shortly after the start."""
+    if not sees_quotas():
+        return Stat(id, "Quota at risk", None, fmt.MISSING, hint=NOT_COUNTED)
     risk = None if quotas is None else sum(1 for u in quotas if at_risk(u))
     return Stat(
         id,
@@ -102,7 +119,7 @@ def quota_table(usages: Sequence[QuotaUsage], view: View, now: datetime) -> Comp
         Head("Forecast"),
         Head("Refused", True),
     )
-    return table(heads, rows, empty="No consumer of the catalog has a plan with a quota.")
+    return table(heads, rows, empty=told("No consumer of the catalog has a plan with a quota."))
 
 
 def _number_tone(percent: float) -> Tone:
@@ -113,7 +130,7 @@ def _number_tone(percent: float) -> Tone:
 def quota_cards(usages: Sequence[QuotaUsage], now: datetime) -> Component:
     """The limits of one consumer, each with its bar."""
     if not usages:
-        return html.Div("No quota limits this consumer.", className="gl-none")
+        return html.Div(told("No quota limits this consumer."), className="gl-none")
     return html.Div(
         [
             html.Div(

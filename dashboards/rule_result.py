@@ -37,6 +37,7 @@ def result_stats(tried: Backtest, hours: float, mode: Mode) -> Component:
                 pages,
                 fmt.whole(pages),
                 hint=f"{a_week:.1f} a week" if pages else "not once",
+                href="#rule-tried-pages",
                 tone="warn" if a_week > MANY_A_WEEK else "",
             ),
             Stat(
@@ -45,6 +46,7 @@ def result_stats(tried: Backtest, hours: float, mode: Mode) -> Component:
                 tried.nights,
                 fmt.whole(tried.nights),
                 hint="22:00 to 06:00",
+                href="#rule-tried-pages",
                 tone="warn" if tried.nights else "",
             ),
             Stat(
@@ -53,6 +55,7 @@ def result_stats(tried: Backtest, hours: float, mode: Mode) -> Component:
                 tried.firing_s,
                 fmt.span(tried.firing_s) if pages else fmt.MISSING,
                 hint=f"longest {fmt.span(longest)}" if pages else "never",
+                href="#rule-tried-pages",
             ),
         ],
         mode,

@@ -16,7 +16,7 @@
   const hidden = () => {
     const first = location.pathname.split("/")[1];
     if (location.pathname === "/dashboards") return true; // the list; a dashboard itself has filters
-    return ["sql", "reports", "alerts", "operate", "explorer", "traces", "services", "logs"].includes(first);
+    return ["sql", "reports", "alerts", "operate", "admin", "explorer", "traces", "services", "logs"].includes(first);
   };
 
   gl.removeFilter = (name, value) => {

@@ -166,6 +166,12 @@
     for (const [key, value] of [...new URLSearchParams(filters), ...Object.entries(range || {})]) params.set(key, value);
     gl.go("/requests?" + params);
   };
+  // An answer of the HTTP API for what the URL shows, as a file. asked: "usage?by=api".
+  gl.takeFile = function (asked) {
+    const [answer, words] = asked.split("?");
+    const query = gl.apiQuery({ ...Object.fromEntries(new URLSearchParams(words)), format: "csv" });
+    gl.make("a", { href: `/api/v1/analytics/${answer}?${query}`, download: "" }).click();
+  };
   gl.copy = (text) => navigator.clipboard && navigator.clipboard.writeText(text).catch(() => {});
 
   document.addEventListener("click", (event) => {
@@ -178,6 +184,8 @@
     if (match) gl.createRule(match.dataset.glRule);
     const raw = hit("data-gl-raw");
     if (raw) gl.rawRequests(raw.dataset.glRaw);
+    const file = hit("data-gl-file");
+    if (file) gl.takeFile(file.dataset.glFile);
     const add = hit("data-gl-add");
     if (add) { event.preventDefault(); for (const [key, value] of new URLSearchParams(add.dataset.glAdd)) gl.addFilter(key, value); }
   });

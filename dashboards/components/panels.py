@@ -83,19 +83,28 @@ def time_chart(
     alert: str = "",
     raw: str = "",
     rule: str = "",
+    file: str = "",
     className: str = "",
 ) -> Component:
     """A panel with one chart over time; dragging on it sets the page's range.
 
     alert: measure a rule made from this chart watches; '' = the chart is not about requests and
     has no raw requests. raw: filters its raw requests have beyond the page's. rule: kind of rule a
-    chart about something else offers, its raw rows being on the same screen.
+    chart about something else offers, its raw rows being on the same screen. file: answer of the
+    HTTP API with its numbers, for people who may neither see raw requests nor make rules.
     """
+    menu = None
+    if alert:
+        menu = chart_menu(title, alert, raw)
+    elif rule:
+        menu = rule_menu(title, rule)
+    elif file:
+        menu = _menu(title, _item("Numbers as CSV", **{"data-gl-file": file}))
     return panel(
         title,
         graph(ids.time_graph(name), height=height, label=title),
         note=note,
-        action=chart_menu(title, alert, raw) if alert else rule_menu(title, rule) if rule else None,
+        action=menu,
         className=className,
     )
 

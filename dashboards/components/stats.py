@@ -29,6 +29,7 @@ class Stat:
     spark: Sequence[float | None] = ()
     colour: str = "#4a90f5"
     href: str = ""
+    """Where the number comes from; '#id' = a panel of the same screen."""
     tone: Tone = ""
     hint: str = ""
     """Second line instead of the comparison."""
@@ -67,6 +68,8 @@ def stat_card(stat: Stat, mode: Mode) -> Component:
             type="button",
             **attrs({"data-gl-set": stat.choose, "aria-pressed": str(stat.chosen).lower()}),
         )
+    if stat.href.startswith("#"):
+        return html.A(inside, className="gl-stat", href=stat.href, id=f"{stat.id}-link")
     if stat.href:
         return page_link(inside, stat.href, "gl-stat", id=f"{stat.id}-link")
     return html.Div(inside, className="gl-stat")

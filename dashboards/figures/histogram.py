@@ -9,7 +9,7 @@ import polars as pl
 from dashboards import format as fmt
 from dashboards.figures.base import Figure, figure, message, value_axis
 from dashboards.figures.heatmap import row_ms, row_of
-from dashboards.theme import QUANTILES, SERIES, Mode
+from dashboards.theme import QUANTILES, SERIES, Mode, tokens
 
 
 def latency_histogram(
@@ -58,13 +58,15 @@ def latency_histogram(
     fig.layout["annotations"] = [
         {
             "x": _place(ms),
-            "y": 1 - 0.09 * index,
+            "y": 1 - 0.12 * index,
             "yref": "paper",
             "yanchor": "top",
             "xanchor": "left" if _place(ms) < (low + high) / 2 else "right",
             "showarrow": False,
             "text": f" {name.removesuffix('_ms')} {fmt.milliseconds(ms)} ",
             "font": {"size": 11, "color": QUANTILES[name]},
+            "bgcolor": tokens(mode).surface,
+            "borderpad": 1,
         }
         for index, (name, ms) in enumerate(marks)
     ]

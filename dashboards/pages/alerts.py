@@ -32,9 +32,9 @@ from dashboards.slo_panels import slo_table
 HISTORY_SHOWN = 100
 
 DURATIONS = {
-    "30m": ("30 minutes", 1800),
-    "2h": ("2 hours", 7200),
-    "8h": ("8 hours", 28_800),
+    "30m": ("30 min", 1800),
+    "2h": ("2 h", 7200),
+    "8h": ("8 h", 28_800),
     "1d": ("1 day", 86_400),
     "1w": ("1 week", 604_800),
 }
@@ -83,7 +83,7 @@ def _silence_form(*, hidden: bool) -> Component:
                     text_field("silence-matchers", "Matches", "api=payments, severity=warning"),
                     text_field("silence-reason", "Reason", "planned maintenance"),
                     text_field("silence-author", "Your name", "who asks", persistence="author"),
-                    text_field("silence-from", "Begins", "now, 4h, 18:30 or 2026-11-28 22:00"),
+                    text_field("silence-from", "Begins", "now, 4h, 18:30, a date"),
                     html.Label(
                         [
                             "For",
@@ -96,7 +96,8 @@ def _silence_form(*, hidden: bool) -> Component:
                                     className="gl-radio",
                                 )
                             ),
-                        ]
+                        ],
+                        className="gl-whole",
                     ),
                     form_foot("Silence", "silence-create", "silence-said"),
                 ],
@@ -142,8 +143,8 @@ def register(app: Dash, data: Data) -> None:
         )
         now = data.clock()
         return (
-            stat_row(state_stats(active, counts), view.mode),
-            alert_tiles(active, view, now),
+            stat_row(state_stats(active, counts, view.query()), view.mode),
+            alert_tiles(active, view, now, may=data.manages_alerts),
             history_table(changes, view),
             silences_table(silences, now, may=data.manages_alerts),
         )
@@ -251,7 +252,7 @@ def make_silence(
     return "Silenced. Alerts that match are shown, and told to nobody."
 
 
-def state_stats(active: list[ActiveAlert], counts: AlertCounts) -> list[Stat]:
+def state_stats(active: list[ActiveAlert], counts: AlertCounts, query: str) -> list[Stat]:
     quiet = sum(1 for a in active if a.silenced_by)
     waiting = counts.undelivered + counts.dead_letters
     return [
@@ -263,6 +264,7 @@ def state_stats(active: list[ActiveAlert], counts: AlertCounts) -> list[Stat]:
             hint=", ".join(f"{n} {s}" for s, n in sorted(counts.firing_by_severity.items()))
             or "all quiet",
             tone="bad" if counts.firing else "good",
+            href="#alerts-tiles",
         ),
         Stat(
             "alerts-pending",
@@ -271,6 +273,7 @@ def state_stats(active: list[ActiveAlert], counts: AlertCounts) -> list[Stat]:
             str(counts.pending),
             hint="over the limit, not yet long enough",
             tone="warn" if counts.pending else "",
+            href="#alerts-tiles",
         ),
         Stat(
             "alerts-no_data",
@@ -279,8 +282,16 @@ def state_stats(active: list[ActiveAlert], counts: AlertCounts) -> list[Stat]:
             str(counts.no_data),
             hint="unmeasured is not healthy",
             tone="warn" if counts.no_data else "",
+            href="#alerts-tiles",
         ),
-        Stat("alerts-silenced", "Silenced", quiet, str(quiet), hint="shown, told to nobody"),
+        Stat(
+            "alerts-silenced",
+            "Silenced",
+            quiet,
+            str(quiet),
+            hint="shown, told to nobody",
+            href="#silences",
+        ),
         Stat(
             "alerts-undelivered",
             "Notices undelivered",
@@ -288,5 +299,6 @@ def state_stats(active: list[ActiveAlert], counts: AlertCounts) -> list[Stat]:
             str(waiting),
             hint=f"{counts.dead_letters} given up" if counts.dead_letters else "none given up",
             tone="bad" if counts.dead_letters else "",
+            href="/alerts/delivery" + query,
         ),
     ]

@@ -30,7 +30,7 @@ COLUMNS: list[dict[str, object]] = [
         "headerName": "API",
         "cellRenderer": "NameLink",
         "flex": 2,
-        "minWidth": 160,
+        "minWidth": 154,
         "pinned": "left",
     },
     {
@@ -40,18 +40,18 @@ COLUMNS: list[dict[str, object]] = [
         "cellDataType": False,
         "sortable": False,
         "flex": 1,
-        "minWidth": 90,
+        "minWidth": 70,
     },
-    number_column("requests", "Requests", sort="desc", width=112),
-    number_column("growth", "Change", width=84),
-    number_column("error_rate", "Errors", width=76),
-    number_column("apdex", "Apdex", width=74),
-    number_column("p50_ms", "p50", width=78),
-    number_column("p95_ms", "p95", width=78),
-    number_column("p99_ms", "p99", width=78),
-    number_column("consumers", "Consumers", width=100),
-    {"field": "owner", "headerName": "Owner", "width": 104},
-    number_column("last_seen", "Last seen", width=96),
+    number_column("requests", "Requests", sort="desc", width=104),
+    number_column("growth", "Change", width=76),
+    number_column("error_rate", "Errors", width=70),
+    number_column("apdex", "Apdex", width=66),
+    number_column("p50_ms", "p50", width=72),
+    number_column("p95_ms", "p95", width=72),
+    number_column("p99_ms", "p99", width=72),
+    number_column("consumers", "Consumers", width=90),
+    {"field": "owner", "headerName": "Owner", "width": 96},
+    number_column("last_seen", "Last seen", width=88),
 ]
 
 UNCATALOGUED = "uncatalogued"
@@ -97,7 +97,7 @@ def register(app: Dash, data: Data) -> None:
         axis = axis_of(view, completeness)
         shown = api_rows(table, usage, consumers, apdexes, axis, view, data)
         unknown = sum(1 for row in shown if row["mark"] == UNCATALOGUED)
-        sub = f"{view.label} · {len(shown)} APIs"
+        sub = f"{view.label} · {fmt.counted(len(shown), 'API')}"
         return shown, sub + (f" · {unknown} uncatalogued" if unknown else "")
 
 

@@ -12,7 +12,7 @@ from dash import Dash, Input, Output, State, dcc, html
 from analytics.billing import Invoice
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
-from dashboards import ids
+from dashboards import identity, ids
 from dashboards.api_panels import codes_table
 from dashboards.components import (
     Component,
@@ -36,7 +36,7 @@ from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.measured import axis_of, error_tone
 from dashboards.pages.products import money
-from dashboards.quota_panels import at_risk, quota_cards, quota_tone
+from dashboards.quota_panels import NOT_COUNTED, at_risk, quota_cards, quota_tone
 from dashboards.state_row import Traffic, ask_traffic, traffic_stats
 from dashboards.view import View, api_path
 
@@ -51,7 +51,7 @@ def layout(data: Data, name: str) -> Component:
         marks.append(badge(f"plan {known.plan}"))
     if known and known.group:
         marks.append(badge(f"group {known.group}"))
-    if not known:
+    if not known and identity.sees_quotas():
         marks.append(badge("not in the catalog", "warn"))
     title = known.title or name if known else name
     return screen(
@@ -116,7 +116,7 @@ def register(app: Dash, data: Data) -> None:
         what = Doing(traffic, mine, bill)
         apis = traffic.overview.apis
         return (
-            stat_row(state_stats(what, view), view.mode),
+            stat_row(state_stats(what, view, str(name)), view.mode),
             f"{view.label} · {apis} API{'' if apis == 1 else 's'}",
             crumbs(("Consumers", f"/consumers{full.query()}"), (fmt.plain(str(name), 60), "")),
             quota_cards(mine, data.clock()),
@@ -160,23 +160,31 @@ def views(data: Data, stored: object, name: object) -> tuple[View, View]:
     return full, full.narrowed(consumer=str(name)[:300])
 
 
-def state_stats(what: Doing, view: View) -> list[Stat]:
+def state_stats(what: Doing, view: View, name: str) -> list[Stat]:
     fullest = max(what.quotas, key=lambda u: u.percent, default=None)
     percent = None if fullest is None else fullest.percent
     bill = what.bill
+    if not identity.sees_quotas():
+        cards = (("quota-used", "Quota used"), ("refused", "Refused"), ("bill", "Bill so far"))
+        return [
+            *traffic_stats("consumer", what.traffic, view),
+            *(Stat(f"consumer-{k}", t, None, fmt.MISSING, hint=NOT_COUNTED) for k, t in cards),
+        ]
     return [
         *traffic_stats("consumer", what.traffic, view),
         Stat("consumer-quota-used", "Quota used", None if percent is None else percent / 100,
              fmt.percent(None if percent is None else percent / 100),
-             hint=f"this {fullest.kind}" if fullest else "no quota",
+             hint=f"this {fullest.kind}" if fullest else "no quota", href="#consumer-quota",
              tone="" if quota_tone(percent) == "good" else quota_tone(percent)),
         Stat("consumer-refused", "Refused", fullest.refused if fullest else None,
              fmt.count(fullest.refused if fullest else None),
              hint=f"rate limit or quota, this {fullest.kind}" if fullest else "no quota",
+             href="#consumer-quota",
              tone="warn" if fullest and at_risk(fullest) and fullest.refused else ""),
         Stat("consumer-bill", "Bill so far", float(bill.total) if bill else None,
              money(bill.total, bill.currency) if bill else fmt.MISSING,
-             hint=f"{fmt.count(bill.requests)} counted this month" if bill else "no price"),
+             hint=f"{fmt.count(bill.requests)} counted this month" if bill else "no price",
+             href=f"/reports?report=consumer:{fmt.url_part(name)}&period=month"),
     ]  # fmt: skip
 
 

@@ -47,25 +47,25 @@ COLUMNS: list[dict[str, object]] = [
     },
     {
         "field": "spark",
-        "headerName": "Requests over time",
+        "headerName": "Over time",
         "cellRenderer": "Spark",
         "cellDataType": False,
         "sortable": False,
         "flex": 1,
-        "minWidth": 100,
+        "minWidth": 80,
     },
-    number_column("requests", "Requests", sort="desc", width=112),
-    number_column("growth", "Change", width=88),
-    number_column("error_rate", "Errors", width=84),
-    {"field": "group", "headerName": "Group", "width": 118},
-    {"field": "plan", "headerName": "Plan", "width": 100},
-    number_column("quota", "Quota used", width=108),
-    number_column("last_seen", "Last seen", width=100),
+    number_column("requests", "Requests", sort="desc", width=104),
+    number_column("growth", "Change", width=80),
+    number_column("error_rate", "Errors", width=76),
+    {"field": "group", "headerName": "Group", "width": 110},
+    {"field": "plan", "headerName": "Plan", "width": 90},
+    number_column("quota", "Quota used", width=96),
+    number_column("last_seen", "Last seen", width=88),
     {
         "field": "look",
         "headerName": "",
         "cellRenderer": "Look",
-        "width": 76,
+        "width": 62,
         "pinned": "right",
         "sortable": False,
     },
@@ -124,7 +124,7 @@ def register(app: Dash, data: Data) -> None:
             data.completeness(view),
             data.plans_soon(),
         )
-        axis = axis_of(view, completeness)
+        axis, seen = axis_of(view, completeness), seen_rows(rows, changes, view)
         top = [n for n in rows["consumer"].to_list() if n][:SERIES_MAX]
         data.consumer_colours.learn(top)
         lines = series.rates(
@@ -138,7 +138,7 @@ def register(app: Dash, data: Data) -> None:
             stat_row(stats(rows, overview, changes, quotas, view), view.mode),
             view.label,
             series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
-            consumer_rows(rows, usage, changes, fullest(quotas or ()), axis, view, data),
+            consumer_rows(seen, usage, changes, fullest(quotas or ()), axis, view, data),
             consumers_treemap(rows, view, data),
             file_links(
                 "breakdown",
@@ -180,7 +180,7 @@ def stats(
     quotas: Sequence[QuotaUsage] | None,
     view: View,
 ) -> list[Stat]:
-    before = overview.previous
+    before, shown = overview.previous, view.extra.get("seen", "")
     anonymous = int(rows.filter(pl.col("consumer").is_null())["requests"].sum())
     total = int(rows["requests"].sum())
     share = anonymous / total if total else None
@@ -197,6 +197,8 @@ def stats(
             fmt.whole(overview.consumers),
             previous=before.consumers if before else None,
             better="up",
+            choose="seen=",
+            chosen=shown == "",
         ),
         *(
             Stat(
@@ -205,6 +207,8 @@ def stats(
                 len(names),
                 fmt.whole(len(names)),
                 hint=fmt.plain(", ".join(names), 40) if names else told,
+                choose=f"seen={key}",
+                chosen=shown == key,
             )
             for key, (names, told) in counts.items()
         ),
@@ -218,6 +222,19 @@ def stats(
             href="/requests" + view.narrowed(consumer=UNKNOWN).query(),
         ),
     ]
+
+
+def seen_rows(rows: pl.DataFrame, changes: ConsumerChanges, view: View) -> pl.DataFrame:
+    """Rows of the table for those a card of the state row was clicked for (`seen` of the URL): the
+    new, the returning, or the lost, who have no call in the range; all for anything else."""
+    seen = view.extra.get("seen", "")
+    if seen in ("new", "returning"):
+        return rows.filter(pl.col("consumer").is_in(list(getattr(changes, seen))))
+    if seen == "lost":
+        gone = pl.DataFrame({"consumer": list(changes.lost)}, schema={"consumer": pl.String})
+        none = pl.lit(0, dtype=rows.schema["requests"]).alias("requests")
+        return pl.concat([rows.clear(), gone.with_columns(none)], how="diagonal")
+    return rows
 
 
 def consumer_rows(
@@ -234,7 +251,7 @@ def consumer_rows(
     out = []
     for row in rows.iter_rows(named=True):
         name = row["consumer"]
-        known = data.catalog.consumer(name=name) if name else None
+        known = data.consumer(name)
         quota = used.get(name) if name else None
         seen = row["last_seen"]
         out.append(

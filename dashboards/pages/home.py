@@ -220,12 +220,13 @@ async def draw_before(data: Data, view: View, axis: TimeAxis, figures: tuple[Any
 
 def home_sub(view: View, overview: Overview) -> list[Component]:
     query = view.query()
+    apis = " API" if overview.apis == 1 else " APIs"
     return [
         f"{view.label} · ",
         number(fmt.rate(overview.requests_per_s), overview.requests_per_s, id="home-rate"),
         " · ",
         page_link(
-            [number(fmt.whole(overview.apis), overview.apis, id="home-apis"), " APIs"],
+            [number(fmt.whole(overview.apis), overview.apis, id="home-apis"), apis],
             f"/apis{query}",
         ),
         " · ",

@@ -42,6 +42,11 @@ from dashboards.quota_panels import at_risk, quota_cards, quota_tone
 ROWS_SHOWN = 10
 FAILING_SHOWN = 20
 
+OVER_TIME = "interval=auto&limit=10000"
+"""Of the numbers behind a chart, as a file: in its steps, and all of them."""
+
+_FORBIDDEN = 403
+
 WHY = {
     "rate_limited": "Too many calls at once. Spread them out, and wait as Retry-After says.",
     "quota_exceeded": "The plan's quota is used up. Wait for the next window, or ask for more.",
@@ -90,6 +95,7 @@ def layout(data: Data) -> Component:
                         "Calls by API",
                         "me-apis",
                         note="requests per second",
+                        file=f"usage?by=api&{OVER_TIME}",
                         height=220,
                         className="w8",
                     ),
@@ -100,26 +106,37 @@ def layout(data: Data) -> Component:
                         className="w7 flush",
                     ),
                     time_chart(
-                        "Answers by status", "me-status", note="per interval", className="w5"
+                        "Answers by status",
+                        "me-status",
+                        note="per interval",
+                        file=f"usage?by=status_code&{OVER_TIME}",
+                        className="w5",
                     ),
-                    time_chart("Latency", "me-latency", note="p50 and p95", className="w6"),
+                    time_chart(
+                        "Latency",
+                        "me-latency",
+                        note="p50 and p95",
+                        file="latency?interval=auto",
+                        className="w6",
+                    ),
                     time_chart(
                         "Refused by a limit",
                         "me-limited",
                         note="calls per second over a rate limit or quota",
+                        file=f"usage?by=outcome&{OVER_TIME}",
                         className="w6",
                     ),
                     panel(
                         "Routes",
                         html.Div(skeleton_rows(6), id="me-routes"),
                         note="most called first",
-                        className="w6 flush",
+                        className="flush",
                     ),
                     panel(
                         "Latest failing calls",
                         html.Div(skeleton_rows(6), id="me-failing"),
                         note="name the request id when you ask for help",
-                        className="w6 flush",
+                        className="flush",
                     ),
                 ],
                 className="gl-grid",
@@ -195,8 +212,13 @@ def register(app: Dash, data: Data) -> None:
             colour=data.colours.colour,
         )
         over = by_outcome.filter(pl.col("outcome").is_in(_LIMITS))
+        over = over.with_columns(pl.col("outcome").replace(_LIMITS))
         limits = series.rates(
-            over, axis, by="outcome", names=list(_LIMITS), colour=lambda n: _LIMITS.get(n or "", "")
+            over,
+            axis,
+            by="outcome",
+            names=list(_COLOURS),
+            colour=lambda n: _COLOURS.get(n or "", ""),
         )
         quantiles = [
             series.Line("p95", column_on(axis, latency, "p95_ms"), "#8f7df0"),
@@ -213,7 +235,10 @@ def register(app: Dash, data: Data) -> None:
         )
 
 
-_LIMITS = {"rate_limited": "#e0a33e", "quota_exceeded": "#e2605f"}
+_LIMITS = {"rate_limited": "rate limit", "quota_exceeded": "quota"}
+"""Outcome -> the limit that refused the call."""
+
+_COLOURS = {"rate limit": "#e0a33e", "quota": "#e2605f"}
 
 _FAILING = """
 SELECT time, method, api, route, path, status_code, outcome, duration_ms, request_id, trace_id
@@ -241,19 +266,20 @@ def state_stats(
     tone = quota_tone(None if fullest is None else fullest.percent)
     return [
         Stat("me-requests", "Calls", now.requests, fmt.count(now.requests),
-             previous=then.requests if then else None, spark=sparks["requests"]),
+             previous=then.requests if then else None, spark=sparks["requests"],
+             href="#me-routes"),
         Stat("me-error-rate", "Failed on the API's side", now.error_rate,
              fmt.percent(now.error_rate), previous=then.error_rate if then else None,
              better="down", colour="#e2605f", spark=sparks["error_rate"],
-             tone="bad" if error_tone(now.error_rate) == "bad" else ""),
+             tone="bad" if error_tone(now.error_rate) == "bad" else "", href="#me-failing"),
         Stat("me-limited-calls", "Refused by a limit", limited, fmt.count(limited),
-             hint="rate limit or quota", tone="warn" if limited else ""),
+             hint="rate limit or quota", tone="warn" if limited else "", href="#me-why"),
         Stat("me-p95", "Latency p95", now.p95_ms, fmt.milliseconds(now.p95_ms),
              previous=then.p95_ms if then else None, better="down", colour="#8f7df0",
-             spark=sparks["p95_ms"]),
+             spark=sparks["p95_ms"], href="#me-routes"),
         Stat("me-quota-used", "Quota used", used, fmt.percent(used),
              hint=f"this {fullest.kind}" if fullest else "no quota",
-             tone="" if tone == "good" else tone),
+             tone="" if tone == "good" else tone, href="#me-quota"),
     ]  # fmt: skip
 
 
@@ -305,7 +331,7 @@ def why_table(rows: pl.DataFrame) -> Component:
 
 def reason(outcome: str | None, status_code: int | None) -> str:
     """What an answer means for whoever called."""
-    if outcome in WHY:
+    if outcome in WHY and status_code != _FORBIDDEN:
         return WHY[outcome]
     return _BY_STATUS.get(status_code or 0, "The API did not accept the request.")
 

@@ -129,7 +129,7 @@ def layout(_data: Data) -> Component:
             html.Div(
                 [
                     field("metrics", "q", "Part of a name", grow=True),
-                    field("metrics", "by", "Lines by: service, host.name, …"),
+                    field("metrics", "by", "Lines by an attribute"),
                     chip("Clear", "q=&metric=&by="),
                 ],
                 className="gl-toolbar",

@@ -15,7 +15,7 @@ from analytics.billing import Invoice
 from analytics.plan_fit import PlanFit
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
-from dashboards import ids
+from dashboards import identity, ids
 from dashboards.components import (
     Component,
     Head,
@@ -35,7 +35,7 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
 from dashboards.measured import axis_of
-from dashboards.quota_panels import at_risk, quota_table
+from dashboards.quota_panels import NOT_COUNTED, NOT_YOURS, at_risk, quota_table, told
 from dashboards.theme import SERIES
 from dashboards.view import View
 from storage.catalog import Catalog
@@ -43,6 +43,16 @@ from storage.catalog import Catalog
 ROWS_SHOWN = 25
 WRONG = {"too_small": "too small", "dearer": "dearer than another", "too_large": "too large"}
 """How a plan can fail to fit, in words."""
+
+
+UNSEEN = {
+    "revenue-month": "Revenue this month",
+    "risk": "Quotas at risk",
+    "over": "Used up",
+    "refused": "Refused",
+    "wrong": "Plans that do not fit",
+}
+"""Cards that say nothing to those who see only some APIs."""
 
 
 def layout(_data: Data) -> Component:
@@ -100,11 +110,16 @@ def register(app: Dash, data: Data) -> None:
         catalog, now = data.catalog, data.clock()
         known = f"{len(catalog.products)} products, {len(catalog.plans)} plans, "
         known += f"{len(catalog.consumers)} consumers in the catalog"
+        if not identity.sees_quotas():
+            plans: Component = html.Div(NOT_YOURS, className="gl-none")
+            known = f"{len(catalog.products)} products, {len(catalog.plans)} plans in the catalog"
+        else:
+            plans = plans_table(plan_uses(catalog, quotas, bills, fits))
         return (
             stat_row(state_stats(quotas, bills, fits), view.mode),
             known,
             revenue_table(bills, view),
-            plans_table(plan_uses(catalog, quotas, bills, fits)),
+            plans,
             quota_table(quotas[:ROWS_SHOWN], view, now),
             fit_table(fits, catalog, view),
         )
@@ -145,6 +160,11 @@ def totals(bills: Sequence[Invoice]) -> dict[str, Decimal]:
 def state_stats(
     quotas: Sequence[QuotaUsage], bills: Sequence[Invoice], fits: Sequence[PlanFit]
 ) -> list[Stat]:
+    if not identity.sees_quotas():
+        return [
+            Stat(f"products-{key}", label, None, fmt.MISSING, hint=NOT_COUNTED)
+            for key, label in UNSEEN.items()
+        ]
     earned = totals(bills)
     risk = sum(1 for u in quotas if at_risk(u))
     over = sum(1 for u in quotas if u.percent >= 100)
@@ -154,15 +174,16 @@ def state_stats(
     single = float(next(iter(earned.values()))) if len(earned) == 1 else None
     return [
         Stat("products-revenue-month", "Revenue this month", single, text or fmt.MISSING,
-             hint="metered so far, before tax"),
+             hint="metered so far, before tax", href="#products-revenue"),
         Stat("products-risk", "Quotas at risk", risk, str(risk), tone="warn" if risk else "good",
-             hint="80 % used, or runs out early"),
+             hint="80 % used, or runs out early", href="#products-quotas"),
         Stat("products-over", "Used up", over, str(over), tone="bad" if over else "good",
-             hint="limits reached in their window"),
+             hint="limits reached in their window", href="#products-quotas"),
         Stat("products-refused", "Refused", refused, fmt.count(refused),
-             hint="rate limit or quota, in the windows"),
+             hint="rate limit or quota, in the windows", href="#products-quotas"),
         Stat("products-wrong", "Plans that do not fit", wrong, str(wrong),
-             tone="warn" if wrong else "good", hint="another would suit the last 30 days"),
+             tone="warn" if wrong else "good", hint="another would suit the last 30 days",
+             href="#products-fit"),
     ]  # fmt: skip
 
 
@@ -270,7 +291,7 @@ def fit_table(fits: Sequence[PlanFit], catalog: Catalog, view: View) -> Componen
         Head("Better"),
         Head("Cost there", True),
     )
-    return table(heads, rows, empty="Every consumer's plan fits what it does.")
+    return table(heads, rows, empty=told("Every consumer's plan fits what it does."))
 
 
 def _cost(amount: Decimal | None, currency: str) -> Component:
@@ -294,4 +315,4 @@ def revenue_table(bills: Sequence[Invoice], view: View) -> Component:
         for b in ranked
     ]
     heads = (Head("Consumer"), Head("Plan"), Head("", width="26%"), Head("Amount", True))
-    return table(heads, rows, empty="No plan of the catalog has a price.")
+    return table(heads, rows, empty=told("No plan of the catalog has a price."))

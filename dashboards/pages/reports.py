@@ -113,7 +113,7 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=2, show_in=0)
     async def preview(stored: object) -> tuple[Component, Component]:
         view = data.view(stored)
-        catalog = data.catalog
+        catalog = in_sight(data.catalog)
         chosen = choice(catalog, view.extra)
         if chosen is None:
             return html.Div(_nobody({"owners": [], "consumers": []}), className="gl-none"), None
@@ -130,6 +130,16 @@ def register(app: Dash, data: Data) -> None:
         except QueryRefused as err:
             return html.Div(f"{err}.", className="gl-failure"), _controls(catalog, chosen)
         return sheet(found), _controls(catalog, chosen)
+
+
+def in_sight(catalog: Catalog) -> Catalog:
+    """The catalog with those APIs only whose rows the asker sees: of other owners there would be
+    empty reports."""
+    scope = identity.current().scope
+    if scope is None:
+        return catalog
+    mine = tuple(api for api in catalog.apis if api.name in scope.apis)
+    return Catalog(**{**dict(catalog), "apis": mine})
 
 
 def choice(catalog: Catalog, asked: Any) -> tuple[Audience, str, WindowKind] | None:

@@ -11,7 +11,7 @@ from dash import ClientsideFunction, Dash, Input, Output, html
 
 from analytics.buckets import quantiles_by
 from dashboards import format as fmt
-from dashboards import ids
+from dashboards import identity, ids
 from dashboards.components import (
     Component,
     Head,
@@ -34,6 +34,12 @@ from dashboards.measured import error_tone
 from dashboards.view import View
 
 ROWS_SHOWN = 30
+
+NO_CALLS = "No service called another in this time range."
+NO_CALLS_SEEN = (
+    "No service of your APIs called another of them in this time range; calls from and to services "
+    "of others are not shown."
+)
 
 GROUPS = {
     "service": ("Service", "service_name"),
@@ -156,11 +162,11 @@ def register(app: Dash, data: Data) -> None:
                 edges,
                 view.mode,
                 seconds=view.seconds,
-                empty="No service called another in this time range.",
+                empty=NO_CALLS if identity.current().scope is None else NO_CALLS_SEEN,
             ),
             red_table(red, view, data, by=by),
             exceptions_table(thrown, view, data.clock()),
-            f"{view.label} · {red['service'].n_unique()} services",
+            f"{view.label} · {fmt.counted(red['service'].n_unique(), 'service')}",
             tabs("by", BY, by),
         )
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, timedelta
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from analytics.report_schedules import ReportSchedule, ReportScheduleStore
+from dashboards.custom.definition import Dashboard
+from dashboards.custom.store import DashboardStore
+from storage.audit import AuditEntry, write_audit
+from storage.state import alert_history, alert_instances
 from tests.browser import exact_number, go, wait_for_screen
 from tests.dashboards.canaries import PAYLOADS, RANGE, TRACE
 from tests.dashboards.conftest import Running
@@ -87,6 +94,9 @@ def test_consumers_are_seen_by_group_and_looked_at_beside_the_table(
 
     assert page.locator(".gl-tm-area").count() == len({c.consumer for c in server.calls} - {None})
     assert exact_number(page, "consumers-new") == len({c.consumer for c in server.calls} - {None})
+    page.locator("button.gl-stat", has_text="Lost").click()
+    expect(page.locator("#consumers-grid .ag-row")).to_have_count(0)
+    page.locator("button.gl-stat", has_text="Active").click()
     page.get_by_role("button", name="Look at app-2").click()
     drawer = page.get_by_role("complementary", name="Consumer app-2")
     expect(drawer).to_contain_text("No quota limits this consumer")
@@ -154,22 +164,95 @@ def test_times_follow_the_chosen_zone_and_links_stay_in_utc(page: Page, server: 
     assert troubles.seen == []
 
 
+@pytest.fixture
+def things(server: Running) -> Iterator[str]:
+    """What people and rules made whose words are hostile, too; gives the id of the dashboard."""
+    state, hostile = server.data.state, PAYLOADS[1]
+    board = DashboardStore(state).create(Dashboard.model_validate(BOARD), author=hostile)
+    schedule = ReportSchedule(audience="consumer", name=hostile, period="day", author=hostile)
+    made = ReportScheduleStore(state).add(schedule, now=server.data.clock())
+    silence = server.data.alerts.silence(
+        [f"api={hostile}"], author=hostile, reason=hostile, duration_s=600
+    )
+    rule = server.data.desk.store.create(RULE, author=hostile)
+    write_audit(state, AuditEntry("login", hostile, "failed", hostile, "user"))
+    at = server.data.clock().timestamp()
+    series = {
+        "fingerprint": "e" * 64,
+        "rule": hostile,
+        "severity": "critical",
+        "labels": json.dumps({"api": hostile, hostile: hostile}),
+    }
+    with state.begin() as writing:
+        fired = {"state": "firing", "active_since": at, "fired_at": at, "updated_at": at}
+        writing.execute(alert_instances.insert().values(**series, **fired))
+        changed = {"from_state": "pending", "to_state": "firing", "at": at, "summary": hostile}
+        writing.execute(alert_history.insert().values(**series, **changed))
+    yield board.id
+    with state.begin() as writing:
+        for table in (alert_instances, alert_history):
+            writing.execute(table.delete().where(table.c.fingerprint == "e" * 64))
+    server.data.alerts.end_silence(silence)
+    server.data.desk.store.delete(rule.name, author="test", seen=rule.version)
+    ReportScheduleStore(state).remove(made.id)
+    DashboardStore(state).delete(board.id)
+    server.data.cache.forget("alerts")
+
+
+BOARD = {
+    "title": PAYLOADS[0],
+    "description": PAYLOADS[2],
+    "panels": [
+        {"id": "text", "kind": "text", "title": PAYLOADS[1], "text": PAYLOADS[1] + PAYLOADS[5]},
+        *(
+            {
+                "id": kind.replace("_", "-"),
+                "kind": kind,
+                "title": PAYLOADS[3],
+                "source": {"measures": ["requests"], "by": ["api"]},
+            }
+            for kind in ("time_series", "bar", "table", "treemap")
+        ),
+    ],
+}
+RULE = f"""
+name: hostile
+measure: error_rate
+group_by: [api]
+window: 5m
+condition: "> 0.99"
+annotations: {{summary: {json.dumps(PAYLOADS[2])}}}
+"""
+ONE = quote(PAYLOADS[1], safe="")
+
 SCREENS = (
-    "/", "/apis", f"/apis/{quote(PAYLOADS[1], safe='')}", "/consumers",
-    f"/consumers/{quote(PAYLOADS[1], safe='')}", "/products", "/requests", "/traces",
-    f"/traces/{TRACE}", "/services", "/logs", "/explorer", "/alerts", "/operate",
+    "/", "/apis", f"/apis/{ONE}", "/consumers", f"/consumers/{ONE}", "/products", "/requests",
+    "/traces", f"/traces/{TRACE}", "/services", "/logs", "/explorer", "/alerts", "/operate",
+    "/dashboards", "/dashboards/{board}", "/reports", "/alerts/rules", "/alerts/rules/hostile",
+    f"/alerts/rules/new?measure=p95_ms&api={ONE}", "/alerts/delivery", "/admin",
 )  # fmt: skip
 
+TOLD = ("/dashboards/{board}", "/reports", "/alerts", "/admin")
+"""Where what people and rules made is shown, word for word."""
 
-def test_no_string_of_telemetry_becomes_more_than_text(page: Page, server: Running) -> None:
+
+def test_no_string_of_telemetry_or_of_people_becomes_more_than_text(
+    page: Page, server: Running, things: str
+) -> None:
     troubles = opened(page, server, f"/sql?{RANGE}")
+    page.set_viewport_size({"width": 1280, "height": 900})
 
-    for path in SCREENS:
-        go(page, f"{path}?{RANGE}")
+    for screen in SCREENS:
+        path = screen.replace("{board}", things)
+        go(page, f"{path}{'&' if '?' in path else '?'}{RANGE}")
         assert page.evaluate("() => window.canary") is None, path
-        planted = "[onerror], [onload], [srcdoc], #page script, a[href^='javascript:']"
+        planted = "[onerror], [onload], [srcdoc*='script'], #page script, a[href^='javascript:']"
         assert page.locator(planted).count() == 0, path
         assert page.get_by_role("alert").count() == 0, path
+        if screen in TOLD:
+            assert PAYLOADS[1] in page.locator("#page").inner_text(), path
+        assert page.locator("div.gl-stat").count() == 0, f"{path}: a number that leads nowhere"
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 1280, path
     assert troubles.seen == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -15,14 +16,25 @@ from plotly import graph_objects as go
 from analytics.plan_fit import PlanFit
 from analytics.quota import QuotaForecast, QuotaUsage
 from analytics.timerange import TimeRange
+from dashboards import identity
+from dashboards.custom.html_text import to_html
 from dashboards.figures.result import result_chart
 from dashboards.figures.service_map import columns_of, service_map
-from dashboards.pages.products import fit_table, money, plan_uses, totals
-from dashboards.quota_panels import at_risk, forecast_text, quota_bar
+from dashboards.pages.products import fit_table, money, plan_uses, state_stats, totals
+from dashboards.quota_panels import (
+    NOT_COUNTED,
+    NOT_YOURS,
+    at_risk,
+    forecast_text,
+    quota_bar,
+    quota_stat,
+    quota_table,
+)
 from dashboards.slo_panels import budget_tone
 from dashboards.trace_heat import parse_box
 from dashboards.view import parse_view
 from storage.catalog import Catalog
+from storage.row_scope import RowScope
 from tests.dashboards.conftest import Running
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -47,6 +59,21 @@ def usage(used: int, *, limit: int = 100, runs_out: datetime | None = None) -> Q
 def test_a_quota_says_when_it_runs_out(quota: QuotaUsage, told: str, risk: bool) -> None:
     assert forecast_text(quota, NOW) == told
     assert at_risk(quota) is risk
+
+
+def test_people_of_some_apis_are_told_why_there_is_no_quota() -> None:
+    def said() -> str:
+        view = parse_view("", now=NOW)
+        cards = [quota_stat([], view.query(), id="q"), *state_stats([], [], [])]
+        return json.dumps([c.hint for c in cards]) + to_html(quota_table([], view, NOW))
+
+    assert NOT_COUNTED not in said()
+    assert "No consumer of the catalog" in said()
+    with identity.acting_as(replace(identity.LOCAL, scope=RowScope(apis=("orders",)))):
+        assert said().count(NOT_COUNTED) == 6
+        assert NOT_YOURS.split("'")[0] in said()
+    with identity.acting_as(replace(identity.LOCAL, scope=RowScope(consumers=("app",)))):
+        assert NOT_COUNTED not in said()
 
 
 def test_a_quota_bar_never_leaves_its_frame() -> None:

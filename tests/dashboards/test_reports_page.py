@@ -9,9 +9,11 @@ import pytest
 
 from analytics.report_schedules import ReportDelivery, ReportSchedule
 from analytics.timerange import TimeRange
+from dashboards import identity
 from dashboards.custom.html_text import to_html
-from dashboards.pages.reports import choice, schedule_table
+from dashboards.pages.reports import choice, in_sight, schedule_table
 from storage.catalog import Api, Catalog, Consumer
+from storage.row_scope import RowScope
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 CATALOG = Catalog(
@@ -36,6 +38,13 @@ def test_the_address_says_whose_report(asked: dict[str, str], chosen: tuple[str,
 
 def test_an_empty_catalog_has_nobody_to_report_to() -> None:
     assert choice(Catalog(), {"report": "owner:checkout"}) is None
+
+
+def test_people_of_some_apis_are_shown_the_reports_of_their_owners() -> None:
+    scope = RowScope(apis=("rates",))
+    with identity.acting_as(replace(identity.LOCAL, scope=scope)):
+        assert choice(in_sight(CATALOG), {}) == ("owner", "pricing", "week")
+    assert choice(in_sight(CATALOG), {}) == ("owner", "checkout", "week")
 
 
 SCHEDULE = ReportSchedule(
