@@ -244,7 +244,8 @@ def test_no_string_of_telemetry_or_of_people_becomes_more_than_text(
 
     for screen in SCREENS:
         path = screen.replace("{board}", things)
-        go(page, f"{path}{'&' if '?' in path else '?'}{RANGE}")
+        span = HOUR if screen == "/admin" else RANGE  # the audit log has it now
+        go(page, f"{path}{'&' if '?' in path else '?'}{span}")
         assert page.evaluate("() => window.canary") is None, path
         planted = "[onerror], [onload], [srcdoc*='script'], #page script, a[href^='javascript:']"
         assert page.locator(planted).count() == 0, path
