@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import orjson
 import pytest
 from google.rpc.status_pb2 import Status
 
@@ -178,6 +179,10 @@ def test_without_a_good_token_nothing_is_read(guarded: tuple[Collector, Path], h
     status, headers, answer = post(collector.http_port, traces(1, 1), Authorization=header)
     assert (status, headers["www-authenticate"]) == (401, "Bearer")
     assert Status.FromString(answer).code == 16
+    sent = {"Authorization": header, "Content_Type": "application/json"}
+    status, headers, answer = post(collector.http_port, b"{}", **sent)
+    assert (status, headers["content-type"]) == (401, "application/json")
+    assert orjson.loads(answer)["code"] == 16
 
 
 def _options(port: int, path: str, origin: str) -> http.client.HTTPResponse:

@@ -111,6 +111,9 @@ def test_refused_records_are_told_with_their_number(collector: Collector) -> Non
 CASES = [
     # path, content type, content encoding, body, status, gRPC code
     ("/v1/traces", PROTOBUF, "", b"\xff\xff", 400, 3),
+    ("/v1/traces", PROTOBUF, "", traces(1, 3)[:-1], 400, 3),
+    ("/v1/traces", PROTOBUF, "", traces(1, 1).replace(b"GET", b"G\xffT"), 400, 3),
+    ("/v1/logs", JSON, "", b'{"resourceLogs": [{"schemaUrl": "\xff"}]}', 400, 3),
     ("/v1/logs", JSON, "", b'{"', 400, 3),
     ("/v1/logs", JSON, "", b"[" * 100_000, 400, 3),
     ("/v1/traces", PROTOBUF, "gzip", b"no gzip", 400, 3),
@@ -252,9 +255,11 @@ HOSTILE = {
     "bare line feeds": (request(b"").replace(b"\r\n", b"\n"), b"400"),
     "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),
     "huge header": (request(b"", b"X: " + b"a" * 200_000 + b"\r\n"), b"431"),
-    "endless header": (b"POST /v1/traces HTTP/1.1\r\nX: " + b"a" * 5_000_000, b"431"),
-    "many headers": (request(b"", b"X: a\r\n" * 1000), b"431"),
-    "huge chunk extension": (chunked(b"1;" + b"e" * 500_000), b"400"),
+    "endless header": (b"POST /v1/traces HTTP/1.1\r\nX: " + b"a" * 50_000_000, b"431"),
+    "many headers": (request(b"", b"X: a\r\n" * 200_000), b"431"),
+    "huge chunk extension": (chunked(b"1;" + b"e" * 5_000_000), b"400"),
+    "huge chunk extensions": (chunked((b"1;" + b"e" * 60_000 + b"\r\nx\r\n") * 80), b"400"),
+    "endless chunks": (chunked((b"ffff\r\n" + bytes(0xFFFF) + b"\r\n") * 80), b"413"),
 }
 
 

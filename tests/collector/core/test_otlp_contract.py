@@ -22,7 +22,7 @@ from collector.limits import STATUS_MESSAGE_CHARS_MAX
 from collector.responses import failure_of
 from collector.service import Collector
 from tests.collector.core.accounting import read_books
-from tests.collector.core.doors import eventually, knock, open_collector, query
+from tests.collector.core.doors import eventually, knock, metric, open_collector, query
 from tests.collector.core.process import post, traces
 from tests.collector.core.signals import SIGNALS, TRACES, Signal
 from tests.collector.core.test_http import ENCODINGS, JSON, PROTOBUF, chunked, request
@@ -102,13 +102,20 @@ def test_a_request_sent_again_is_told_the_same_partial_success(collector: Collec
         assert len({answer for _, _, answer in answers}) == 1
 
 
-def test_countless_refused_records_fit_into_a_small_answer(tmp_path: Path) -> None:
-    with open_collector(tmp_path, body_bytes_max=8 << 20) as collector:
+@pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_countless_refused_records_fit_into_a_small_answer(tmp_path: Path, count: int) -> None:
+    """One resource each, sent over and over, makes a body of as many refused spans."""
+    with open_collector(tmp_path, body_bytes_max=32 << 20, inflight_bytes_max=64 << 20) as collector:
         for json in (False, True):
-            body = TRACES.body("many", [True] * 20_000, json=json)
+            body = TRACES.body("many", [True], json=json)
+            if json:
+                (one,) = orjson.loads(body)["resourceSpans"]
+                body = b'{"resourceSpans":[%b]}' % b",".join([orjson.dumps(one)] * count)
+            else:
+                body *= count  # fields of equal number add up
             type_ = JSON if json else PROTOBUF
             status, _, answer = post(collector.http_port, body, Content_Type=type_)
-            assert (status, TRACES.rejected_of(answer, json=json)[0]) == (200, 20_000)
+            assert (status, TRACES.rejected_of(answer, json=json)[0]) == (200, count)
             assert len(answer) < STATUS_MESSAGE_CHARS_MAX + 200 < FOUR_MIB
 
 
@@ -237,9 +244,18 @@ def test_a_fault_of_the_disk_is_retryable_in_both_encodings(
 
 def test_an_answer_that_got_lost_doubles_nothing(collector: Collector, folder: Path) -> None:
     body = TRACES.body("lost answer", [False] * 5)
+    labels = {"format": "otlp_traces", "transport": "http"}
+
+    def on_disk() -> float:
+        kinds = ("accepted", "duplicated")
+        return sum(metric(collector, f"requests_{kind}_total", **labels) for kind in kinds)
+
     for _ in range(3):
+        before = on_disk()
         with socket.create_connection(("127.0.0.1", collector.http_port), timeout=5) as sock:
             sock.sendall(request(body))
+            eventually(lambda before=before: on_disk() > before)
+            # Gone without having read the answer.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     assert post(collector.http_port, body)[0] == 200
     sql = "SELECT count(*) n FROM spans WHERE service_name = 'lost answer'"

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 import grpc
+import orjson
 import pytest
 import structlog
 from google.rpc.error_details_pb2 import RetryInfo
@@ -128,6 +129,10 @@ def test_both_doors_put_off_guessers_with_a_retryable_answer(tmp_path: Path) -> 
         _, headers, body = answers[-1]
         assert headers["retry-after"] == "1"
         assert Status.FromString(body).details[0].Is(RetryInfo.DESCRIPTOR)
+        json = {"Authorization": "Bearer other", "Content_Type": "application/json"}
+        status, headers, body = post(collector.http_port, b"", **json)
+        assert (status, headers["content-type"]) == (429, "application/json")
+        assert orjson.loads(body)["details"][0]["retryDelay"] == "1s"
         with grpc.insecure_channel(f"127.0.0.1:{collector.grpc_port}") as channel:
             call = channel.unary_unary(TRACES)
             with pytest.raises(grpc.RpcError) as caught:
