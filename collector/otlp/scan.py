@@ -237,6 +237,19 @@ def _key_value(memory, position, end):  # type: ignore[no-untyped-def]
     return kind, key, value
 
 
+@numba.njit(inline="always", nogil=True)
+def _append(out, starts, room, counts, widths, table, owner, slot, value):  # type: ignore[no-untyped-def]
+    """One element of a list, as a row of `table`: (owner, -, slot of the list, element)."""
+    row = counts[table]
+    counts[table] = row + 1
+    to = np.int64(0)
+    if row < room[table]:
+        to = starts[table] + row * widths[table]
+    out[to] = owner
+    out[to + 2] = slot
+    out[to + 3] = value
+
+
 @kernel(_ANSWER(BYTES, _ENTRIES, INTS, INTS, INTS, INTS, INTS, types.int64))
 def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: ignore[no-untyped-def]
     """Read `buf`, one request or several joined. Returns (status, position).
@@ -254,7 +267,7 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
     base = np.int64(0)
     owner = np.int64(0)
     items = np.int64(0)
-    element_table = np.int64(5)
+    elements = np.int64(5)  # the table of list elements
     while True:
         while position == end:
             if depth == 0:
@@ -391,14 +404,8 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                         out[base + entries[entry + KIND_SLOT]] = entries[entry + CASE]
                 else:
                     items += 1
-                    row = counts[element_table]
-                    counts[element_table] = row + 1
-                    to = np.int64(0)
-                    if row < room[element_table]:
-                        to = starts[element_table] + row * widths[element_table]
-                    out[to] = owner
-                    out[to + 2] = entries[entry + SLOT]
-                    out[to + 3] = reference
+                    slot = entries[entry + SLOT]
+                    _append(out, starts, room, counts, widths, elements, owner, slot, reference)
                     if items > items_max:
                         return TOO_MANY, at
                 continue
@@ -417,14 +424,8 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
                             return BAD_VARINT, at
                         number_value = _convert(raw, item)
                     items += 1
-                    row = counts[element_table]
-                    counts[element_table] = row + 1
-                    to = np.int64(0)
-                    if row < room[element_table]:
-                        to = starts[element_table] + row * widths[element_table]
-                    out[to] = owner
-                    out[to + 2] = entries[entry + SLOT]
-                    out[to + 3] = number_value
+                    slot = entries[entry + SLOT]
+                    _append(out, starts, room, counts, widths, elements, owner, slot, number_value)
                 if items > items_max:
                     return TOO_MANY, at
                 continue
@@ -457,14 +458,8 @@ def scan(buf, entries, widths, out, starts, room, counts, items_max):  # type: i
             items += 1
             if items > items_max:
                 return TOO_MANY, at
-            row = counts[element_table]
-            counts[element_table] = row + 1
-            to = np.int64(0)
-            if row < room[element_table]:
-                to = starts[element_table] + row * widths[element_table]
-            out[to] = owner
-            out[to + 2] = entries[entry + SLOT]
-            out[to + 3] = number_value
+            slot = entries[entry + SLOT]
+            _append(out, starts, room, counts, widths, elements, owner, slot, number_value)
             continue
         out[base + entries[entry + SLOT]] = number_value
         if entries[entry + HAS_BIT] >= 0:
