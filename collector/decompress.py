@@ -32,6 +32,16 @@ RATIO_FREE_BYTES = 1024 * 1024
 """Output up to this is never too much for its input: tiny bodies of zeros are no bombs."""
 
 
+_EXPANSION = 8
+"""Bytes of telemetry per byte of it compressed, about."""
+
+
+def plain_bytes_expected(size: int, encoding: str) -> int:
+    """About how many bytes a body of `size` bytes becomes. A guess, to decide where the work is
+    done and how much memory it will want, before any is done."""
+    return size if encoding == "identity" else size * _EXPANSION
+
+
 class _Decoder(Protocol):
     eof: bool
     unused_data: bytes

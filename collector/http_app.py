@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from collector.auth import TokenBook
 from collector.cors import Cors
-from collector.decompress import parse_encoding
+from collector.decompress import parse_encoding, plain_bytes_expected
 from collector.errors import (
     BodyTooLarge,
     CollectorError,
@@ -61,10 +61,6 @@ INGEST = "/ingest/"
 OWN_SPANS_HEADER = "x-gatelens-own-spans"
 """Says that a body holds a collector's own spans (`self_traces.py`): none are made of it."""
 _OWN_SPANS = OWN_SPANS_HEADER.encode()
-
-_EXPANSION = {True: 1, False: 8}
-"""Bytes of body per byte on the wire, by whether it is uncompressed; telemetry compresses about
-eightfold. Only decides which thread does the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +198,7 @@ class HttpApp:
         client = scope.get("client")
         origin = client[0] if client else ""
         principal = self._tokens.authenticate(head.authorization, origin)
-        reservation = intake.reserve(head.content_length or 0)
+        reservation = intake.reserve(head.content_length or 0, content_encoding)
         try:
             body = await read_body(source, reservation, intake.settings)
             started = time.perf_counter()
@@ -218,7 +214,7 @@ class HttpApp:
             if self._tickets is None:
                 self._tickets = LoopTickets(asyncio.get_running_loop())
             ticket = self._tickets.new()
-            if len(body) * _EXPANSION[content_encoding == "identity"] <= INLINE_BYTES_MAX:
+            if plain_bytes_expected(len(body), content_encoding) <= INLINE_BYTES_MAX:
                 intake.submit(incoming, reservation, ticket)
             else:
                 await asyncio.to_thread(intake.submit, incoming, reservation, ticket)

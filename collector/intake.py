@@ -19,7 +19,7 @@ import structlog
 from collector.admission import ByteBudget, Reservation
 from collector.auth import Principal
 from collector.backlog import Backlog, Entry
-from collector.decompress import decompress
+from collector.decompress import decompress, plain_bytes_expected
 from collector.dedupe import Dedupe, Seen, digest_of
 from collector.errors import (
     BodyTooLarge,
@@ -136,14 +136,16 @@ class Intake:
         """Refuse everything new; what is under way finishes."""
         self._stopping = True
 
-    def reserve(self, size: int) -> Reservation:
-        """Room for a body of `size` bytes (its declared length, or what came so far).
+    def reserve(self, size: int, encoding: str = "identity") -> Reservation:
+        """Room for a body of `size` bytes (its declared length, or what came so far) and for what
+        it becomes: a body that has no room is refused before anything is spent on it.
 
         Raises MemoryFull, WalFull, DiskNearlyFull, WalFailed or ShuttingDown before anything is
         read. The disk is asked ten times a second, and always before a refusal.
         """
         self.check_room(size)
-        return self.budget.reserve(size)
+        plain = min(plain_bytes_expected(size, encoding), self.settings.body_bytes_max)
+        return self.budget.reserve(max(size, plain))
 
     def check_room(self, size: int) -> None:
         """Raise as `reserve`, but for MemoryFull: for a body that is held already."""

@@ -8,7 +8,7 @@ import time
 import structlog
 
 from collector.auth import TokenBook
-from collector.decompress import decompress
+from collector.decompress import decompress, plain_bytes_expected
 from collector.errors import BodyTooLarge, CollectorError, Unauthenticated
 from collector.http_body import BodySource, Disconnected, Scope, Send, drain, read_body
 from collector.intake import Accepted, Incoming, Intake
@@ -17,9 +17,6 @@ from collector.receivers.api import NativeApi, Prepared, Reply, Request
 from collector.tickets import LoopTickets
 
 log = structlog.get_logger(__name__)
-
-_EXPANSION = {True: 1, False: 8}
-"""As in `http_app.py`."""
 
 
 class ReceiverDoor:
@@ -64,7 +61,7 @@ class ReceiverDoor:
         client = scope.get("client")
         origin = client[0] if client else ""
         principal = self._tokens.authenticate(api.authorization(request), origin)
-        reservation = intake.reserve(declared)
+        reservation = intake.reserve(declared, encoding)
         try:
             body = await read_body(source, reservation, intake.settings)
             started = time.perf_counter()
@@ -86,7 +83,7 @@ class ReceiverDoor:
                 intake.submit(incoming, reservation, ticket)
                 return prepared
 
-            if len(body) * _EXPANSION[encoding == "identity"] <= INLINE_BYTES_MAX:
+            if plain_bytes_expected(len(body), encoding) <= INLINE_BYTES_MAX:
                 prepared = submit()
             else:
                 prepared = await asyncio.to_thread(submit)

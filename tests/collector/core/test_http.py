@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import socket
 import time
 import zlib
@@ -315,6 +316,22 @@ def test_more_in_flight_than_the_budget_is_refused_for_now(tmp_path: Path) -> No
             (detail,) = Status.FromString(answer).details
             assert detail.Is(RetryInfo.DESCRIPTOR)
         eventually(lambda: post(collector.http_port, traces(1, 1))[0] == 200)
+
+
+def test_a_compressed_body_without_room_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
+    changes = {"inflight_bytes_max": 1 << 20, "body_timeout_s": 5.0}
+    packed = gzip.compress(os.urandom(100_000))
+    labels = {"format": "otlp_traces", "transport": "http"}
+    with open_collector(tmp_path, **changes) as collector:
+        with socket.create_connection(("127.0.0.1", collector.http_port), timeout=5) as sock:
+            sock.sendall(request(b"x", length=500_000))
+            eventually(lambda: collector.intake.budget.used == 500_000)
+            status, headers, _ = post(collector.http_port, packed, Content_Encoding="gzip")
+            assert (status, headers["retry-after"]) == (503, "1")
+            assert metric(collector, "decompressed_bytes_total", **labels) == 0
+        eventually(lambda: collector.intake.budget.used == 0)
+        status, _, _ = post(collector.http_port, packed, Content_Encoding="gzip")
+        assert status == 400, "with room it is read, and found malformed"
 
 
 def test_connections_beyond_the_cap_are_turned_away(tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def test_a_request_sent_again_is_told_the_same_partial_success(collector: Collec
 @pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_countless_refused_records_fit_into_a_small_answer(tmp_path: Path, count: int) -> None:
     """One resource each, sent over and over, makes a body of as many refused spans."""
-    with open_collector(tmp_path, body_bytes_max=32 << 20, inflight_bytes_max=64 << 20) as collector:
+    with open_collector(
+        tmp_path, body_bytes_max=32 << 20, inflight_bytes_max=64 << 20
+    ) as collector:
         for json in (False, True):
             body = TRACES.body("many", [True], json=json)
             if json:
