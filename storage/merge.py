@@ -104,8 +104,9 @@ def read_files(table: LakeTable, files: Sequence[FileEntry]) -> pa.Table:
         _read_file(path, f.rows, dictionary, known, footers[path])
         for path, f in zip(paths, files, strict=True)
     ]
-    rows = sum(p.num_rows for p in parts)
-    columns = [_joined(parts, field, rows) for field in schema]
+    sizes = [part.num_rows for part in parts]
+    found = [dict(zip(part.column_names, part.columns, strict=True)) for part in parts]
+    columns = [_joined([part.get(f.name) for part in found], sizes, f) for f in schema]
     return pa.Table.from_arrays(columns, names=schema.names)
 
 
@@ -194,44 +195,28 @@ def _read_footers(paths: Sequence[Path]) -> dict[Path, _Footer]:
     return footers
 
 
-def _joined(parts: Sequence[pa.Table], field: pa.Field, rows: int) -> pa.ChunkedArray:
-    """One column over all files; as dictionary where it has few values."""
-    if all(field.name not in p.column_names for p in parts):
-        return pa.chunked_array([pa.nulls(rows, field.type)])
+def _joined(
+    parts: Sequence[pa.ChunkedArray | None], sizes: Sequence[int], field: pa.Field
+) -> pa.ChunkedArray:
+    """One column over all files, of which some do not have it: as codes into one dictionary where
+    it has few values. Maps, too, their keys and values: a row is then moved as numbers."""
+    there = [part for part in parts if part is not None]
+    if not there:
+        return pa.chunked_array([pa.nulls(sum(sizes), field.type)])
+    nested = field.type == _MAP
+    texts = [part.type.item_type if nested else part.type for part in there]
+    coded = all(pa.types.is_dictionary(type_) for type_ in texts)
+    type_ = field.type if not coded else _CODED_MAP if nested else _CODED
     chunks: list[pa.Array] = []
-    if field.type == _MAP:
-        return _joined_map(parts, field.name)
-    types = {p.schema.field(field.name).type for p in parts if field.name in p.column_names}
-    encoded = all(pa.types.is_dictionary(t) for t in types)
-    type_ = pa.dictionary(pa.int32(), pa.string()) if encoded else field.type
-    for part in parts:
-        if field.name in part.column_names:
-            chunks += part.column(field.name).cast(type_).chunks
-        else:
-            chunks.append(pa.nulls(part.num_rows, type_))
+    for part, size in zip(parts, sizes, strict=True):
+        chunks += [pa.nulls(size, type_)] if part is None else part.cast(type_).chunks
     column = pa.chunked_array(chunks, type=type_)
-    if not encoded:
+    if not coded:
         return column
     column = column.unify_dictionaries()
-    if column.num_chunks and len(column.chunk(0).dictionary) > DICTIONARY_VALUES_MAX:
+    if not nested and column.num_chunks and len(column.chunk(0).dictionary) > DICTIONARY_VALUES_MAX:
         return column.cast(field.type)
     return column
-
-
-def _joined_map(parts: Sequence[pa.Table], name: str) -> pa.ChunkedArray:
-    """A map over all files with keys and values as numbers into one dictionary each: moving a row
-    then moves numbers, not texts. As text where a file could not be read so."""
-    types = {p.schema.field(name).type for p in parts if name in p.column_names}
-    coded = all(pa.types.is_dictionary(t.item_type) for t in types)
-    type_ = _CODED_MAP if coded else _MAP
-    chunks: list[pa.Array] = []
-    for part in parts:
-        if name in part.column_names:
-            chunks += part.column(name).cast(type_).chunks
-        else:
-            chunks.append(pa.nulls(part.num_rows, type_))
-    column = pa.chunked_array(chunks, type=type_)
-    return column.unify_dictionaries() if coded else column
 
 
 def _plain_where_varied(column: pa.ChunkedArray) -> pa.ChunkedArray:
