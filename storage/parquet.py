@@ -59,9 +59,9 @@ of a merge, and what belongs to one id lies close together."""
 ID_FILTER_FPP = 0.01
 """The same for other ids, about 10 bits: seldom asked for."""
 
-_CODED_ROWS_MIN = 2_000
-"""Below, what is done once a file (footers read and written in Python, 2-4 ms) takes longer than
-the pages of pyarrow's own writer."""
+_CODED_ROWS_MIN = (2_000, 10_000, 10_000)
+"""By level. Below, what is done once a file (footers and page indexes read and written in Python,
+2-4 ms) takes longer than the pages of pyarrow's own writer."""
 
 _FAST = frozenset({"body"})
 """Columns of fresh files that snappy compresses: text so long that zstd would be the largest part
@@ -196,12 +196,12 @@ def write_parquet(path: Path, spec: TableSpec, rows: pa.Table, *, level: int) ->
         options["column_encoding"] = {
             leaf: encoding for leaf, encoding in _encodings(spec).items() if leaf not in coded
         }
-        if rows.num_rows >= _CODED_ROWS_MIN:
+        if rows.num_rows >= _CODED_ROWS_MIN[level]:
             rows = _coded_where_repeated(spec, rows)
     if level == 2:
         options["bloom_filter_options"] = _bloom_filters(spec, rows)
     size = _row_group_rows(rows.num_rows)
-    if rows.num_rows >= _CODED_ROWS_MIN:
+    if rows.num_rows >= _CODED_ROWS_MIN[level]:
         fast = _FAST if level == 0 else ()
         schema = parquet_schema(spec.name)
         write_coded_file(path, schema, rows, options, group_rows=size, fast=fast)

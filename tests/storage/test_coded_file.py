@@ -174,7 +174,7 @@ def test_an_engine_that_skips_pages_finds_the_same_rows(
     """DataFusion, which leaves out pages by their index."""
     monkeypatch.setattr(coded_file, "INDEXED_PAGE_ROWS", 100)
     lake = Lake(StorageSettings(data_dir=tmp_path))
-    rows = requests(3_000, step_s=0.1)
+    rows = requests(12_000, step_s=0.1)
     names = [random.Random(n).choice(["ann", "bob", "cy", None]) for n in range(rows.num_rows)]
     rows = rows.append_column("consumer", pa.array(names))
     lake.table("requests").append(rows, app_id="w", app_version=1)
@@ -229,7 +229,8 @@ def test_a_byte_that_changed_in_a_page_is_found_or_changes_no_row(
     settings = StorageSettings(data_dir=tmp_path)
     lake = Lake(settings)
     table = lake.table("requests")
-    table.append(requests(2_500, step_s=0.1), app_id="w", app_version=1)
+    rows_in = requests(12_000 if sealed else 2_500, step_s=0.1)
+    table.append(rows_in, app_id="w", app_version=1)
     if sealed:
         compact(lake, "requests", HOUR + timedelta(days=400))
     (entry,) = table.snapshot().files()
