@@ -89,8 +89,9 @@ def write_coded_file(
     template = _template(schema)
     size = rows.num_rows if group_rows is None else group_rows
     groups = [rows.slice(at, size) for at in range(0, rows.num_rows, size)]
-    ours = {name: _chunks_of(name, template, groups, options, fast) for name in rows.column_names}
-    theirs = [name for name, made in ours.items() if made is None]
+    made = {name: _chunks_of(name, template, groups, options, fast) for name in rows.column_names}
+    ours = {name: chunks for name, chunks in made.items() if chunks is not None}
+    theirs = [name for name in rows.column_names if name not in ours]
     placed: list[_Placed] = [{} for _ in groups]
     if theirs:
         _write_theirs(path, rows.select(theirs), options, size)
@@ -99,18 +100,13 @@ def write_coded_file(
             placed = [_by_name(group) for group in _value(_cut_footer(file), 4)[1]]
         else:
             file.write(_MAGIC)
-        chunks = [
-            (columns, name, chunks)
-            for name, made in ours.items()
-            for columns, chunks in zip(placed, made or (), strict=made is not None)
-        ]
-        for columns, name, own in chunks:
-            columns[name] = [_append(file, chunk) for chunk in own]
-        for columns, name, own in chunks if options.get("write_page_index") else ():
-            columns[name] = [
-                _append_index(file, column, chunk)
-                for column, chunk in zip(columns[name], own, strict=True)
-            ]
+        for name, of_groups in ours.items():
+            for columns, chunks in zip(placed, of_groups, strict=True):
+                columns[name] = [_append(file, chunk) for chunk in chunks]
+        for name, of_groups in ours.items() if options.get("write_page_index") else ():
+            for columns, chunks in zip(placed, of_groups, strict=True):
+                pairs = zip(columns[name], chunks, strict=True)
+                columns[name] = [_append_index(file, *pair) for pair in pairs]
         footer = struct_bytes(
             _completed(
                 template.footer,
