@@ -120,10 +120,11 @@ class Naming:
 
     def _name(self, columns: dict[str, pa.Array], service: pa.Array, format: str) -> None:
         columns["method"] = map_coded(coded(columns["method"]), self._methods)
+        tenants = coded(columns["tenant"])
         templates = template_paths(columns["path"])
         answered = _answered(columns["status_code"])
-        found = self._name_apis(columns, service, templates, answered, format)
-        self._name_routes(columns, templates, answered, format)
+        found = self._name_apis(columns, tenants, service, templates, answered, format)
+        self._name_routes(columns, tenants, templates, answered, format)
         columns["api_version"] = coalesce(columns["api_version"], map_coded(templates, _version))
         self._name_consumers(columns, found)
         columns["outcome"] = coalesce(
@@ -136,6 +137,7 @@ class Naming:
     def _name_apis(
         self,
         columns: dict[str, pa.Array],
+        tenants: pa.DictionaryArray,
         service: pa.Array,
         templates: pa.DictionaryArray,
         answered: npt.NDArray[np.bool_],
@@ -153,7 +155,7 @@ class Naming:
         else:
             head = pa.nulls(len(service), pa.string())
         segment = map_coded(templates, _first_word)
-        keys = [columns["tenant"], columns["api"], gateway_id, columns["host"], head, service,
+        keys = [tenants, columns["api"], gateway_id, columns["host"], head, service,
                 segment]  # fmt: skip
         distinct, inverse = combinations(keys)
         rows = np.bincount(inverse, minlength=len(distinct))
@@ -206,11 +208,12 @@ class Naming:
     def _name_routes(
         self,
         columns: dict[str, pa.Array],
+        tenants: pa.DictionaryArray,
         templates: pa.DictionaryArray,
         answered: npt.NDArray[np.bool_],
         format: str,
     ) -> None:
-        keys = [columns["tenant"], columns["api"], templates, columns["route"]]
+        keys = [tenants, columns["api"], templates, columns["route"]]
         distinct, inverse = combinations(keys)
         rows = np.bincount(inverse, minlength=len(distinct))
         hits = np.bincount(inverse, weights=answered, minlength=len(distinct))

@@ -112,11 +112,14 @@ def test_other_tenants_and_signals_hear_nothing(collector: Collector) -> None:
 def test_names_beyond_the_cap_are_one_name_and_no_call_is_lost(
     collector: Collector, folder: Path
 ) -> None:
+    """Named is not committed yet: the last of them may take a moment."""
     sql = "SELECT api, count(*) n FROM requests GROUP BY api"
-    counts = {row["api"]: row["n"] for row in query(folder, sql)}
-    assert counts["__overflow__"] >= SERVICES - CAP
-    assert len(counts) == CAP + 1
-    assert all(counts[name] >= 1 for name in NAMES[:CAP])
+
+    def counts() -> dict[str, int]:
+        return {row["api"]: row["n"] for row in query(folder, sql)}
+
+    eventually(lambda: counts().get("__overflow__", 0) >= SERVICES - CAP)
+    assert counts().keys() == {*NAMES[:CAP], "__overflow__"}
 
 
 @pytest.mark.parametrize("transport", ["http", "grpc"])
