@@ -21,6 +21,7 @@ from fastapi.responses import HTMLResponse
 from dashboards import identity, ids, shell, theme
 from dashboards.branding import Brand
 from dashboards.components import page_head
+from dashboards.components.as_data import as_data
 from dashboards.data import Data
 from dashboards.doorkeeper import Doorkeeper, permission_of
 from dashboards.first_page import FirstScreen, Place, block
@@ -149,7 +150,7 @@ class LeanDash(Dash):
             key, name = split_path(place.path)
             self.head_starts.begin(key + "/" if name else key, name, place.search)
         answers = (
-            block("/_dash-layout", _to_json(self.frame(first)), place),
+            block("/_dash-layout", _to_json(as_data(self.frame(first))), place),
             block("/_dash-dependencies", self._dependencies),
         )
         token = _fastapi.set_current_request(request)

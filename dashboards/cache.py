@@ -15,7 +15,17 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 from typing import Any, TypeVar, cast
 
+from dash.exceptions import PreventUpdate
+
 T = TypeVar("T")
+
+asking_only: contextvars.ContextVar[bool] = contextvars.ContextVar("asking_only", default=False)
+"""Whether questions are begun and nobody waits for their answers: `get` raises Begun."""
+
+
+class Begun(PreventUpdate):
+    """The answer is being made, or there already; whoever only asks needs nothing more. To Dash
+    and to guard.py: nothing is drawn."""
 
 
 class SingleFlightCache:
@@ -41,6 +51,11 @@ class SingleFlightCache:
         self.joined = 0
         self.runs = 0
 
+    @property
+    def in_flight(self) -> int:
+        """Questions whose answers are being made."""
+        return len(self._flying)
+
     async def get(
         self,
         key: Hashable,
@@ -49,11 +64,15 @@ class SingleFlightCache:
         ttl_s: float | None = None,
         executor: Executor | None = None,
     ) -> T:
-        """The answer to `key`: kept, joined, or made by running `work` on the executor."""
+        """The answer to `key`: kept, joined, or made by running `work` on the executor.
+
+        Raises Begun where `asking_only` is set, and what `work` raises."""
         kept = self._done.get(key)
         if kept is not None and kept[0] > self._clock():
             self._done.move_to_end(key)
             self.hits += 1
+            if asking_only.get():
+                raise Begun
             return cast(T, kept[1])
         flying = self._flying.get(key)
         if flying is None:
@@ -67,6 +86,8 @@ class SingleFlightCache:
             flying.add_done_callback(lambda f: self._land(key, f, ttl_s))
         else:
             self.joined += 1
+        if asking_only.get():
+            raise Begun
         # Shielded: one impatient browser must not cancel the run the others wait for.
         return cast(T, await asyncio.shield(flying))
 

@@ -31,13 +31,13 @@ TREEMAP_AREAS_MAX = 120
 NO_GROUP = "no group"
 
 
-def consumer_path(name: str, view: View) -> str:
-    return f"/consumers/{fmt.url_part(name)}{view.query()}"
+def consumer_path(name: str, query: str) -> str:
+    return f"/consumers/{fmt.url_part(name)}{query}"
 
 
 def consumers_treemap(rows: pl.DataFrame, view: View, data: Data) -> Component:
     """rows: consumer, requests. Anonymous traffic is left out: it is nobody's."""
-    areas = []
+    areas, query = [], view.query()
     for row in rows.head(TREEMAP_AREAS_MAX).iter_rows(named=True):
         name = row["consumer"]
         if not name:
@@ -49,7 +49,7 @@ def consumers_treemap(rows: pl.DataFrame, view: View, data: Data) -> Component:
                 group=(known.group if known else None) or NO_GROUP,
                 size=float(row["requests"]),
                 text=fmt.count(row["requests"]),
-                href=consumer_path(name, view),
+                href=consumer_path(name, query),
                 colour=data.consumer_colours.colour(name),
             )
         )
@@ -109,7 +109,7 @@ def drawer(
             quota_cards(list(quotas), now),
             html.H3("Why calls fail"),
             failing_calls(failing),
-            page_link("Open its page", consumer_path(name, view), "gl-button primary"),
+            page_link("Open its page", consumer_path(name, view.query()), "gl-button primary"),
         ],
         className="gl-drawer",
         **attrs({"aria-label": f"Consumer {fmt.plain(name, 60)}"}),

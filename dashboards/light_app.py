@@ -1,5 +1,6 @@
 """The Dash app as the frame and the pages see it: what their callbacks answer is made light for the
-browser (components/plain.py) without any page having to think of it."""
+browser (components/plain.py) and quick to encode (components/as_data.py) without any page having to
+think of it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from dash.dependencies import DashDependency, Input, State
 
 from dashboards import ids
 from dashboards.components import Component, lightened
+from dashboards.components.as_data import as_data
 from dashboards.warm import FRAME, Panel
 
 
@@ -44,8 +46,8 @@ class LightApp:
             async def light(*values: Any, **named: Any) -> Any:
                 answer = await function(*values, **named)
                 if isinstance(answer, tuple):
-                    return tuple(self.lightened(one) for one in answer)
-                return self.lightened(answer)
+                    return tuple(as_data(self.lightened(one)) for one in answer)
+                return as_data(self.lightened(answer))
 
             return register(light)
 

@@ -48,4 +48,4 @@ WARM_TENANTS_MAX = 8
 """Tenants whose screens are kept ready, those with most data. Others wait for their first visit."""
 
 HEAD_STARTS_MAX = 24
-"""Panels drawn at a time for pages that are on their way. Beyond: they wait for their updates."""
+"""Answers being made when a page is sent. Beyond: its questions wait for its updates."""

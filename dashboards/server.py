@@ -381,7 +381,7 @@ def create_server(data: Data, sign_in: SignIn | None = None, *, ahead: bool = Fa
     ahead: a page's questions are asked with it, see head_start.py; for one event loop alone."""
     screens = create_app(data)
     if ahead:
-        screens.head_starts = HeadStarts(screens.panels)
+        screens.head_starts = HeadStarts(screens.panels, data.answers)
     api = create_api(data)
     policy = content_policy(f"'{h.strip(chr(39))}'" for h in screens.csp_hashes())
     door = sign_in or SignIn(data.state, data.settings, data.whole_catalog)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import polars as pl
@@ -16,9 +17,12 @@ BUCKETS_PER_ROW = 12
 _ROW_LN = BUCKETS_PER_ROW * math.log(1.02)
 
 
-def row_of(bucket: int) -> int:
-    """Row of a latency bucket; the zero bucket goes to the row of 0.01 ms."""
-    return max(math.floor(bucket / BUCKETS_PER_ROW), math.floor(math.log(0.01) / _ROW_LN))
+ROW = (
+    (pl.col("bucket").cast(pl.Int32) // BUCKETS_PER_ROW)
+    .clip(lower_bound=math.floor(math.log(0.01) / _ROW_LN))
+    .alias("row")
+)
+"""Row of a latency bucket; the zero bucket goes to the row of 0.01 ms."""
 
 
 def row_ms(row: float) -> float:
@@ -26,15 +30,23 @@ def row_ms(row: float) -> float:
     return math.exp(row * _ROW_LN)
 
 
+@functools.cache
+def row_text(row: int) -> str:
+    """The times a row stands for: '1 ms – 1.27 ms'."""
+    return f"{fmt.milliseconds(row_ms(row))} – {fmt.milliseconds(row_ms(row + 1))}"
+
+
 def latency_heatmap(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> Figure:
     """frame: time (start of interval), bucket, requests; partial sums may repeat a cell."""
     if frame.is_empty():
         return message(empty, axis.mode)
     times = axis.times()
-    cells: dict[tuple[int, object], int] = {}
-    for time, bucket, requests in frame.select("time", "bucket", "requests").iter_rows():
-        key = (row_of(bucket), time)
-        cells[key] = cells.get(key, 0) + (requests or 0)
+    cells = {
+        (row, time): requests
+        for row, time, requests in frame.group_by(ROW, "time")
+        .agg(pl.col("requests").sum())
+        .iter_rows()
+    }
     rows = range(min(r for r, _ in cells), max(r for r, _ in cells) + 1)
     counts = [[cells.get((row, t)) for t in times] for row in rows]
     fig = figure(axis.mode, hovermode="closest")
@@ -44,11 +56,7 @@ def latency_heatmap(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> Figur
         y=list(rows),
         z=[[None if c is None else math.sqrt(c) for c in line] for line in counts],
         customdata=[
-            [
-                f"{fmt.milliseconds(row_ms(row))} – {fmt.milliseconds(row_ms(row + 1))}: "
-                f"{fmt.whole(c)} requests"
-                for c in line
-            ]
+            [None if c is None else f"{row_text(row)}: {fmt.whole(c)} requests" for c in line]
             for row, line in zip(rows, counts, strict=True)
         ],
         hovertemplate="%{customdata}<br>%{x|%d %b %H:%M}<extra></extra>",

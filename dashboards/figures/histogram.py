@@ -8,7 +8,7 @@ import polars as pl
 
 from dashboards import format as fmt
 from dashboards.figures.base import Figure, figure, message, value_axis
-from dashboards.figures.heatmap import row_ms, row_of
+from dashboards.figures.heatmap import ROW, row_ms, row_text
 from dashboards.theme import QUANTILES, SERIES, Mode, tokens
 
 
@@ -19,10 +19,7 @@ def latency_histogram(
 
     Along x are the rows of the heat-map (a factor of 1.27 each), so both read the same.
     """
-    rows: dict[int, int] = {}
-    for bucket, requests in frame.select("bucket", "requests").iter_rows():
-        row = row_of(bucket)
-        rows[row] = rows.get(row, 0) + (requests or 0)
+    rows = dict(frame.group_by(ROW).agg(pl.col("requests").sum()).iter_rows())
     if not any(rows.values()):
         return message(empty, mode)
     low, high = min(rows), max(rows)
@@ -36,8 +33,7 @@ def latency_histogram(
         y=counts,
         marker={"color": SERIES[0], "line": {"width": 0}},
         customdata=[
-            f"{fmt.milliseconds(row_ms(row))} – {fmt.milliseconds(row_ms(row + 1))}: "
-            f"{fmt.whole(n)} requests, {fmt.percent(n / total)}"
+            f"{row_text(row)}: {fmt.whole(n)} requests, {fmt.percent(n / total)}"
             for row, n in zip(along, counts, strict=True)
         ],
         hovertemplate="%{customdata}<extra></extra>",

@@ -60,19 +60,23 @@ def rates(
     and the last interval are divided by the seconds they cover, so that they do not dip.
     """
     times = axis.seconds()
+    wanted = pl.DataFrame({by: list(names)}, schema={by: frame.schema[by]})
     cells: dict[tuple[str | None, datetime], float] = {}
-    wanted = set(names)
-    for name, time, requests in frame.select(by, "time", "requests").iter_rows():
-        key = (name if name in wanted else OTHERS_NAME, time)
-        cells[key] = cells.get(key, 0.0) + (requests or 0)
+    kept = frame.join(wanted, on=by, how="semi", nulls_equal=True)
+    for name, time, requests in kept.select(by, "time", "requests").iter_rows():
+        cells[(name, time)] = cells.get((name, time), 0.0) + (requests or 0)
+    # The rest can be hundreds of names: only its sums become Python's.
+    rest = frame.join(wanted, on=by, how="anti", nulls_equal=True)
+    for time, requests in rest.group_by("time").agg(pl.col("requests").sum()).iter_rows():
+        cells[(OTHERS_NAME, time)] = cells.get((OTHERS_NAME, time), 0.0) + requests
     shown: list[str | None] = list(names)
-    if any(name == OTHERS_NAME and name not in wanted for name, _ in cells):
+    if rest.height and OTHERS_NAME not in shown:
         shown.append(OTHERS_NAME)
     return [
         Line(
             name or UNNAMED,
             [None if s is None else cells.get((name, t), 0.0) / s for t, s in times],
-            OTHERS if name == OTHERS_NAME and name not in wanted else colour(name),
+            OTHERS if name == OTHERS_NAME and name not in names else colour(name),
         )
         for name in shown
     ]
@@ -93,11 +97,11 @@ def measured_lines(
         for name, time, number in frame.select(by, "time", value).iter_rows()
         if number is not None
     }
-    times = axis.times()
+    times = [(t, axis.measured(t)) for t in axis.times()]
     return [
         Line(
             name or UNNAMED,
-            [cells.get((name, t)) if axis.measured(t) else None for t in times],
+            [cells.get((name, t)) if measured else None for t, measured in times],
             colour(name),
         )
         for name in names
@@ -112,8 +116,8 @@ def stacked(
         return message(empty, axis.mode)
     fig = figure(axis.mode)
     # A stack has no gaps: what is not measured yet would be drawn as zero.
-    times = [t for t in axis.times() if axis.measured(t)]
-    kept = [i for i, t in enumerate(axis.times()) if axis.measured(t)]
+    measured = [(i, t) for i, t in enumerate(axis.times()) if axis.measured(t)]
+    kept, times = [i for i, _ in measured], [t for _, t in measured]
     lines = [Line(line.name, [line.values[i] for i in kept], line.colour) for line in lines]
     for line in lines:
         fig.add(

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
 from dash import Dash, Input, Output, State, dcc, html
 
 from analytics.query import Overview
@@ -186,11 +187,13 @@ def register(app: Dash, data: Data) -> None:
         _, view = views(data, stored, name)
         shown = chosen_of(TITLES, view.extra.get("show"))
         known = data.catalog.api(str(name))
-        completeness, versions = await asyncio.gather(
-            data.completeness(view), data.service_versions(view, known.services if known else ())
+        completeness, versions, frame = await asyncio.gather(
+            data.completeness(view),
+            data.service_versions(view, known.services if known else ()),
+            ask_chosen(data, view, shown),
         )
         axis = axis_of(view, completeness)
-        figure = await chosen_chart(data, view, axis, shown)
+        figure = chosen_chart(frame, axis, shown, data)
         if view.compared:
             await draw_before(data, view, axis, shown, figure)
         marks = [Mark(v.first_seen, f"{v.service} {v.version}") for v in versions if v.deployed]
@@ -319,18 +322,23 @@ def chooser(card: Stat, key: str, shown: str) -> Stat:
     return replace(card, choose=f"show={key}", chosen=key == shown, href="")
 
 
-async def chosen_chart(data: Data, view: View, axis: TimeAxis, shown: str) -> Figure:
+async def ask_chosen(data: Data, view: View, shown: str) -> pl.DataFrame:
+    """What the main chart shows of one number, over time."""
+    if shown == "latency":
+        return await data.latency(view)
+    by = {"errors": ("status_code",), "bytes": ()}.get(shown, ("route",))
+    return await data.usage(view, *by, over_time=True)
+
+
+def chosen_chart(frame: pl.DataFrame, axis: TimeAxis, shown: str, data: Data) -> Figure:
     nothing = ids.NO_DATA_IN_RANGE
     if shown == "errors":
-        statuses = await data.usage(view, "status_code", over_time=True)
-        return api_main.errors_chart(statuses, axis, empty=nothing)
+        return api_main.errors_chart(frame, axis, empty=nothing)
     if shown == "latency":
-        return api_main.latency_chart(await data.latency(view), axis, empty=nothing)
+        return api_main.latency_chart(frame, axis, empty=nothing)
     if shown == "bytes":
-        usage = await data.usage(view, over_time=True)
-        return api_main.bytes_chart(usage, axis, empty="This gateway does not report sizes")
-    usage = await data.usage(view, "route", over_time=True)
-    return api_main.requests_chart(usage, axis, "route", data.colours.colour, empty=nothing)
+        return api_main.bytes_chart(frame, axis, empty="This gateway does not report sizes")
+    return api_main.requests_chart(frame, axis, "route", data.colours.colour, empty=nothing)
 
 
 async def draw_before(data: Data, view: View, axis: TimeAxis, shown: str, figure: Figure) -> None:

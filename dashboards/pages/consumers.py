@@ -248,6 +248,7 @@ def consumer_rows(
 ) -> list[dict[str, Any]]:
     sparks = rates_by(axis, usage, "consumer")
     now, new, back = data.clock(), set(changes.new), set(changes.returning)
+    query = view.query()
     out = []
     for row in rows.iter_rows(named=True):
         name = row["consumer"]
@@ -258,7 +259,7 @@ def consumer_rows(
             {
                 "id": name or "(none)",
                 "consumer": name or "(anonymous)",
-                "href": f"/consumers/{fmt.url_part(name or '(none)')}{view.query()}",
+                "href": f"/consumers/{fmt.url_part(name or '(none)')}{query}",
                 "colour": data.consumer_colours.colour(name),
                 "mark": "new" if name in new else "back" if name in back else "",
                 "mark_why": "Not seen in the equal range before",
