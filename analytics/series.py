@@ -10,6 +10,7 @@ import polars as pl
 from analytics.limits import POINTS_MAX
 from analytics.sql_build import ORIGIN, ORIGIN_US
 from analytics.timerange import TimeRange
+from storage.log import time_to_us
 
 TIME = pl.Datetime("us", "UTC")
 
@@ -19,8 +20,13 @@ _NULLABLE = ("request_bytes", "response_bytes", "duration_ms_sum")
 
 def sum_usage(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Add up usage pieces per group. A sum over nothing known stays NULL."""
+    return sum_rows(frame.lazy(), frame.columns, keys).collect() if frame.height else frame
+
+
+def sum_rows(rows: pl.LazyFrame, names: Sequence[str], keys: Sequence[str]) -> pl.LazyFrame:
+    """The same of rows with these columns, not run yet."""
     columns = []
-    for name in frame.columns:
+    for name in names:
         if name == "last_seen":
             columns.append(pl.col(name).max())
         elif name == "first_seen":
@@ -30,12 +36,9 @@ def sum_usage(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
             columns.append(pl.when(known).then(pl.col(name).sum()).alias(name))
         elif name not in keys:
             columns.append(pl.col(name).sum())
-    if not frame.height:
-        return frame
-    rows = frame.lazy()
     summed = rows.group_by(list(keys)).agg(columns) if keys else rows.select(columns)
     # a recount may have cancelled a group
-    return summed.filter(pl.col("requests") > 0).select(frame.columns).collect()
+    return summed.filter(pl.col("requests") > 0).select(names)
 
 
 def slots_to_times(frame: pl.DataFrame, interval_s: int) -> pl.DataFrame:
@@ -66,11 +69,11 @@ def interval_start(moment: datetime, interval_s: int) -> datetime:
 
 def interval_starts(time_range: TimeRange, interval_s: int) -> pl.Series:
     """Start of every interval that the range touches."""
-    first = interval_start(time_range.start, interval_s)
-    last = interval_start(time_range.end - timedelta(microseconds=1), interval_s)
-    return pl.datetime_range(
-        first, last, timedelta(seconds=interval_s), time_unit="us", eager=True
-    ).alias("time")
+    step = interval_s * 1_000_000
+    first = time_to_us(interval_start(time_range.start, interval_s))
+    # as whole numbers: polars' own range of times takes six milliseconds
+    starts = range(first, time_to_us(time_range.end), step)
+    return pl.Series("time", starts, dtype=pl.Int64).cast(TIME)
 
 
 def fill_series(
@@ -88,14 +91,18 @@ def fill_series(
     groups = frame.select(by).unique() if by else None
     if times.len() * (groups.height if groups is not None else 1) > POINTS_MAX:
         return frame
-    grid = pl.DataFrame({"time": times})
+    known = set((frame["time"] if measured is None else measured).to_list())
+    seen = [time in known for time in times.to_list()]
+    grid = pl.LazyFrame({"time": times, "_measured": pl.Series(seen, dtype=pl.Boolean)})
     if groups is not None:
-        grid = groups.join(grid, how="cross")
-    keys = ["time", *by]
-    known = (frame["time"] if measured is None else measured).unique().implode()
-    filled = grid.join(frame, on=keys, how="left", nulls_equal=True)
-    zero = pl.col("time").is_in(known) & pl.col("requests").is_null()
-    return filled.with_columns(
-        pl.when(zero).then(pl.col(name).fill_null(0)).otherwise(pl.col(name)).alias(name)
-        for name in counts
+        grid = groups.lazy().join(grid, how="cross")
+    filled = grid.join(frame.lazy(), on=["time", *by], how="left", nulls_equal=True)
+    zero = pl.col("_measured") & pl.col("requests").is_null()
+    return (
+        filled.with_columns(
+            pl.when(zero).then(pl.col(name).fill_null(0)).otherwise(pl.col(name)).alias(name)
+            for name in counts
+        )
+        .drop("_measured")
+        .collect()
     )

@@ -23,7 +23,7 @@ from analytics.limits import POINTS_PER_SERIES_MAX, SETTLED_MINUTES_ROWS_MAX, SE
 from analytics.pieces import Piece, PieceFinder
 from analytics.plan import Kept, Segment, ceil_time, floor_time, kept_start, plan_segments
 from analytics.policy import NO_POLICY, Policy
-from analytics.series import sum_usage
+from analytics.series import sum_rows
 from analytics.settled import Hour, SettledSums, by_hour, piece_of
 from analytics.sql_build import EXPECTING, ORIGIN_US, piece_sql
 from analytics.timerange import TimeRange
@@ -41,6 +41,10 @@ KEPT_MARGIN = timedelta(hours=2)
 
 _ANY = ("requests",)
 _TIME = pa.timestamp("us", tz="UTC")
+
+Rows = pl.DataFrame | pl.LazyFrame
+"""Partial sums. What is still to be cut is cut in the same step as all are added up: each step of
+polars costs a millisecond and more of waiting for its threads, however few the rows."""
 
 Reduce = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -254,18 +258,16 @@ class Sums:
     ) -> pl.DataFrame:
         self._check_tenant(question.filters)
         frames = [frame for piece in pieces for frame in self._frames(question, piece, cuts)]
-        return _together(question, [f for f in frames if f.height], ringed=bool(cuts))
+        return _together(question, frames, ringed=bool(cuts))
 
-    def _frames(
-        self, question: Question, piece: Piece, cuts: Sequence[datetime]
-    ) -> list[pl.DataFrame]:
+    def _frames(self, question: Question, piece: Piece, cuts: Sequence[datetime]) -> list[Rows]:
         if self._session.tenant is None:
             return [self._read(question, piece, cuts)]
         whole, cut_hours, rest = by_hour(piece, cuts)
         rings: dict[int, list[Hour]] = defaultdict(list)
         for hour in whole:
             rings[sum(cut <= us_to_time(hour.bounds_us[0]) for cut in cuts)].append(hour)
-        frames = []
+        frames: list[Rows] = []
         for ring, hours in rings.items():
             frame = self._whole(question, piece, hours)
             frames.append(_ringed(frame, ring) if cuts else frame)
@@ -274,7 +276,7 @@ class Sums:
             frame_by_minute = self._by_minute(question, piece, hour)
             if frame_by_minute is None:
                 unkept.append(hour)
-            else:
+            elif frame_by_minute.height:
                 frames.append(_cut(frame_by_minute, question, piece, cuts))
         direct = replace(rest, files=(*rest.files, *piece_of(piece, unkept).files))
         if direct.files:
@@ -390,15 +392,14 @@ def _files_of(pieces: Iterable[Piece]) -> Hashable:
     return tuple((p.table, tuple(sorted(f.path for f in p.files))) for p in pieces)
 
 
-def _together(
-    question: Question, frames: Sequence[pl.DataFrame], *, ringed: bool = False
-) -> pl.DataFrame:
+def _together(question: Question, frames: Sequence[Rows], *, ringed: bool = False) -> pl.DataFrame:
     """One row per group."""
     ring = ("ring",) if ringed else ()
-    if not frames:
+    some = [f.lazy() for f in frames if isinstance(f, pl.LazyFrame) or f.height]
+    if not some:
         return empty_frame(*ring, *question.columns)
-    frame = pl.concat(frames) if len(frames) > 1 else frames[0]
-    return sum_usage(frame, (*ring, *question.keys))
+    rows = pl.concat(some) if len(some) > 1 else some[0]
+    return sum_rows(rows, (*ring, *question.columns), (*ring, *question.keys)).collect()
 
 
 def _ringed(frame: pl.DataFrame, ring: int) -> pl.DataFrame:
@@ -419,7 +420,7 @@ def _by_minutes(piece: Piece, hour: Hour) -> bool:
 
 def _cut(
     frame: pl.DataFrame, question: Question, piece: Piece, cuts: Sequence[datetime]
-) -> pl.DataFrame:
+) -> pl.LazyFrame:
     """Rows by minute that lie within the piece's spans, as the question groups them."""
     time = pl.col("time").cast(pl.Int64)  # literal times cost polars a hundred times as much
     spans = [(time_to_us(start), time_to_us(end)) for start, end in piece.spans]
@@ -433,7 +434,7 @@ def _cut(
         begun = (time - ORIGIN_US) // step * step + ORIGIN_US
         made.append(begun.cast(frame.schema["time"]).alias("time"))
     asked = (*(("ring",) if cuts else ()), *question.columns)
-    return frame.lazy().filter(inside).with_columns(made).select(asked).collect()
+    return frame.lazy().filter(inside).with_columns(made).select(asked)
 
 
 def check_tenant(session: ReadSession, filters: Filters) -> None:
