@@ -124,10 +124,10 @@ def traces(first: int, count: int, *, server: bool = True) -> bytes:
 
 
 def post(
-    port: int, body: bytes, path: str = "/v1/traces", **headers: str
+    port: int, body: bytes, path: str = "/v1/traces", *, timeout_s: float = 10, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     """One POST on a connection of its own: status, headers in lower case, body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
         sent = {"Content-Type": "application/x-protobuf"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
