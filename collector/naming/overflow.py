@@ -58,7 +58,8 @@ class Overflows:
         self.requests[reason] += count
         key = (tenant, format)
         now = self._clock()
-        if key not in self._told or self._told[key].until < now:
+        before = self._told.get(key)  # once: a door may take it away at any moment
+        if before is None or before.until < now:
             log.warning("names_overflow", tenant=tenant, format=format, reason=reason)
         self._told[key] = _Told(self._sentence(reason, _shown(api)), now + WARN_S)
 
