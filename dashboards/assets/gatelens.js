@@ -281,7 +281,8 @@
     });
     const colour = props.data.colour;
     return el("svg", { viewBox: `0 0 ${w} ${h}`, preserveAspectRatio: "none", className: "ag-spark" },
-      ...runs.filter((run) => run.length > 1).flatMap((run, i) => {
+      ...runs.filter((run) => run.length > 0).flatMap((run, i) => {
+        if (run.length === 1) run = [-1, 1].map((by) => [(+run[0][0] + by).toFixed(1), run[0][1]]);
         const line = run.join(" "), last = run[run.length - 1];
         return [
           el("polygon", { key: `area${i}`, points: `${run[0][0]},${h} ${line} ${last[0]},${h}`, fill: colour, opacity: 0.13 }),

@@ -34,7 +34,10 @@ def spark_svg(
         else:
             runs[-1].append((index * step, height - 2 - (height - 5) * max(0.0, value) / top))
     shapes = []
-    for run in (r for r in runs if len(r) > 1):
+    for run in filter(None, runs):
+        if len(run) == 1:  # measured between two gaps: a dash
+            ((x, y),) = run
+            run = [(x - 1, y), (x + 1, y)]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in run)
         area = f"{run[0][0]:.1f},{height} {line} {run[-1][0]:.1f},{height}"
         shapes.append(

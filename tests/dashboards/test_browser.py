@@ -213,6 +213,13 @@ def test_empty_installation_says_how_to_get_data_in(page: Page, empty_server: Ru
         "/explorer",
         "/sql",
         "/operate",
+        "/dashboards",
+        "/dashboards/t-api-product-health",
+        "/reports",
+        "/alerts/rules",
+        "/alerts/rules/new",
+        "/alerts/delivery",
+        "/admin",
     ):
         go(page, path)
         assert page.get_by_role("alert").count() == 0, path

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import get_args
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from dashboards import format as fmt
+from dashboards.components.spark import spark_svg
 from dashboards.figures import series
 from dashboards.figures.base import Figure, TimeAxis, message, nice_ticks
 from dashboards.figures.heatmap import ROW, latency_heatmap
@@ -103,6 +105,18 @@ def test_what_was_not_measured_is_a_gap_not_a_zero() -> None:
     assert p95.values == [5.0, None, None, None, None]
     fig = valid(series.overlaid([p95], axis(), fmt.milliseconds, empty="none"))
     assert fig.data[0].connectgaps is False
+
+
+def test_gaps_of_a_small_line_stay_gaps() -> None:
+    svg = spark_svg([4.0, 2.0, None, 1.0, None, None, 0.0, 3.0], "#4a90f5", width=70)
+    lines = [
+        [float(point.split(",")[0]) for point in points.split()]
+        for points in re.findall('<polyline points="([^"]+)"', svg)
+    ]
+    # One measured interval between two gaps is a dash, not lost.
+    assert lines == [[0, 10], [29, 31], [60, 70]]
+    assert "polyline" not in spark_svg([None, None], "#4a90f5")
+    assert "polyline" not in spark_svg([], "#4a90f5")
 
 
 def test_small_series_are_summed_as_others_and_nothing_is_lost() -> None:

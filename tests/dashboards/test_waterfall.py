@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboards.app import create_app
+from dashboards.pages import trace_detail
 from dashboards.waterfall import Span, place
+from tests.aio import run
+from tests.dashboards.conftest import Running
+from tests.dashboards.telemetry import TRACES, trace_id
 
 
 def test_children_follow_their_parent_by_start() -> None:
@@ -43,3 +52,27 @@ def test_every_span_shows_exactly_once_whatever_its_parents_say(spans: list[Span
     rows = place(spans)
     assert sorted(r.index for r in rows) == list(range(len(spans)))
     assert all(0 <= r.left <= 100 and 0 < r.width <= 100 for r in rows)
+
+
+def test_rows_of_a_trace_are_made_beside_the_event_loop(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten thousand spans they are half a second of work, for which nobody else may wait."""
+    on_the_loop: list[bool] = []
+    real = trace_detail.waterfall_rows
+
+    def watched(*given: Any) -> Any:
+        try:
+            asyncio.get_running_loop()
+            on_the_loop.append(True)
+        except RuntimeError:
+            on_the_loop.append(False)
+        return real(*given)
+
+    monkeypatch.setattr(trace_detail, "waterfall_rows", watched)
+    panels = [p for p in create_app(server.data).panels if p.screen == "traces/"]
+    for panel in panels:
+        answer = run(panel.draw({"search": "?from=now-1h"}, trace_id(TRACES - 1)))
+        if isinstance(answer, tuple):
+            assert len(answer[0]) == 2
+    assert on_the_loop == [False]
