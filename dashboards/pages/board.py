@@ -10,7 +10,7 @@ import asyncio
 import json
 from typing import Any
 
-from dash import MATCH, ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import MATCH, ClientsideFunction, Dash, Input, Output, State, dcc, html
 from pydantic import ValidationError
 
 from analytics.measures import MEASURES
@@ -164,7 +164,9 @@ def register(app: Dash, data: Data) -> None:
         Output("editor-preview-title", "children"),
         Output("editor-preview", "className"),
         Input("editor-panel", "data"),
-        Input(ids.VIEW, "data"),
+        # Asked with a new range, too, it would still be on its way when the screen is left for
+        # another with another range: an error in the browser.
+        State(ids.VIEW, "data"),
         prevent_initial_call=True,
     )
     @guarded(outputs=3, show_in=0)
