@@ -30,6 +30,7 @@ from collector.errors import BodyTooSlow, MalformedBody
 from collector.limits import (
     BODY_RATE_GRACE_S,
     GRPC_CROWDED_STALL_S,
+    GRPC_LEAVE_S,
     READ_LOOK_EVERY_S,
     READ_UNWATCHED_S,
 )
@@ -139,7 +140,7 @@ class GrpcReads:
                 if not connection.reads:
                     del self._connections[peer]
         if coming.message is None:
-            if not context.is_active():
+            if _has_ended(context):
                 raise ClientLeft
             raise MalformedBody("the call carries no message")
         reservation.grow_to(len(coming.message))
@@ -166,6 +167,13 @@ class GrpcReads:
         finally:
             with self._lock:
                 self._watched -= 1
+
+
+def _has_ended(context: grpc.ServicerContext) -> bool:
+    """Whether a call that brought no message is over. gRPC's core tells that the client has left
+    only after it has told that nothing more comes."""
+    ended = threading.Event()
+    return not context.add_callback(ended.set) or ended.wait(GRPC_LEAVE_S)
 
 
 class _Watch:

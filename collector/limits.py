@@ -45,6 +45,9 @@ GRPC_PEERS_KNOWN_MAX = 1_000
 GRPC_CROWDED_STALL_S = 0.5
 """Time without a byte after which a message is given up while every thread waits for one."""
 
+GRPC_LEAVE_S = 0.25
+"""Time for a gRPC call that brought no message to turn out to be one whose client has left."""
+
 READ_UNWATCHED_S = 0.02
 """Time for a gRPC message to become whole before its arrival is watched."""
 

@@ -8,9 +8,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import grpc
 import pytest
@@ -192,6 +193,20 @@ def test_a_call_without_a_message_is_malformed(collector: Collector) -> None:
             stream(iter(()), timeout=20)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert refused(collector, "malformed") == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "a moment later", "never"])
+def test_a_client_that_left_is_told_from_a_call_without_a_message(moment: str) -> None:
+    """gRPC's core says first that nothing comes, then, perhaps much later, that the client left."""
+
+    class Context:
+        def add_callback(self, told: Callable[[], None]) -> bool:
+            if moment == "a moment later":
+                threading.Timer(0.02, told).start()
+            return moment != "before"
+
+    has_ended = grpc_reads._has_ended(cast("grpc.ServicerContext", Context()))
+    assert has_ended is (moment != "never")
 
 
 # -- numbers ----------------------------------------------------------------------------------
