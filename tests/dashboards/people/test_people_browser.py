@@ -6,12 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
 from dashboards.server import uvicorn_config
+from tests.dashboards.known import utc_now
 from tests.dashboards.people.town import MINE, OTHERS, PASSWORD, Town
 
 pytestmark = pytest.mark.browser
@@ -67,3 +69,9 @@ def test_an_admin_adds_somebody(own_page: Page, url: str, town: Town) -> None:
     expect(own_page.locator("#user-said")).to_contain_text("/welcome/", timeout=30_000)
     expect(own_page.locator("#admin-audit")).to_contain_text("user.add", timeout=30_000)
     assert town.sign_in.users.get("newcomer@example.com").role == "viewer"
+    # The longest label of a range, beside the menu of who is signed in.
+    begin, end = (f"{utc_now() + timedelta(hours=by):%Y-%m-%dT%H:%M}" for by in (-2, 1))
+    own_page.goto(f"{url}/products?from={begin}&to={end}")
+    expect(own_page.locator("#range-label")).to_contain_text(end[-5:], timeout=30_000)
+    expect(own_page.locator("#freshness")).to_contain_text("Data until", timeout=30_000)
+    assert own_page.evaluate("() => document.documentElement.scrollWidth") <= 1280
