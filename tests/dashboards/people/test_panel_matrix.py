@@ -36,12 +36,13 @@ async def drawn(client: httpx.AsyncClient, town: Town, panel: object, **asked: o
         if not any("cell-panel" in one or one == "editor-panel" for one in ids):
             continue
         cell = {"panel": panel, **asked}
-        inputs = []
-        for part in spec["inputs"]:
-            id_: Any = part["id"]
-            if id_.startswith("{"):
-                id_ = {"type": "cell-panel", "key": "p"}
-            inputs.append({**part, "id": id_, "value": VIEW if part["id"] == "view" else cell})
+        given: dict[str, list[dict[str, Any]]] = {"inputs": [], "state": []}
+        for kind, filled in given.items():
+            for part in spec[kind]:
+                id_: Any = part["id"]
+                if id_.startswith("{"):
+                    id_ = {"type": "cell-panel", "key": "p"}
+                filled.append({**part, "id": id_, "value": VIEW if part["id"] == "view" else cell})
         outputs = _outputs(output)
         for one in outputs:
             if isinstance(one["id"], dict):
@@ -49,8 +50,7 @@ async def drawn(client: httpx.AsyncClient, town: Town, panel: object, **asked: o
         body = {
             "output": output,
             "outputs": outputs,
-            "inputs": inputs,
-            "state": [],
+            **given,
             "changedPropIds": [],
         }
         answer = await client.post("/_dash-update-component", json=body)
