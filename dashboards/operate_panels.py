@@ -128,9 +128,7 @@ def lake_table(sizes: list[TableSize], now: datetime) -> Component:
             number(fmt.whole(size.files), size.files),
             number(fmt.bytes_size(size.bytes), size.bytes),
             when(size.oldest, now),
-            number(
-                f"{size.kept_days}{fmt.THIN}d" if size.kept_days else "for ever", size.kept_days
-            ),
+            number(_kept(size.kept_days), size.kept_days),
             number(fmt.whole(size.version), size.version, tone="muted"),
         ]
         for size in sizes

@@ -17,11 +17,14 @@ from dashboards import ids
 from dashboards.components import (
     Component,
     Head,
+    Stat,
     badge,
     number,
     page_head,
     panel,
     skeleton_rows,
+    skeleton_stats,
+    stat_row,
     table,
     time_chart,
     when,
@@ -31,7 +34,15 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
 from dashboards.measured import axis_of
-from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
+from dashboards.operate_panels import (
+    TableSize,
+    WalSize,
+    lake_table,
+    table_sizes,
+    wal_sizes,
+    wal_table,
+)
+from dashboards.view import View
 from storage.state import job_runs
 
 _INGEST = """
@@ -65,6 +76,7 @@ def layout(_data: Data) -> Component:
     return html.Div(
         [
             page_head("Operate", "Is everything that is sent also stored and counted?"),
+            html.Div(skeleton_stats(5), id="operate-stats"),
             html.Div(
                 [
                     time_chart(
@@ -114,6 +126,7 @@ def layout(_data: Data) -> Component:
 
 def register(app: Dash, data: Data) -> None:
     @app.callback(
+        Output("operate-stats", "children"),
         Output(ids.time_graph("operate-ingest"), "figure"),
         Output("operate-rejects", "children"),
         Output("operate-jobs", "children"),
@@ -122,7 +135,7 @@ def register(app: Dash, data: Data) -> None:
         Output("operate-counting", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=6, show_in=2)
+    @guarded(outputs=7, show_in=3)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         last_hour = replace(view, start=max(view.start, view.end - TWICE_WITHIN))
@@ -146,6 +159,7 @@ def register(app: Dash, data: Data) -> None:
         )
         now = data.clock()
         return (
+            stat_row(stats(view, ingest, rejects, jobs, tables, logs), view.mode),
             series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
             rejects_table(rejects, now),
             jobs_table(jobs, now),
@@ -153,6 +167,73 @@ def register(app: Dash, data: Data) -> None:
             wal_table(logs, now),
             counting_table(learned, twice),
         )
+
+
+def stats(
+    view: View,
+    ingest: pl.DataFrame,
+    rejects: pl.DataFrame,
+    jobs: list[JobRun],
+    tables: list[TableSize],
+    logs: list[WalSize],
+) -> list[Stat]:
+    """Is it well? What came in and was refused in the range; log, jobs and lake as they are now."""
+    by_time = ingest.group_by("time").agg(pl.col("requests").sum()).sort("time")
+    stored, refused = int(ingest["requests"].sum()), int(rejects["rejected"].sum())
+    waiting = sum(log.bytes for log in logs) if logs else None
+    stuck = any(log.stuck for log in logs)
+    failing = sum(job.error is not None for job in jobs)
+    return [
+        Stat(
+            "operate-stored",
+            "Requests stored",
+            stored,
+            fmt.count(stored),
+            spark=by_time["requests"].to_list(),
+            href=f"/requests{view.query()}",
+            hint="in this time range",
+        ),
+        Stat(
+            "operate-refused",
+            "Records refused",
+            refused,
+            fmt.count(refused),
+            href="#operate-rejects",
+            tone="warn" if refused else "",
+            hint=fmt.plain(rejects["reason"][0], 30) if refused else "in this time range",
+        ),
+        Stat(
+            "operate-waiting",
+            "Write-ahead log",
+            waiting,
+            fmt.bytes_size(waiting) if logs else "–",
+            href="#operate-wal",
+            tone="bad" if stuck else "",
+            hint="does not get into the lake"
+            if stuck
+            else "kept until it is in the lake"
+            if logs
+            else "collectors run elsewhere",
+        ),
+        Stat(
+            "operate-failing",
+            "Jobs failing",
+            failing,
+            fmt.whole(failing),
+            href="#operate-jobs",
+            tone="bad" if failing else "",
+            hint=f"of {fmt.whole(len(jobs))}, by their latest runs",
+        ),
+        Stat(
+            "operate-size",
+            "Lake",
+            sum(one.bytes for one in tables),
+            fmt.bytes_size(sum(one.bytes for one in tables)),
+            href="#operate-lake",
+            hint=f"{fmt.count(sum(one.rows for one in tables))} rows in "
+            f"{fmt.count(sum(one.files for one in tables))} files",
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
 from dashboards.counting_panel import Fact, counting_table, learned_facts
 from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
+from dashboards.pages.operate import JobRun, stats
+from dashboards.view import parse_view
 from storage.lake import Lake
 from storage.learned import FRONTS_FILE, TWINS_FILE
 from storage.settings import StorageSettings
@@ -97,3 +99,32 @@ def test_calls_counted_twice_come_before_what_was_learned() -> None:
     text = str(counting_table([Fact("orders is behind edge", "the spans of edge")], twice))
     assert text.index("tyk: otlp_span and tyk") < text.index("orders is behind edge")
     assert "tells of the same calls twice" in str(counting_table([], twice.clear()))
+
+
+def test_the_state_row_says_what_is_not_well(tmp_path: Path) -> None:
+    view = parse_view("?from=now-1h", now=NOW)
+    minutes = [NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)]
+    ingest = pl.DataFrame(
+        {"time": [*minutes, minutes[0]], "source": ["a", "a", "b"], "requests": [5, 7, 1]}
+    )
+    no_rejects = pl.DataFrame(schema={"reason": pl.String, "rejected": pl.Int64})
+    jobs = [
+        JobRun("usage_minute", NOW, NOW, 1, 1, 1.0, None),
+        JobRun("traces", NOW, NOW, 0, 0, None, "OSError: no space"),
+    ]
+    segment(tmp_path / "1.wal", 10, 100)
+    shown = stats(view, ingest, no_rejects, jobs, [], wal_sizes(tmp_path))
+    values = {stat.id.removeprefix("operate-"): (stat.value, stat.tone) for stat in shown}
+    assert values == {
+        "stored": (13, ""), "refused": (0, ""), "waiting": (10, ""), "failing": (1, "bad"),
+        "size": (0, ""),
+    }  # fmt: skip
+    assert list(shown[0].spark) == [6, 7]
+    write_stuck(tmp_path, StuckCommit(0.0, 0.0, 7, 12, "OSError: no space"))
+    rejects = pl.DataFrame({"reason": ["malformed", "x"], "rejected": [3, 1]})
+    shown = stats(view, ingest.clear(), rejects, [], [], wal_sizes(tmp_path))
+    assert [(stat.value, stat.tone) for stat in shown[:4]] == [
+        (0, ""), (4, "warn"), (10, "bad"), (0, ""),
+    ]  # fmt: skip
+    (elsewhere,) = [s for s in stats(view, ingest, rejects, [], [], []) if s.id.endswith("waiting")]
+    assert elsewhere.value is None
