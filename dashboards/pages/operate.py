@@ -179,6 +179,9 @@ def stats(
 ) -> list[Stat]:
     """Is it well? What came in and was refused in the range; log, jobs and lake as they are now."""
     by_time = ingest.group_by("time").agg(pl.col("requests").sum()).sort("time")
+    # An interval that the range cuts would look like a fall.
+    ends = pl.col("time") + timedelta(seconds=view.interval_s)
+    whole = by_time.filter(pl.col("time") >= view.start, ends <= view.end)
     stored, refused = int(ingest["requests"].sum()), int(rejects["rejected"].sum())
     waiting = sum(log.bytes for log in logs) if logs else None
     stuck = any(log.stuck for log in logs)
@@ -189,7 +192,7 @@ def stats(
             "Requests stored",
             stored,
             fmt.count(stored),
-            spark=by_time["requests"].to_list(),
+            spark=whole["requests"].to_list(),
             href=f"/requests{view.query()}",
             hint="in this time range",
         ),
