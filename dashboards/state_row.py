@@ -17,6 +17,9 @@ from dashboards.measured import axis_of, column_on, error_tone, over_all, rate_o
 from dashboards.theme import ERROR_LINE, QUANTILES
 from dashboards.view import View
 
+QUANTILES_MS = ("p50_ms", "p95_ms", "p99_ms")
+"""Cards of the screens that list requests or APIs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:

@@ -13,16 +13,22 @@ from analytics.apdex import Apdex
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.api_glance import apdex_text, apdex_tone
-from dashboards.components import grid, number_column, page_head, panel
+from dashboards.components import (
+    Component,
+    grid,
+    number_column,
+    page_head,
+    panel,
+    skeleton_stats,
+    stat_row,
+)
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import TABLE_ROWS_MAX
 from dashboards.measured import axis_of, error_tone, rates_by
+from dashboards.state_row import QUANTILES_MS, ask_traffic, traffic_stats
 from dashboards.view import View, api_path
-
-Component = Any
-
 
 COLUMNS: list[dict[str, object]] = [
     {
@@ -61,6 +67,7 @@ def layout(_data: Data) -> Component:
     return html.Div(
         [
             page_head("APIs", html.Span(id="apis-sub")),
+            html.Div(skeleton_stats(5), id="apis-stats"),
             panel(
                 "Every API",
                 grid("apis-grid", COLUMNS),
@@ -81,11 +88,20 @@ def register(app: Dash, data: Data) -> None:
         Input("apis-grid", "id"),
     )
 
+    @app.callback(Output("apis-stats", "children"), Input(ids.VIEW, "data"))
+    @guarded(show_in=0)
+    async def state(stored: object) -> Component:
+        view = data.view(stored)
+        traffic = await ask_traffic(data, view)
+        return stat_row(
+            traffic_stats("apis", traffic, view, quantiles=QUANTILES_MS, path="/apis"), view.mode
+        )
+
     @app.callback(
         Output("apis-grid", "rowData"), Output("apis-sub", "children"), Input(ids.VIEW, "data")
     )
     @guarded(outputs=2, show_in=1)
-    async def rows(stored: object) -> tuple[Component, ...]:
+    async def rows(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         table, usage, consumers, apdexes, completeness = await asyncio.gather(
             data.breakdown(view, "api", TABLE_ROWS_MAX),

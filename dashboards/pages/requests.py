@@ -10,12 +10,22 @@ from dash import Dash, Input, Output, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import Component, grid, number_column, page_head, panel, time_chart
+from dashboards.components import (
+    Component,
+    grid,
+    number_column,
+    page_head,
+    panel,
+    skeleton_stats,
+    stat_row,
+    time_chart,
+)
 from dashboards.data import Data
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import REQUEST_ROWS_MAX
 from dashboards.measured import axis_of
+from dashboards.state_row import QUANTILES_MS, ask_traffic, traffic_stats
 from dashboards.theme import STATUS_CLASS, status_class
 from dashboards.view import View
 
@@ -55,6 +65,7 @@ def layout(_data: Data) -> Component:
     return html.Div(
         [
             page_head("Requests", html.Span(id="requests-sub")),
+            html.Div(skeleton_stats(5), id="requests-stats"),
             html.Div(
                 [
                     time_chart(
@@ -78,6 +89,13 @@ def layout(_data: Data) -> Component:
 
 
 def register(app: Dash, data: Data) -> None:
+    @app.callback(Output("requests-stats", "children"), Input(ids.VIEW, "data"))
+    @guarded(show_in=0)
+    async def state(stored: object) -> Component:
+        view = data.view(stored)
+        traffic = await ask_traffic(data, view)
+        return stat_row(traffic_stats("requests", traffic, view, quantiles=QUANTILES_MS), view.mode)
+
     @app.callback(
         Output("requests-grid", "rowData"),
         Output("requests-sub", "children"),

@@ -98,6 +98,7 @@ def test_apis_lists_every_api_and_its_links_keep_the_range(page: Page, server: R
     for api, count in Counter(c.api for c in server.calls).items():
         cell = page.locator(f'[data-field="requests"][data-row="{api}"]')
         expect(cell).to_have_attribute("data-value", str(count))
+    assert exact_number(page, "apis-requests") == len(server.calls)
     page.get_by_role("link", name="orders").click()
     expect(page.locator("#api-requests")).to_be_visible()
     assert page.url.startswith(f"{server.url}/apis/orders?from=now-1h")

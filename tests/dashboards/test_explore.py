@@ -149,6 +149,7 @@ def test_a_chart_leads_to_its_raw_requests_and_to_a_rule_that_loads(
     expect(page.locator("#requests-sub")).to_contain_text(
         str(sum(c.api == "orders" for c in server.calls))
     )
+    assert exact_number(page, "requests-requests") == sum(c.api == "orders" for c in server.calls)
     assert "api=orders" in page.url
     assert troubles.seen == []
 

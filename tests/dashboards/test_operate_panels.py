@@ -107,7 +107,7 @@ def test_the_state_row_says_what_is_not_well(tmp_path: Path) -> None:
     ingest = pl.DataFrame(
         {"time": [*minutes, minutes[0]], "source": ["a", "a", "a", "b"], "requests": [5, 7, 2, 1]}
     )
-    no_rejects = pl.DataFrame(schema={"reason": pl.String, "rejected": pl.Int64})
+    no_rejects = pl.DataFrame(schema={"reason": pl.String, "rejected_in_all": pl.Int64})
     jobs = [
         JobRun("usage_minute", NOW, NOW, 1, 1, 1.0, None),
         JobRun("traces", NOW, NOW, 0, 0, None, "OSError: no space"),
@@ -121,10 +121,10 @@ def test_the_state_row_says_what_is_not_well(tmp_path: Path) -> None:
     }  # fmt: skip
     assert list(shown[0].spark) == [6, 7], "the minute that is not over is left out"
     write_stuck(tmp_path, StuckCommit(0.0, 0.0, 7, 12, "OSError: no space"))
-    rejects = pl.DataFrame({"reason": ["malformed", "x"], "rejected": [3, 1]})
+    rejects = pl.DataFrame({"reason": ["malformed", "x"], "rejected_in_all": [9, 9]})
     shown = stats(view, ingest.clear(), rejects, [], [], wal_sizes(tmp_path))
     assert [(stat.value, stat.tone) for stat in shown[:4]] == [
-        (0, ""), (4, "warn"), (10, "bad"), (0, ""),
+        (0, ""), (9, "warn"), (10, "bad"), (0, ""),
     ]  # fmt: skip
     (elsewhere,) = [s for s in stats(view, ingest, rejects, [], [], []) if s.id.endswith("waiting")]
     assert elsewhere.value is None

@@ -19,6 +19,7 @@ from deltalake import DeltaTable, QueryBuilder
 from storage import coded_file
 from storage.check import check_lake
 from storage.coded import plain
+from storage.coded_columns import BOUND_BYTES_MAX
 from storage.coded_file import write_coded_file
 from storage.errors import LakeDamaged
 from storage.lake import Lake
@@ -95,7 +96,9 @@ def test_readers_get_the_rows_back(
         table = _rows(rng, rows)
         path = tmp_path / f"{seed}.parquet"
         if kind == "fresh":
-            write_coded_file(path, SCHEMA, table, OPTIONS)
+            write_coded_file(
+                path, SCHEMA, table, OPTIONS, group_rows=rng.choice((None, rows // 2 + 1))
+            )
         else:
             monkeypatch.setattr(
                 coded_file, "INDEXED_PAGE_ROWS", rng.choice((1, 9, 64)) if rows <= 1000 else 20_000
@@ -166,6 +169,22 @@ def test_the_page_index_says_what_lies_in_each_page(
             assert told[2][2][1] == [max(page) if page else b"" for page in there]
             assert told[0][2][1] == [2 if page else 1 for page in there]
             assert told[4][2][1] == [page.count(None) for page in of_pages]
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_bounds_up_to_their_size_are_told_and_longer_ones_of_no_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, over: bool
+) -> None:
+    monkeypatch.setattr(coded_file, "INDEXED_PAGE_ROWS", 2)
+    longest = "z" * (BOUND_BYTES_MAX + over)
+    path = tmp_path / "a.parquet"
+    table = pa.table({"word": _coded(["a", "b", "c", longest])})
+    write_coded_file(path, pa.schema([("word", pa.string())]), table, INDEXED)
+    (chunk,) = (pq.ParquetFile(path).metadata.row_group(0).column(0),)
+    assert chunk.statistics.has_min_max is not over
+    assert chunk.has_column_index is not over
+    assert chunk.has_offset_index
+    assert pq.read_table(path).column("word").to_pylist() == ["a", "b", "c", longest]
 
 
 def test_an_engine_that_skips_pages_finds_the_same_rows(
