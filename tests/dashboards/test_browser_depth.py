@@ -6,8 +6,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, timedelta
-from urllib.parse import quote
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -270,4 +270,25 @@ def test_a_slow_question_is_said_to_be_slow_and_then_answered(page: Page, server
     assert held
     page.clock.run_for(1_000)
     expect(page.locator("#gl-slow")).to_be_hidden()
+    assert troubles.seen == []
+
+
+def test_a_drag_across_a_chart_zooms_the_whole_screen_into_it(page: Page, server: Running) -> None:
+    troubles = opened(page, server, f"/?{HOUR}&consumer=app-1")
+
+    chart = page.locator("[id*='time-graph'] .nsewdrag").first
+    chart.scroll_into_view_if_needed()
+    place = chart.bounding_box()
+    assert place is not None
+    middle = place["y"] + place["height"] / 2
+    page.mouse.move(place["x"] + place["width"] * 0.25, middle)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] * 0.75, middle, steps=8)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"from=20\d\d-"))
+    wait_for_screen(page)
+    ends = parse_qs(urlsplit(page.url).query)
+    start, end = (datetime.fromisoformat(ends[name][0]) for name in ("from", "to"))
+    assert timedelta(minutes=25) < end - start < timedelta(minutes=35)
+    assert ends["consumer"] == ["app-1"], "filters stay"
     assert troubles.seen == []

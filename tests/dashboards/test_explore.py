@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -77,6 +78,25 @@ def test_logs_count_services_and_patterns(page: Page, server: Running) -> None:
     expect(link).to_have_attribute(
         "href", f"/traces/{trace_id(TRACES - 1)}?from=now-1h&to=now&refresh=off"
     )
+    assert troubles.seen == []
+
+
+def test_live_tail_follows_the_newest_records_by_itself(page: Page, server: Running) -> None:
+    troubles = opened(page, server, f"/logs?{HOUR}")
+
+    page.get_by_role("button", name="Live tail").click()
+    expect(page.locator("#logs-sub")).to_contain_text("Last 5 minutes")
+    shown = parse_qs(urlsplit(page.url).query)
+    assert (shown["from"], shown["refresh"]) == (["now-5m"], ["5s"])
+    wait_for_screen(page)
+    with page.expect_response(
+        lambda answer: (
+            "/_dash-update-component" in answer.url
+            and "logs-grid" in (answer.request.post_data or "")
+        ),
+        timeout=20_000,
+    ):
+        pass  # asked anew, and nobody touched the page
     assert troubles.seen == []
 
 
