@@ -20,7 +20,6 @@ import asyncio
 import json
 import os
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -33,11 +32,10 @@ import httpx
 from playwright.sync_api import sync_playwright
 
 from benchmarks.bench_collector import Server, send_http, serve
-from benchmarks.bench_screens import UPDATE, dashboards, lake_in, rank
+from benchmarks.bench_screens import BATCH, UPDATE, dashboards, jobs, lake_in, rank
 from benchmarks.collector_corpus import corpus
 from tests.browser import chromium_path, launch_arguments, wait_for_screen
 
-BATCH = 1000
 REFRESH_S = 10.0
 HOME = "/?from=now-24h&to=now&refresh=off"
 
@@ -192,21 +190,6 @@ def updates_of(url: str) -> list[str]:
         browser.close()
     assert all(json.loads(body)["output"] for body in bodies)
     return bodies
-
-
-@contextmanager
-def jobs(folder: Path) -> Iterator[None]:
-    """The jobs role over the same lake."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gatelens", "jobs", "--data", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def cpu_s(pid: int) -> float:

@@ -1,7 +1,7 @@
 """Screens: server time, time until all is drawn, page weight.
 
     python -m benchmarks.bench_screens [--data DIR] [--rows 2000000 --hours 24] [--range 24h]
-        [--rounds 5] [--settle 90] [--screens home,api]
+        [--rounds 5] [--settle 90] [--screens home,api] [--intake 10000]
 
 Without --data a lake of --rows requests over --hours is made and rolled up first. Every round asks
 for a range that nobody asked for before (moved by a minute), so no answer comes from the cache.
@@ -9,7 +9,9 @@ for a range that nobody asked for before (moved by a minute), so no answer comes
 first update sent to the last one answered; `seen` from the navigation until every panel has its
 data and every chart in view is drawn, `drawn` until those below the fold are too, in headless
 Chromium with its own cache warm. Without --settle nobody has asked anything yet; with it, the
-server has had that long to make its screens ready by itself (dashboards/warm.py).
+server has had that long to make its screens ready by itself (dashboards/warm.py). With --intake a
+collector takes so many spans a second meanwhile, and the jobs roll them up: the lake is written
+to, so give a copy.
 What readers cost the intake: benchmarks/bench_readers.py.
 """
 
@@ -22,9 +24,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +38,8 @@ from playwright.sync_api import Browser, Page, Request, sync_playwright
 from analytics.jobs import JOBS
 from analytics.runner import RollupRunner
 from benchmarks.bench_analytics import fill
+from benchmarks.bench_collector import send_http, serve
+from benchmarks.collector_corpus import corpus
 from storage.lake import Lake
 from storage.settings import StorageSettings
 from tests.browser import chromium_path, launch_arguments, wait_for_screen
@@ -89,21 +94,27 @@ class Visit:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--data", type=Path, help="data folder with a lake; left as it is")
+    parser.add_argument("--data", type=Path, help="data folder with a lake")
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--range", type=int, default=24, help="hours of each screen")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--settle", type=float, default=0.0, help="seconds the server is let alone")
     parser.add_argument("--screens", default=",".join(SCREENS))
+    parser.add_argument("--intake", type=int, default=0, help="spans a second; writes to --data")
     options = parser.parse_args()
     out = sys.stdout.write
     with lake_in(options.data, options.rows, options.hours) as folder:
         lake = Lake(StorageSettings(data_dir=folder))
         rows, end = size_of(lake)
         out(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, ")
-        out(f"{rows:,} requests, screens of {options.range} h, {options.rounds} rounds\n")
-        with dashboards(folder) as (base, _):
+        out(f"{rows:,} requests, screens of {options.range} h, {options.rounds} rounds, ")
+        out(f"{options.intake:,} spans/s meanwhile\n")
+        with ExitStack() as running:
+            if options.intake:
+                running.enter_context(intake(folder, options.intake))
+                running.enter_context(jobs(folder))
+            base, _ = running.enter_context(dashboards(folder))
             time.sleep(options.settle)
             names = [name for name in options.screens.split(",") if name in SCREENS]
             bench_screens(base, names, end, options)
@@ -159,6 +170,54 @@ def dashboards(folder: Path) -> Iterator[tuple[str, int]]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+BATCH = 1000
+CONNECTIONS = 4
+
+
+@contextmanager
+def intake(folder: Path, spans_s: int) -> Iterator[None]:
+    """A collector on the lake, and a sender of about so many spans a second until the end."""
+    ended = threading.Event()
+    refused = 0
+
+    with serve(folder, None) as collector:
+
+        def send() -> None:
+            nonlocal refused
+            bodies = corpus("spans", BATCH)
+            pause_ms = BATCH * CONNECTIONS * 1000 // spans_s
+            while not ended.is_set():
+                load = send_http(
+                    collector, "spans", bodies, 5, CONNECTIONS, False, "1", delay_ms=pause_ms
+                )
+                refused += load.refused + load.broken
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            taken = collector.metric("gatelens_collector_records_accepted_total")
+            sys.stdout.write(f"taken meanwhile: {taken:,.0f} spans, {refused} batches refused\n")
+
+
+@contextmanager
+def jobs(folder: Path) -> Iterator[None]:
+    """The jobs role over the same lake."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gatelens", "jobs", "--data", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def bench_screens(base: str, names: list[str], end: datetime, options: argparse.Namespace) -> None:

@@ -6,21 +6,12 @@ import os
 import signal
 import threading
 import time
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import structlog
 
 from gatelens.settings import Settings
 
-if TYPE_CHECKING:  # roles load only what they run
-    from storage.lake import Lake
-
 log = structlog.get_logger(__name__)
-
-UPKEEP_EVERY_S = 10.0
-"""How often small files are looked for; work is proportional to what is new."""
 
 REPORTS_EVERY_S = 30.0
 """How often reports that are due are looked for."""
@@ -63,6 +54,7 @@ def run_jobs(settings: Settings) -> None:
     from alerting.report_mail import ReportMail
     from analytics.main import build_scheduler
     from analytics.query import Analytics, Policy
+    from gatelens.upkeep import UPKEEP_EVERY_S, LakeKeeper
     from storage.catalog import load_catalog
     from storage.lake import Lake
     from storage.session import ReadSession
@@ -86,7 +78,7 @@ def run_jobs(settings: Settings) -> None:
     )
     scheduler.add("alert_rules", alerting.tick, every_s=settings.alerting.evaluate_interval_s)
     scheduler.add("reports", mail.tick, every_s=REPORTS_EVERY_S)
-    scheduler.add("lake_upkeep", lambda: keep_lake(lake), every_s=UPKEEP_EVERY_S)
+    scheduler.add("lake_upkeep", LakeKeeper(lake).tick, every_s=UPKEEP_EVERY_S)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -107,18 +99,3 @@ def run_jobs(settings: Settings) -> None:
     log.info("jobs_stopped", took_s=round(time.monotonic() - started, 2), left=closing.is_alive())
     if closing.is_alive():
         os._exit(0)  # pool threads would otherwise be waited for
-
-
-def keep_lake(lake: Lake) -> None:
-    """One pass of upkeep; leaves alone what a rollup has not read yet."""
-    from analytics.jobs import JOBS
-    from storage.maintenance import maintain
-
-    def consumed(table: str) -> int | None:
-        readers = [job for job in JOBS.values() if job.source == table]
-        places = [lake.table(job.target).app_version(job.name) for job in readers]
-        return min((-1 if place is None else place for place in places), default=None)
-
-    report = maintain(lake, datetime.now(UTC), consumed=consumed, seconds_max=UPKEEP_EVERY_S / 2)
-    if report.merges or report.bytes_freed:
-        log.info("lake_kept", **asdict(report))

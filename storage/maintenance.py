@@ -66,8 +66,13 @@ def maintain(
     *,
     consumed: Consumed = no_consumers,
     seconds_max: float | None = None,
+    sweeping: bool = True,
 ) -> MaintenanceReport:
-    """One pass over all tables. Stops starting new merges after `seconds_max`."""
+    """One pass over all tables. Stops starting new merges after `seconds_max`.
+
+    `sweeping`: look for files that no snapshot names, too. It lists every file of the lake, and
+    what it finds stays for GRACE_SECONDS anyway: not every pass needs it.
+    """
     report = MaintenanceReport()
     deadline = None if seconds_max is None else time.monotonic() + seconds_max
     for name in TABLES:
@@ -77,7 +82,8 @@ def maintain(
         expire(lake, name, now, report=report)
         compact(lake, name, now, deadline=deadline, report=report)
         clean_log(table, now, consumed=consumed(name), report=report)
-        sweep(table, now, consumed=consumed(name), report=report)
+        if sweeping:
+            sweep(table, now, consumed=consumed(name), report=report)
     return report
 
 
