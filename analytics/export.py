@@ -6,15 +6,16 @@ import io
 
 import polars as pl
 
-_FORMULA = r"^[=+\-@\t\r]"
+FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
+"""Texts that begin so are run by a spreadsheet as a formula (OWASP, CSV injection); they get a
+leading apostrophe, here and wherever else CSV is written."""
 
 
 def to_csv(frame: pl.DataFrame) -> str:
-    """CSV with a header. Texts that a spreadsheet would run as a formula get a leading apostrophe
-    (OWASP, CSV injection): names come from whoever sends requests."""
+    """CSV with a header and no formula: names come from whoever sends requests."""
     texts = [name for name, type_ in frame.schema.items() if type_ == pl.String]
     safe = frame.with_columns(
-        pl.when(pl.col(name).str.contains(_FORMULA))
+        pl.when(pl.any_horizontal(pl.col(name).str.starts_with(begin) for begin in FORMULA_BEGINS))
         .then(pl.concat_str(pl.lit("'"), pl.col(name)))
         .otherwise(pl.col(name))
         .alias(name)

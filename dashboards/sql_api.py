@@ -24,6 +24,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from analytics.export import FORMULA_BEGINS
 from dashboards import identity
 from dashboards.data import Data
 from dashboards.sql_queries import ID_PATTERN, IdTaken
@@ -143,7 +144,7 @@ def _harmless(value: object) -> object:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        return f"'{value}" if value.startswith(FORMULA_BEGINS) else value
     return value
 
 
