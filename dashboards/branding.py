@@ -8,7 +8,6 @@ Accent colours must be readable on our grounds (WCAG 2.2, 1.4.3: 4.5 to 1), for 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import xml.etree.ElementTree as ET
@@ -76,11 +75,6 @@ class Logo:
     def address(self) -> str:
         """Where the screens get it; another file has another address."""
         return f"{LOGO_PATH}?v={hashlib.sha256(self.content).hexdigest()[:12]}"
-
-    @property
-    def data_uri(self) -> str:
-        """The picture inside a page that may load nothing, such as a report."""
-        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
 
 
 @dataclass(frozen=True, slots=True)

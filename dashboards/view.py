@@ -139,11 +139,6 @@ class View:
         """The equal range just before, with the same filters."""
         return replace(self, start=self.start - (self.end - self.start), end=self.start)
 
-    def unfiltered(self, name: str) -> View:
-        """The same view without one filter."""
-        left = {k: v for k, v in self.filters.items() if k != name}
-        return replace(self, filters=MappingProxyType(left))
-
     def query(self, **changes: str | None) -> str:
         """The query string of a link that keeps range, filters and refresh; None removes a key."""
         pairs: dict[str, list[str]] = {

@@ -17,8 +17,9 @@ import polars as pl
 from analytics.measures import MEASURES
 from analytics.query import Analytics, Filters, TimeRange
 from dashboards.custom.answer import Answer, from_sql
-from dashboards.custom.definition import LATENCY_SPREAD, VARIABLES, Dashboard, Panel
+from dashboards.custom.definition import VARIABLES, Panel
 from dashboards.custom.limits import PANEL_SECONDS_MAX, SQL_ROWS_MAX
+from dashboards.custom.source import LATENCY_SPREAD
 from dashboards.identity import Principal
 from dashboards.view import FILTERS, View
 from storage.settings import StorageSettings
@@ -35,18 +36,6 @@ def view_of(panel: Panel, view: View) -> View:
     """The view with the panel's own filters, which win over what the address says."""
     own = {_PARAMETER_OF[d]: values for d, values in panel.source.filters.items()}
     return replace(view, filters=MappingProxyType({**view.filters, **own})) if own else view
-
-
-def with_defaults(dashboard: Dashboard, view: View, *, said: bool) -> View:
-    """The view with the defaults of variables that the address does not name.
-
-    said: whether the address names any filter at all; then it holds everything, and a variable
-    that is not in it was emptied on purpose.
-    """
-    if said:
-        return view
-    defaults = {v.name: v.default for v in dashboard.variables if v.default}
-    return replace(view, filters=MappingProxyType({**defaults, **view.filters}))
 
 
 def ask_measures(panel: Panel, analytics: Analytics, view: View) -> Answer:
