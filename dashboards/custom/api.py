@@ -7,19 +7,21 @@ Every change is a version with its author; `seen` says which version the sender 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from alerting.errors import ConfigInvalid
 from analytics.errors import QueryRefused
 from analytics.export import to_csv
 from dashboards import identity
+from dashboards.custom.api_body import Body, iso
+from dashboards.custom.api_links import link_routes
 from dashboards.custom.boards import Boards
-from dashboards.custom.definition import Dashboard, Panel, first_problem
+from dashboards.custom.checks import first_problem
+from dashboards.custom.definition import Dashboard, Panel
 from dashboards.custom.difference import difference
 from dashboards.custom.errors import (
     CustomError,
@@ -27,9 +29,8 @@ from dashboards.custom.errors import (
     DashboardMissing,
     DashboardRefused,
 )
-from dashboards.custom.limits import DEFINITION_BYTES_MAX, LINK_DAYS_MAX, PANEL_SECONDS_MAX
+from dashboards.custom.limits import DEFINITION_BYTES_MAX, PANEL_SECONDS_MAX
 from dashboards.custom.panel_content import ask
-from dashboards.custom.public_link import PublicLink, Scope
 from dashboards.custom.store import Saved
 from dashboards.custom.yaml_text import from_yaml, to_yaml
 from dashboards.exports import name_export
@@ -43,11 +44,7 @@ STATUS = {
 }
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewDashboard(_Body):
+class NewDashboard(Body):
     """Either a definition, or YAML text."""
 
     definition: dict[str, Any] | None = None
@@ -61,27 +58,16 @@ class NextVersion(NewDashboard):
     seen: Annotated[int, Field(ge=1)]
 
 
-class Restore(_Body):
+class Restore(Body):
     version: Annotated[int, Field(ge=1)]
     seen: Annotated[int, Field(ge=1)]
 
 
-class Switch(_Body):
+class Switch(Body):
     on: bool
 
 
-class NewLink(_Body):
-    """`search`: query string of the screen as it is to be shown; range and filters count."""
-
-    days: Annotated[float, Field(gt=0, le=LINK_DAYS_MAX)]
-    search: Annotated[str, Field(max_length=4096)] = ""
-    pinned: Annotated[
-        bool, Field(description="Show this version for ever instead of the newest.")
-    ] = False
-    note: Annotated[str, Field(max_length=200)] = ""
-
-
-class PanelRows(_Body):
+class PanelRows(Body):
     """A panel as it is on the screen, saved or not."""
 
     panel: dict[str, Any]
@@ -106,7 +92,7 @@ def install(api: FastAPI, boards: Boards) -> None:
         return JSONResponse({"error": str(err), "problems": found}, status_code=400)
 
     api.include_router(_dashboards(boards))
-    api.include_router(_links(boards))
+    api.include_router(link_routes(boards))
 
 
 def _dashboards(boards: Boards) -> APIRouter:
@@ -192,7 +178,7 @@ def _dashboards(boards: Boards) -> APIRouter:
                     "version": v.version,
                     "author": v.author,
                     "note": v.note,
-                    "at": _iso(v.created_at),
+                    "at": iso(v.created_at),
                 }
                 for v in boards.store.versions(dashboard_id)
             ]
@@ -225,39 +211,6 @@ def _dashboards(boards: Boards) -> APIRouter:
     return router
 
 
-def _links(boards: Boards) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["dashboards"])
-
-    def shown(link: PublicLink) -> dict[str, Any]:
-        return _link(link, shared=boards.maker_shares(link))
-
-    @router.get("/dashboards/{dashboard_id}/links")
-    def every(dashboard_id: str) -> dict[str, Any]:
-        """Public links of a dashboard, newest first. Their tokens are known to nobody."""
-        return {"links": [shown(link) for link in boards.links_of(dashboard_id)]}
-
-    @router.post("/dashboards/{dashboard_id}/links", status_code=201)
-    def create(dashboard_id: str, body: NewLink) -> dict[str, Any]:
-        """A read-only link. `path` holds its token and is shown this once."""
-        view = parse_view(body.search, now=datetime.now(UTC))
-        link, token = boards.create_link(
-            dashboard_id,
-            Scope.of(view, identity.current().scope),
-            days=body.days,
-            pinned=body.pinned,
-            note=body.note,
-        )
-        # Behind '#', the token is in no server's log and in no Referer.
-        return shown(link) | {"path": f"/public#{token}"}
-
-    @router.delete("/dashboard-links/{link_id}")
-    def revoke(link_id: str) -> dict[str, Any]:
-        """Dead from now on."""
-        return shown(boards.revoke_link(link_id))
-
-    return router
-
-
 def _read(body: NewDashboard) -> Dashboard:
     if body.yaml:
         return from_yaml(body.yaml)
@@ -273,35 +226,6 @@ def _answer(saved: Saved) -> dict[str, Any]:
         "version": saved.version,
         "newest": saved.newest,
         "author": saved.author,
-        "at": _iso(saved.created_at),
+        "at": iso(saved.created_at),
         "definition": saved.dashboard.plain(),
     }
-
-
-State = Literal["alive", "expired", "revoked", "maker gone"]
-
-
-def _link(link: PublicLink, *, shared: bool) -> dict[str, Any]:
-    """shared: whether its maker may still share."""
-    now = datetime.now(UTC).timestamp()
-    state: State = "revoked" if link.revoked_at else "alive" if link.expires_at > now else "expired"
-    if state == "alive" and not shared:
-        state = "maker gone"
-    return {
-        "id": link.id,
-        "state": state,
-        "version": link.version,
-        "shows": link.scope.search(),
-        "note": link.note,
-        "created_by": link.created_by,
-        "created_at": _iso(link.created_at),
-        "expires_at": _iso(link.expires_at),
-        "views": link.views,
-        "viewed_at": _iso(link.viewed_at),
-    }
-
-
-def _iso(moment: float | None) -> str | None:
-    if moment is None:
-        return None
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

@@ -12,29 +12,23 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from alerting.yaml_section import near_miss
-from analytics.errors import InvalidTimeRange, QueryRefused
-from analytics.filters import DIMENSIONS, UNKNOWN, status_range
-from analytics.measures import MEASURES
+from analytics.errors import InvalidTimeRange
 from analytics.timerange import parse_time
+from dashboards.custom.checks import Strict, checked_text, no_twins, one_line, one_of, safe_url
 from dashboards.custom.limits import (
     COLUMNS,
-    GROUPS_DEFAULT,
-    GROUPS_MAX,
-    MEASURES_MAX,
     NAME_CHARS_MAX,
     PANELS_MAX,
     ROWS_MAX,
     TEXT_CHARS_MAX,
 )
+from dashboards.custom.source import LATENCY_SPREAD, Source
 from dashboards.view import FILTERS
 
 Kind = Literal[
@@ -49,38 +43,17 @@ Tone = Literal["good", "warn", "bad"]
 KINDS: tuple[str, ...] = get_args(Kind)
 UNITS: tuple[str, ...] = get_args(Unit)
 
-LATENCY_SPREAD = "latency_spread"
-"""A heat-map's own measure: how many requests took how long, over time."""
-
 VARIABLES: tuple[str, ...] = tuple(FILTERS)
 """Names a variable may have: the filter words of every screen's address."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff\x85\u2028\u2029]")
 _ID = r"^[a-z0-9][a-z0-9-]{0,39}$"
-
-
-def _plain(text: str) -> str:
-    if _CONTROL.search(text):
-        raise ValueError("control characters are not taken")
-    return text
-
-
-def _one_line(text: str) -> str:
-    text = _plain(text).strip()
-    if "\n" in text or "\t" in text:
-        raise ValueError("it must be one line")
-    return text
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 Name = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)]
 Id = Annotated[str, StringConstraints(pattern=_ID)]
 
 
-class Place(_Strict):
+class Place(Strict):
     """Where a panel is, in columns and rows from the top left corner."""
 
     x: Annotated[int, Field(ge=0, lt=COLUMNS)] = 0
@@ -95,14 +68,14 @@ class Place(_Strict):
         return self
 
 
-class Threshold(_Strict):
+class Threshold(Strict):
     """From `at` on, the value is `tone`. In the panel's own unit: percent as a share, ms as ms."""
 
     at: Annotated[float, Field(allow_inf_nan=False)]
     tone: Tone
 
 
-class Link(_Strict):
+class Link(Strict):
     """A link of a panel: a screen of ours ('/apis', range and filters are kept) or https."""
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX)]
@@ -111,7 +84,7 @@ class Link(_Strict):
     @field_validator("title")
     @classmethod
     def _title(cls, text: str) -> str:
-        return _one_line(text)
+        return one_line(text)
 
     @field_validator("url")
     @classmethod
@@ -119,72 +92,7 @@ class Link(_Strict):
         return safe_url(url)
 
 
-def safe_url(url: str) -> str:
-    """An address that can only be followed: https, http, or a path of ours. Raises ValueError."""
-    inside = url.startswith("/") and not url.startswith(("//", "/\\"))
-    if not (inside or url.startswith(("https://", "http://"))) or re.search(
-        r"[\s\x00-\x1f\\]", url
-    ):
-        raise ValueError("a link starts with https:// or / and has no spaces")
-    return url
-
-
-class Source(_Strict):
-    """What a panel asks: measures of the analytics, or one SELECT. Empty for a text."""
-
-    measures: Annotated[tuple[str, ...], Field(max_length=MEASURES_MAX)] = ()
-    by: Annotated[tuple[str, ...], Field(max_length=2)] = ()
-    """Dimensions to group by."""
-    filters: dict[str, tuple[str, ...]] = {}
-    """Dimension -> values; these win over the dashboard's variables."""
-    limit: Annotated[int, Field(ge=1, le=GROUPS_MAX)] = GROUPS_DEFAULT
-    """Groups shown, the largest; a chart over time sums the others up."""
-    sql: Annotated[str, StringConstraints(max_length=TEXT_CHARS_MAX)] = ""
-    """Parameters: $start, $end, $interval_s, and each variable as a list of texts, e.g. $api;
-    NULL = not chosen."""
-
-    @field_validator("measures")
-    @classmethod
-    def _known_measures(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            _one_of(name, (*MEASURES, LATENCY_SPREAD), "measure")
-        return tuple(dict.fromkeys(names))
-
-    @field_validator("by")
-    @classmethod
-    def _known_dimensions(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            _one_of(name, DIMENSIONS, "dimension")
-        return tuple(dict.fromkeys(names))
-
-    @field_validator("filters")
-    @classmethod
-    def _known_filters(cls, filters: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        for name, values in filters.items():
-            _one_of(name, DIMENSIONS, "dimension")
-            if len(values) > 50:
-                raise ValueError(f"{name} has more than 50 values")
-            for value in values:
-                _one_line(value)
-                if not value or len(value) > 300:
-                    raise ValueError(f"a value of {name} is empty or longer than 300 characters")
-                if name == "status_code" and value != UNKNOWN:
-                    _status(value)
-        return {name: values for name, values in filters.items() if values}
-
-    @field_validator("sql")
-    @classmethod
-    def _text(cls, text: str) -> str:
-        return _plain(text.replace("\r\n", "\n")).strip()
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Source:
-        if self.sql and (self.measures or self.by or self.filters):
-            raise ValueError("a panel asks either measures or SQL, not both")
-        return self
-
-
-class Panel(_Strict):
+class Panel(Strict):
     """One panel. `id` is stable over versions: links and differences name it."""
 
     id: Id
@@ -203,12 +111,12 @@ class Panel(_Strict):
     @field_validator("title")
     @classmethod
     def _title(cls, text: str) -> str:
-        return _one_line(text)
+        return one_line(text)
 
     @field_validator("text", "description")
     @classmethod
     def _lines(cls, text: str) -> str:
-        return _plain(text.replace("\r\n", "\n")).strip()
+        return checked_text(text.replace("\r\n", "\n")).strip()
 
     @field_validator("thresholds")
     @classmethod
@@ -241,7 +149,7 @@ class Panel(_Strict):
         return self
 
 
-class Variable(_Strict):
+class Variable(Strict):
     """A choice at the top of the dashboard. Each narrows what the ones after it offer."""
 
     name: str
@@ -251,23 +159,23 @@ class Variable(_Strict):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return _one_of(name, VARIABLES, "variable")
+        return one_of(name, VARIABLES, "variable")
 
     @field_validator("label")
     @classmethod
     def _label(cls, text: str) -> str:
-        return _one_line(text)
+        return one_line(text)
 
     @field_validator("default")
     @classmethod
     def _values(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
-            if not _one_line(value) or len(value) > 300:
+            if not one_line(value) or len(value) > 300:
                 raise ValueError("a default is empty or longer than 300 characters")
         return values
 
 
-class Dashboard(_Strict):
+class Dashboard(Strict):
     """A whole dashboard. Without panels it is empty, which is fine."""
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX)]
@@ -282,12 +190,12 @@ class Dashboard(_Strict):
     @field_validator("title", "folder")
     @classmethod
     def _line(cls, text: str) -> str:
-        return _one_line(text)
+        return one_line(text)
 
     @field_validator("description")
     @classmethod
     def _lines(cls, text: str) -> str:
-        return _plain(text.replace("\r\n", "\n")).strip()
+        return checked_text(text.replace("\r\n", "\n")).strip()
 
     @field_validator("range")
     @classmethod
@@ -304,8 +212,8 @@ class Dashboard(_Strict):
 
     @model_validator(mode="after")
     def _unique(self) -> Dashboard:
-        _no_twins("panel id", [p.id for p in self.panels])
-        _no_twins("variable", [v.name for v in self.variables])
+        no_twins("panel id", [p.id for p in self.panels])
+        no_twins("variable", [v.name for v in self.variables])
         if not self.title:
             raise ValueError("the title is empty")
         return self
@@ -326,30 +234,3 @@ def short(panel: Panel) -> dict[str, Any]:
 def _without_defaults(model: BaseModel) -> dict[str, Any]:
     plain: dict[str, Any] = model.model_dump(mode="json", exclude_defaults=True)
     return plain
-
-
-def first_problem(err: ValidationError) -> str:
-    """The first mistake as a sentence that says where: 'panels, 2, unit: ...'."""
-    found = err.errors(include_url=False, include_input=False)[0]
-    where = ", ".join(str(part + 1 if isinstance(part, int) else part) for part in found["loc"])
-    said = found["msg"].removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
-
-
-def _no_twins(what: str, names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"the {what} {name!r} is there twice")
-
-
-def _one_of(name: str, known: tuple[str, ...], what: str) -> str:
-    if name not in known:
-        raise ValueError(f"there is no {what} {name[:60]!r}. {near_miss(name[:60], known)}".strip())
-    return name
-
-
-def _status(value: str) -> None:
-    try:
-        status_range(value)
-    except QueryRefused as err:
-        raise ValueError(str(err)) from err

@@ -13,7 +13,7 @@ from typing import Any
 from plotly.utils import PlotlyJSONEncoder
 
 from dashboards.components import Component
-from dashboards.custom.definition import safe_url
+from dashboards.custom.checks import safe_url
 
 _VOID = frozenset({"br", "hr", "img"})
 _ATTRIBUTES = {"className": "class", "htmlFor": "for"} | {

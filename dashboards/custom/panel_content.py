@@ -13,7 +13,8 @@ from analytics.errors import QueryRefused
 from dashboards import identity
 from dashboards.components import Component, failure
 from dashboards.custom.answer import Answer
-from dashboards.custom.definition import Panel, first_problem
+from dashboards.custom.checks import first_problem
+from dashboards.custom.definition import Panel
 from dashboards.custom.draw import draw
 from dashboards.custom.limits import PANEL_SECONDS_MAX
 from dashboards.custom.look import Look

@@ -14,16 +14,9 @@ from pydantic_core import ErrorDetails
 
 from alerting.errors import ConfigInvalid, Problem
 from alerting.yaml_section import Problems, near_miss, read_yaml
-from dashboards.custom.definition import (
-    Dashboard,
-    Link,
-    Panel,
-    Place,
-    Source,
-    Threshold,
-    Variable,
-)
+from dashboards.custom.definition import Dashboard, Link, Panel, Place, Threshold, Variable
 from dashboards.custom.limits import DEFINITION_BYTES_MAX
+from dashboards.custom.source import Source
 
 HEADER = "# A dashboard of Gatelens; read it in at Dashboards, Import.\n"
 

@@ -11,15 +11,10 @@ from pydantic import ValidationError
 
 from alerting.errors import ConfigInvalid
 from analytics.measures import MEASURES
-from dashboards.custom.definition import (
-    LATENCY_SPREAD,
-    UNITS,
-    VARIABLES,
-    Dashboard,
-    Panel,
-    first_problem,
-)
+from dashboards.custom.checks import first_problem
+from dashboards.custom.definition import UNITS, VARIABLES, Dashboard, Panel
 from dashboards.custom.difference import difference
+from dashboards.custom.source import LATENCY_SPREAD
 from dashboards.custom.templates import PREFIX, templates
 from dashboards.custom.yaml_text import from_yaml, to_yaml
 

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboards.custom.definition import LATENCY_SPREAD, Dashboard
+from dashboards.custom.definition import Dashboard
+from dashboards.custom.source import LATENCY_SPREAD
 from dashboards.custom.store import DashboardStore
 from tests.aio import run
 from tests.dashboards.people.test_matrix import _callbacks, _outputs, leaks
