@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dash import html
 
+from dashboards import identity
 from dashboards.components import Component, attrs, page_head
 
 TABS = (
@@ -19,6 +20,9 @@ def alert_head(key: str, sub: Component, actions: Component = None) -> Component
 
 
 def tabs(key: str) -> Component:
+    """Nothing for those who see only the alerts about their own: the other screens tell of all."""
+    if not identity.sees_all_alerts():
+        return None
     return html.Nav(
         [
             html.A(

@@ -9,6 +9,7 @@ from dash import html
 from analytics.query import Completeness
 from dashboards import format as fmt
 from dashboards.components import Component, page_link
+from dashboards.doorkeeper import opens
 from dashboards.view import View
 
 STALE_S = 300.0
@@ -40,5 +41,6 @@ def completeness_notes(c: Completeness, view: View, now: datetime) -> list[Compo
             f"{fmt.whole(c.rejects)} records of this range were refused ({reasons}) and are in no "
             "chart."
         )
-    where = page_link("See Operate", f"/operate{view.query()}")
+    operate = f"/operate{view.query()}"
+    where = page_link("See Operate", operate) if opens(operate) else None
     return [html.Div([text, " ", where], className="gl-note quiet", role="note") for text in found]

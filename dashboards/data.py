@@ -172,12 +172,6 @@ class Data:
         _require_all_alerts()
         return self._desk
 
-    @property
-    def manages_alerts(self) -> bool:
-        """Whether the asker may silence, plan maintenance and change rules of the home tenant."""
-        who = identity.current()
-        return who.at_home and who.scope is None and identity.allowed("alerts.manage")
-
     def view(self, stored: object) -> View:
         """Read what the browser says the URL is. Hostile input gives the default view."""
         fields = stored if isinstance(stored, dict) else {}
@@ -522,8 +516,8 @@ class Data:
 
 
 def _require_all_alerts() -> None:
-    who = identity.require("alerts")
-    if not (who.at_home and who.scope is None):
+    identity.require("alerts")
+    if not identity.sees_all_alerts():
         raise Forbidden("alerts")
 
 

@@ -1,4 +1,5 @@
-"""Callbacks of a screen run only for those who may see the screen, whatever the body claims.
+"""A screen is for those whose role has its permission: its callbacks run for nobody else, whatever
+the body claims, and links to it are shown to nobody else.
 
 A page gets a `Doorkeeper` for its `app`; every callback it registers is checked, so a page cannot
 forget it. A screen without a line in `roles.PAGES` does not start.
@@ -19,6 +20,12 @@ def permission_of(key: str) -> Permission:
     if key not in PAGES:
         raise LookupError(f"The screen {key!r} has no line in dashboards/roles.py PAGES.")
     return PAGES[key]
+
+
+def opens(href: str) -> bool:
+    """Whether the screen a link leads to is for whoever is asking. True for what is no screen."""
+    first = href.split("?")[0].split("#")[0].strip("/").split("/")[0]
+    return not href.startswith("/") or first not in PAGES or identity.allowed(PAGES[first])
 
 
 class Doorkeeper:

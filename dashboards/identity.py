@@ -116,6 +116,18 @@ def acting_as(principal: Principal) -> Iterator[Principal]:
         _refused.reset(before)
 
 
+def sees_all_alerts() -> bool:
+    """Whether alerts, silences, rules and delivery are shown as a whole: they are the home
+    tenant's, and those who see only some APIs or consumers see the alerts about those alone."""
+    who = current()
+    return who.at_home and who.scope is None and who.may("alerts")
+
+
+def manages_alerts() -> bool:
+    """Whether the asker may acknowledge, silence, plan maintenance and change rules."""
+    return sees_all_alerts() and allowed("alerts.manage")
+
+
 def sees_quotas() -> bool:
     """Whether whoever asks sees whole consumers: a quota and a bill count the calls to all APIs, so
     those who see only some APIs see neither."""

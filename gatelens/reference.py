@@ -79,7 +79,8 @@ def formats_page() -> str:
 
 def roles_table() -> str:
     """Who may do what, of dashboards/roles.py, as in docs/people.md between its marks."""
-    from dashboards.roles import PERMISSIONS, ROLES
+    from dashboards.ids import NAV
+    from dashboards.roles import PAGES, PERMISSIONS, ROLES
 
     lines = ["| role | for whom | sees | may |", "|---|---|---|---|"]
     lines += [
@@ -90,6 +91,12 @@ def roles_table() -> str:
     ]
     lines += ["", "| permission | lets one |", "|---|---|"]
     lines += [f"| `{name}` | {about} |" for name, about in PERMISSIONS.items()]
+    titles = " | ".join(spec.title for spec in ROLES.values())
+    lines += ["", f"| screen | {titles} |", "|---" * (len(ROLES) + 1) + "|"]
+    for item in NAV:
+        seen = (PAGES[item.key] in spec.permissions for spec in ROLES.values())
+        cells = " | ".join("yes" if one else "–" for one in seen)
+        lines.append(f"| {item.label} (`{item.path}`) | {cells} |")
     return "\n".join(lines)
 
 

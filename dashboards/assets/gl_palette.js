@@ -16,12 +16,16 @@
   }
   gl.dialog = dialog;
   const links = () => [...document.querySelectorAll(".gl-nav-link")];
+  // Only what the reader may open or do is offered.
+  const linkTo = (first) => links().find((a) => a.getAttribute("href").split("?")[0] === "/" + first);
+  const may = (permission) => !!gl.options && gl.options.may.includes(permission);
 
   // --- palette -----------------------------------------------------------------------------------
   const names = { at: 0, found: [] };
   async function known() {
     if (Date.now() - names.at < 60000) return names.found;
-    const [apis, consumers] = await Promise.all([gl.values("api", 200), gl.values("consumer", 300)]);
+    const ask = (first, name, limit) => (linkTo(first) ? gl.values(name, limit) : []);
+    const [apis, consumers] = await Promise.all([ask("apis", "api", 200), ask("consumers", "consumer", 300)]);
     names.at = Date.now();
     names.found = [
       ...apis.map((a) => ({ text: a.value, kind: "API", path: "/apis/" + encodeURIComponent(a.value) })),
@@ -38,8 +42,8 @@
       { text: "Compare with the range before", kind: "Look", run: () => document.getElementById("compare").click() },
       { text: "Refresh now", kind: "Do", run: () => { gl.refreshNow = true; } },
       { text: "Copy link to this screen", kind: "Do", run: () => gl.copy(location.href) },
-      { text: "Show raw requests", kind: "Do", run: () => gl.go(keep("/requests")) },
-      { text: "Create an alert from this screen", kind: "Do", run: () => gl.createAlert("error_rate") },
+      ...(linkTo("requests") ? [{ text: "Show raw requests", kind: "Do", run: () => gl.go(keep("/requests")) }] : []),
+      ...(may("alerts.manage") ? [{ text: "Create an alert from this screen", kind: "Do", run: () => gl.createAlert("error_rate") }] : []),
       { text: "HTTP API", kind: "Do", run: () => { location.href = "/api/docs"; } },
     ];
   }
@@ -63,7 +67,7 @@
       const ranked = all.map((c) => [typed ? score(c.text, typed) : 0, c]).filter((p) => p[0] !== null);
       if (typed) ranked.sort((a, b) => a[0] - b[0]);
       shown = ranked.slice(0, 14).map((p) => p[1]);
-      if (/^[0-9a-f]{32}$/.test(typed)) shown.unshift({ text: typed, kind: "Trace", path: "/traces/" + typed });
+      if (/^[0-9a-f]{32}$/.test(typed) && linkTo("traces")) shown.unshift({ text: typed, kind: "Trace", path: "/traces/" + typed });
       at = Math.min(at, Math.max(0, shown.length - 1));
       list.replaceChildren(...shown.map((c, i) => {
         const item = make("button", { type: "button", className: "gl-menu-item" + (i === at ? " active" : "") },
@@ -97,10 +101,7 @@
   ];
   gl.shortcuts = function () {
     const row = (keys, text) => make("div", { className: "gl-key" }, make("kbd", {}, keys), make("span", {}, text));
-    const jumps = Object.entries(JUMPS).map(([key, first]) => {
-      const link = links().find((a) => a.getAttribute("href").split("?")[0] === "/" + first);
-      return row("g " + key, link ? link.textContent : first);
-    });
+    const jumps = Object.entries(JUMPS).filter(([, first]) => linkTo(first)).map(([key, first]) => row("g " + key, linkTo(first).textContent));
     dialog("shortcuts", "Keyboard shortcuts", make("h2", {}, "Keyboard shortcuts"),
       make("div", { className: "gl-keys" }, make("div", {}, ...KEYS.map((k) => row(...k))), make("div", {}, ...jumps)));
   };
@@ -112,7 +113,7 @@
     if (Date.now() - leader < 1200 && event.key in JUMPS) {
       leader = 0;
       event.stopImmediatePropagation();
-      const link = links().find((a) => a.getAttribute("href").split("?")[0] === "/" + JUMPS[event.key]);
+      const link = linkTo(JUMPS[event.key]);
       if (link) gl.go(link.getAttribute("href"));
     } else if (event.key === "g") leader = Date.now();
     else if (event.key === "?") gl.shortcuts();

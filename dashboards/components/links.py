@@ -10,18 +10,22 @@ from dash import html
 from dashboards import format as fmt
 from dashboards import identity
 from dashboards.components.base import Component, attrs, dot
+from dashboards.doorkeeper import opens
 
 
 def page_link(
     text: Component, href: str, className: str = "", *, id: str = "", name: str = ""
 ) -> Component:
-    """A link inside the app: the browser follows it without loading a page.
+    """A link inside the app: the browser follows it without loading a page. Text alone where it
+    leads to a screen that the reader may not open.
 
     Hundreds of `dcc.Link` block the browser for many seconds (each watches the loading state of
     everything); this is a plain link that assets/gatelens.js takes over.
     `name`: what a screen reader says where the text does not say it.
     """
     more: dict[str, Any] = {"id": id} if id else {}
+    if not opens(href):
+        return html.Span(text, className=className, **more)
     said = {"data-gl-go": "1", **({"aria-label": name} if name else {})}
     return html.A(text, href=href, className=className, **attrs(said), **more)
 

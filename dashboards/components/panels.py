@@ -6,7 +6,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from dashboards import ids
+from dashboards import identity, ids
 from dashboards.components.base import Component, attrs
 
 GRAPH_CONFIG: Any = {
@@ -98,7 +98,7 @@ def time_chart(
         menu = chart_menu(title, alert, raw)
     elif rule:
         menu = rule_menu(title, rule)
-    elif file:
+    elif file and identity.allowed("export"):
         menu = _menu(title, _item("Numbers as CSV", **{"data-gl-file": file}))
     return panel(
         title,
@@ -110,18 +110,21 @@ def time_chart(
 
 
 def chart_menu(title: str, alert: str, raw: str = "") -> Component:
-    """What one can do from a chart; assets/gl_palette.js acts on it."""
-    return _menu(
-        title,
-        _item("Raw requests", **{"data-gl-raw": raw}),
-        _item("Create alert", **{"data-gl-alert": alert}),
-        _item("Add to dashboard", **{"data-gl-pin": alert, "data-gl-title": title}),
-    )
+    """What the reader can do from a chart; assets/gl_palette.js acts on it. None = nothing."""
+    items = [_item("Raw requests", **{"data-gl-raw": raw})] if identity.allowed("read") else []
+    if identity.manages_alerts():
+        items.append(_item("Create alert", **{"data-gl-alert": alert}))
+    if identity.allowed("dashboards.edit"):
+        pin = {"data-gl-pin": alert, "data-gl-title": title}
+        items.append(_item("Add to dashboard", **pin))
+    return _menu(title, *items)
 
 
 def rule_menu(title: str, kind: str) -> Component:
     """The same of a chart that is not about requests: a rule of that kind, which begins with what
-    the page's URL searches (dashboards/rule_starts.py)."""
+    the page's URL searches (dashboards/rule_starts.py). None for those who may make none."""
+    if not identity.manages_alerts():
+        return None
     return _menu(title, _item("Create alert", **{"data-gl-rule": kind}))
 
 
@@ -130,6 +133,8 @@ def _item(text: str, **values: str) -> Component:
 
 
 def _menu(title: str, *items: Component) -> Component:
+    if not items:
+        return None
     return html.Details(
         [
             html.Summary("⋯", className="gl-dots", **attrs({"aria-label": f"Actions of {title}"})),

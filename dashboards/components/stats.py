@@ -12,6 +12,7 @@ from dashboards import format as fmt
 from dashboards.components.base import Component, Tone, attrs
 from dashboards.components.links import page_link
 from dashboards.components.spark import sparkline
+from dashboards.doorkeeper import opens
 from dashboards.theme import Mode
 
 
@@ -70,7 +71,7 @@ def stat_card(stat: Stat, mode: Mode) -> Component:
         )
     if stat.href.startswith("#"):
         return html.A(inside, className="gl-stat", href=stat.href, id=f"{stat.id}-link")
-    if stat.href:
+    if stat.href and opens(stat.href):
         return page_link(inside, stat.href, "gl-stat", id=f"{stat.id}-link")
     return html.Div(inside, className="gl-stat")
 

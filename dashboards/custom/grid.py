@@ -12,9 +12,11 @@ from urllib.parse import urlencode
 from dash import dcc, html
 
 from dashboards import format as fmt
+from dashboards import identity
 from dashboards.components import Component, attrs
 from dashboards.custom import markdown
-from dashboards.custom.definition import LATENCY_SPREAD, Dashboard, Panel, short
+from dashboards.custom.definition import Dashboard, Panel, short
+from dashboards.custom.source import LATENCY_SPREAD
 from dashboards.view import FILTERS
 
 CELL_BODY = "cell-body"
@@ -100,6 +102,7 @@ def menu(panel: Panel) -> Component:
     asks_measures = bool(source.measures)
     alert = next((m for m in source.measures if m != LATENCY_SPREAD), "")
     sql = f"/sql?{urlencode({'sql': source.sql})}" if source.sql else ""
+    asks_sql = sql and len(sql) < 4_000 and identity.allowed("sql")
     looking = [
         _item("Look closer", **{"data-gl-panel": "closer"}),
         _item("Raw requests", **{"data-gl-raw": filters}) if asks_measures else None,
@@ -110,19 +113,25 @@ def menu(panel: Panel) -> Component:
                 "data-gl-filters": filters,
             },
         )
-        if alert
+        if alert and identity.manages_alerts()
         else None,
         html.A("Open in SQL", href=sql, className="gl-menu-item", **attrs({"data-gl-go": "1"}))
-        if sql and len(sql) < 4_000
+        if asks_sql
         else None,
-        _item("Download CSV", **{"data-gl-panel": "csv"}) if panel.kind != "text" else None,
+        _item("Download CSV", **{"data-gl-panel": "csv"})
+        if panel.kind != "text" and identity.allowed("export")
+        else None,
         _item("Copy link to this panel", **{"data-gl-panel": "link"}),
     ]
-    editing = [
-        _item("Edit", **{"data-gl-panel": "edit"}),
-        _item("Duplicate", **{"data-gl-panel": "duplicate"}),
-        _item("Remove", **{"data-gl-panel": "remove"}),
-    ]
+    editing = (
+        [
+            _item("Edit", **{"data-gl-panel": "edit"}),
+            _item("Duplicate", **{"data-gl-panel": "duplicate"}),
+            _item("Remove", **{"data-gl-panel": "remove"}),
+        ]
+        if identity.allowed("dashboards.edit")
+        else []
+    )
     return html.Details(
         [
             html.Summary(
@@ -133,7 +142,9 @@ def menu(panel: Panel) -> Component:
             html.Div(
                 [
                     html.Div(looking, className="gl-pop-list gl-looking"),
-                    html.Div(editing, className="gl-pop-list gl-while-editing"),
+                    html.Div(editing, className="gl-pop-list gl-while-editing")
+                    if editing
+                    else None,
                 ],
                 className="gl-pop-body",
             ),

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dash import Dash
+from dash import Dash, html
 
-from dashboards.components import Component, page_head
+from dashboards import identity
+from dashboards.components import Component, page_head, page_link
 from dashboards.data import Data
 from dashboards.pages import alert_delivery, alert_rule, alert_rules
+
+NOT_YOURS = (
+    "Rules and delivery are shown to those who see every API and consumer. What fires about yours "
+    "stands under "
+)
 
 
 def layout(data: Data, name: str) -> Component:
     """name: what follows /alerts/ in the path."""
+    if not identity.sees_all_alerts():
+        return html.Div([page_head("Alerts"), html.P([NOT_YOURS, page_link("Alerts", "/alerts")])])
     first, _, rest = name.partition("/")
     if first == "rules":
         return alert_rule.layout(data, rest) if rest else alert_rules.layout(data)

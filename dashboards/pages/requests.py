@@ -21,6 +21,7 @@ from dashboards.components import (
     time_chart,
 )
 from dashboards.data import Data
+from dashboards.doorkeeper import opens
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import REQUEST_ROWS_MAX
@@ -121,7 +122,7 @@ def register(app: Dash, data: Data) -> None:
 def request_rows(rows: pl.DataFrame, view: View) -> list[dict[str, Any]]:
     out = []
     for index, row in enumerate(rows.iter_rows(named=True)):
-        trace = row["trace_id"]
+        trace = row["trace_id"] if opens("/traces") else None
         status = row["status_code"]
         out.append(
             {
