@@ -10,7 +10,6 @@ from typing import Any
 from dash import html
 
 from alerting.matchers import Matcher
-from alerting.silences import Silence
 from alerting.store import ActiveAlert, HistoryEntry
 from dashboards import format as fmt
 from dashboards.components import (
@@ -18,7 +17,6 @@ from dashboards.components import (
     Tone,
     attrs,
     badge,
-    end_button,
     number,
     page_link,
     severity_tone,
@@ -243,41 +241,3 @@ def _evidence(change: HistoryEntry) -> Component:
     return html.Details(
         [html.Summary("show"), html.Dl(parts, className="gl-kv")], className="gl-evidence"
     )
-
-
-def silences_table(silences: Sequence[Silence], now: datetime, *, may: bool = True) -> Component:
-    rows = [
-        [
-            html.Span(
-                fmt.plain(matcher_words(s.matchers), 90),
-                className="gl-mono",
-            ),
-            html.Span(fmt.plain(s.reason, 60), title=fmt.plain(s.reason, 400)),
-            html.Span(fmt.plain(s.author, 30)),
-            html.Span(
-                f"in {fmt.span(s.starts_at - now.timestamp())}",
-                title=fmt.clock(moment(s.starts_at)),
-                className="gl-num",
-            )
-            if s.starts_at > now.timestamp()
-            else badge("silent now"),
-            html.Span(
-                fmt.span(s.ends_at - now.timestamp()),
-                title=fmt.clock(moment(s.ends_at)),
-                className="gl-num",
-            ),
-            number(fmt.whole(s.matched), s.matched),
-            end_button("silence-end", str(s.id)) if may else "",
-        ]
-        for s in silences
-    ]
-    heads = (
-        Head("Matches"),
-        Head("Reason"),
-        Head("By"),
-        Head("Begins"),
-        Head("Ends in", True),
-        Head("Kept quiet", True),
-        Head("", True),
-    )
-    return table(heads, rows, empty="Nothing is silenced.")

@@ -19,14 +19,17 @@ from dashboards.components import (
     Tone,
     attrs,
     badge,
+    change_cell,
+    count_cell,
     dot,
+    errors_cell,
+    latency_cell,
     number,
     share_bar,
     table,
     when,
 )
 from dashboards.data import Data
-from dashboards.measured import error_tone
 from dashboards.theme import STATUS_CLASS, status_class
 
 FAILURES_SHOWN = 10
@@ -54,16 +57,12 @@ def routes_table(rows: pl.DataFrame) -> Component:
             narrowing(
                 "route", row["route"], fmt.plain(row["route"] or "(no route)", 60), "gl-mono"
             ),
-            number(fmt.count(row["requests"]), row["requests"]),
-            number(fmt.change(row["growth"]), row["growth"], tone="muted"),
-            number(
-                fmt.percent(row["error_rate"]),
-                row["error_rate"],
-                tone=error_tone(row["error_rate"]),
-            ),
-            number(fmt.milliseconds(row["p50_ms"]), row["p50_ms"], tone="muted"),
-            number(fmt.milliseconds(row["p95_ms"]), row["p95_ms"]),
-            number(fmt.milliseconds(row["p99_ms"]), row["p99_ms"], tone="muted"),
+            count_cell(row["requests"]),
+            change_cell(row["growth"]),
+            errors_cell(row["error_rate"]),
+            latency_cell(row["p50_ms"], "muted"),
+            latency_cell(row["p95_ms"]),
+            latency_cell(row["p99_ms"], "muted"),
         ]
         for row in rows.iter_rows(named=True)
     ]
@@ -93,14 +92,10 @@ def consumers_table(rows: pl.DataFrame, data: Data) -> Component:
                 ],
                 className="gl-api",
             ),
-            number(fmt.count(row["requests"]), row["requests"]),
+            count_cell(row["requests"]),
             share_bar(row["share"], data.consumer_colours.colour(row["consumer"])),
-            number(fmt.change(row["growth"]), row["growth"], tone="muted"),
-            number(
-                fmt.percent(row["error_rate"]),
-                row["error_rate"],
-                tone=error_tone(row["error_rate"]),
-            ),
+            change_cell(row["growth"]),
+            errors_cell(row["error_rate"]),
         ]
         for row in rows.iter_rows(named=True)
     ]
@@ -189,13 +184,9 @@ def versions_table(
         [
             narrowing("version", row["api_version"], fmt.plain(row["api_version"], 24), "gl-mono"),
             html.Span("API", className="gl-when"),
-            number(fmt.count(row["requests"]), row["requests"]),
-            number(
-                fmt.percent(row["error_rate"]),
-                row["error_rate"],
-                tone=error_tone(row["error_rate"]),
-            ),
-            number(fmt.milliseconds(row["p95_ms"]), row["p95_ms"]),
+            count_cell(row["requests"]),
+            errors_cell(row["error_rate"]),
+            latency_cell(row["p95_ms"]),
             when(row["last_seen"], now),
         ]
         for row in rows.iter_rows(named=True)
@@ -211,8 +202,8 @@ def versions_table(
                 className="gl-api",
             ),
             html.Span(fmt.plain(v.service, 30), className="gl-when"),
-            number(fmt.count(v.spans), v.spans),
-            number(fmt.percent(v.error_rate), v.error_rate, tone=error_tone(v.error_rate)),
+            count_cell(v.spans),
+            errors_cell(v.error_rate),
             html.Span(""),
             when(v.first_seen if v.deployed else v.last_seen, now),
         ]

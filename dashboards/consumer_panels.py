@@ -10,13 +10,19 @@ from dash import html
 
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
+from dashboards import ids
 from dashboards.api_panels import narrowing
 from dashboards.components import (
     Component,
     Head,
+    api_link,
     attrs,
     badge,
+    change_cell,
+    count_cell,
     dot,
+    errors_cell,
+    latency_cell,
     number,
     page_link,
     table,
@@ -24,7 +30,7 @@ from dashboards.components import (
 from dashboards.data import Data
 from dashboards.quota_panels import quota_cards
 from dashboards.treemap import Area, treemap
-from dashboards.view import View
+from dashboards.view import View, api_path
 
 ROWS_SHOWN = 12
 TREEMAP_AREAS_MAX = 120
@@ -75,6 +81,32 @@ def failing_calls(rows: pl.DataFrame) -> Component:
     ]
     heads = (Head("Status"), Head("API"), Head("Route"), Head("Requests", True))
     return table(heads, lines, empty="No call failed in this time range.")
+
+
+def calls_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
+    """The APIs a consumer calls. rows: api, requests, growth, error_rate, p95_ms."""
+    lines = [
+        [
+            api_link(
+                row["api"] or "(no name)",
+                api_path(row["api"] or "(none)") + view.query(),
+                data.colours.colour(row["api"]),
+            ),
+            count_cell(row["requests"]),
+            change_cell(row["growth"]),
+            errors_cell(row["error_rate"]),
+            latency_cell(row["p95_ms"]),
+        ]
+        for row in rows.iter_rows(named=True)
+    ]
+    heads = (
+        Head("API"),
+        Head("Requests", True),
+        Head("Change", True),
+        Head("Errors", True),
+        Head("p95", True),
+    )
+    return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
 
 
 def drawer(

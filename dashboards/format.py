@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
+from decimal import Decimal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -114,6 +115,12 @@ def bytes_size(value: float | None) -> str:
         if abs(value) >= factor * 0.9995:
             return f"{_significant(value / factor)}{THIN}{suffix}B"
     return f"{int(value)}{THIN}B"
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """'1,234.50 EUR'; cents only where they matter."""
+    digits = 0 if amount >= 1000 else 2
+    return f"{amount:,.{digits}f}{THIN}{currency}"
 
 
 def of_unit(unit: str | None, *, share: bool = False) -> Formatter:

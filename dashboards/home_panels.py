@@ -21,6 +21,8 @@ from dashboards.components import (
     Head,
     api_link,
     badge,
+    errors_cell,
+    latency_cell,
     number,
     page_link,
     severity_tone,
@@ -30,7 +32,7 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
-from dashboards.measured import error_tone, rates_by
+from dashboards.measured import rates_by
 from dashboards.quota_panels import at_risk, forecast_text, quota_bar
 from dashboards.slo_panels import budget_bar, budget_tone
 from dashboards.view import View, api_path
@@ -73,13 +75,9 @@ def movers_table(
                     "/requests" + view.narrowed(api=name or "(none)").query(),
                 ),
                 number(fmt.change(row["growth"]), row["growth"]),
-                number(
-                    fmt.percent(row["error_rate"]),
-                    row["error_rate"],
-                    tone=error_tone(row["error_rate"]),
-                ),
-                number(fmt.milliseconds(row["p95_ms"]), row["p95_ms"]),
-                number(fmt.milliseconds(row["p99_ms"]), row["p99_ms"], tone="muted"),
+                errors_cell(row["error_rate"]),
+                latency_cell(row["p95_ms"]),
+                latency_cell(row["p99_ms"], "muted"),
             ]
         )
     heads = (

@@ -76,10 +76,3 @@ def rates_by(axis: TimeAxis, frame: pl.DataFrame, by: str) -> dict[str | None, l
     rate = pl.when(pl.col("_s") > 0).then(pl.col("requests").fill_null(0) / pl.col("_s"))
     lines = cells.sort("time").group_by(by).agg(rate.round_sig_figs(SPARK_DIGITS))
     return dict(lines.iter_rows())
-
-
-def error_tone(rate: float | None) -> str:
-    """How an error rate is coloured: from 1 % a warning, from 5 % bad."""
-    if rate is None or rate < 0.01:
-        return ""
-    return "bad" if rate >= 0.05 else "warn"

@@ -1,4 +1,4 @@
-"""Tables of the Operate screen: the write-ahead log on this machine, and the lake by table."""
+"""Tables of the Operate screen: what was refused, the write-ahead log here, the lake by table."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 from dash import html
 
 from dashboards import format as fmt
-from dashboards.components import Component, Head, badge, number, table, when
+from dashboards.components import Component, Head, badge, count_cell, number, table, when
 from storage.lake import Lake
 from storage.maintenance import retention_days
 from storage.schemas import TABLES
@@ -143,3 +144,18 @@ def lake_table(sizes: list[TableSize], now: datetime) -> Component:
         Head("Version", True),
     )
     return table(heads, lines, empty="The lake is empty.")
+
+
+def rejects_table(rows: pl.DataFrame, now: datetime) -> Component:
+    """What was refused. rows: source, reason, detail, rejected, last."""
+    lines = [
+        [
+            html.Span(fmt.plain(row["source"], 30), className="gl-mono"),
+            html.Span(fmt.plain(row["reason"], 40), title=fmt.plain(row["detail"], 300)),
+            count_cell(row["rejected"], "warn"),
+            when(row["last"], now),
+        ]
+        for row in rows.iter_rows(named=True)
+    ]
+    heads = (Head("Source"), Head("Reason"), Head("Records", True), Head("Last"))
+    return table(heads, lines, empty="Nothing was refused in this time range.")

@@ -1,21 +1,67 @@
-"""What a rule would have done, in numbers and as a list of pages."""
+"""What a rule would have done: where it is tried, in numbers and as a list of pages."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from dash import dcc, html
+
 from alerting.backtest import Backtest
 from alerting.rule import Change, Rule, say_value
 from alerting.wording import say_change
 from dashboards import format as fmt
-from dashboards.components import Component, Head, Stat, badge, number, stat_row, table
+from dashboards.alert_desk import ShownRule
+from dashboards.components import (
+    Component,
+    Head,
+    Stat,
+    badge,
+    button,
+    graph,
+    number,
+    panel,
+    skeleton_rows,
+    stat_row,
+    table,
+)
 from dashboards.figures.tried_rule import series_name
 from dashboards.theme import Mode
 
 PAGES_SHOWN = 50
 
+SPANS = {"24": "24 hours", "168": "7 days", "720": "30 days"}
+"""Hours a rule may be tried on -> what that is called."""
+
 MANY_A_WEEK = 14
 """Pages a week beyond which people stop reading them (two a day)."""
+
+
+def tried_panels(shown: ShownRule | None) -> list[Component]:
+    """Where the result and the history will stand. shown: None = a new rule, without history."""
+    span = dcc.RadioItems(
+        id="rule-span", options=SPANS, value="24", inline=True, className="gl-radio"
+    )
+    tried = panel(
+        "Tried on the past",
+        html.Div(
+            [
+                html.Div(
+                    [button("Try it", "rule-try"), span,
+                     html.Span(id="rule-tried-said", className="gl-sub", role="status")],
+                    className="gl-toolbar",
+                ),
+                html.Div(id="rule-tried-stats"),
+                graph("rule-tried-chart", height=300, label="The rule's series and its limit"),
+                html.Div(id="rule-tried-pages"),
+            ],
+            className="gl-form-outer",
+        ),
+        note="the real checks over the stored data",
+    )  # fmt: skip
+    if shown is None:
+        return [tried]
+    past = panel("History", html.Div(skeleton_rows(4), id="rule-history"), className="flush")
+    return [tried, past]
 
 
 def unit_formatter(rule: Rule) -> fmt.Formatter:

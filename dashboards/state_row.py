@@ -10,10 +10,10 @@ import polars as pl
 
 from analytics.query import Completeness, Overview
 from dashboards import format as fmt
-from dashboards.components import Stat
+from dashboards.components import Stat, error_tone
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
-from dashboards.measured import axis_of, column_on, error_tone, over_all, rate_on
+from dashboards.measured import axis_of, column_on, over_all, rate_on
 from dashboards.theme import ERROR_LINE, QUANTILES
 from dashboards.view import View
 

@@ -150,6 +150,9 @@ PARTS: dict[str, str] = {"total": "#4a90f5", "upstream": "#8f7df0", "gateway": "
 QUANTILES: dict[str, str] = {"p50_ms": "#35b597", "p95_ms": "#4a90f5", "p99_ms": "#b35fd0"}
 """p50, p95 and p99 wherever they share a chart."""
 
+LIMIT: dict[str, str] = {"rate limit": STATUS_CLASS["4xx"], "quota": STATUS_CLASS["5xx"]}
+"""What refused a call, wherever calls over a limit are drawn."""
+
 
 class ColourBook:
     """Gives every name one colour for as long as the process lives.

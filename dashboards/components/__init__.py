@@ -1,8 +1,10 @@
-"""Building blocks every page is made of. Pure: values in, Dash components out; no query, no clock.
+"""Building blocks every page is made of. Values in, Dash components out; no query, no clock.
 
-One file per noun: base (numbers, badges), stats (the state row), panels (charts), tables, grids,
-links, tabs, forms, screens (the skeleton of a page), states (skeletons, empty, failed), spark,
-plain (what the browser gets of all this).
+One file per noun: base (numbers, badges), stats (the state row), panels (charts), tables, cells
+(of tables about requests), grids, links, tabs, forms, screens (the skeleton of a page), states
+(skeletons, empty, failed), spark, plain (what the browser gets of all this).
+What leads to a screen, takes a file or changes something asks who is reading: it is left out for
+those who may not (links, panels).
 Pages import from here. Looks live in assets/gatelens.css, by class name.
 """
 
@@ -16,7 +18,14 @@ from dashboards.components.base import (
     severity_tone,
     when,
 )
-from dashboards.components.forms import end_button, form_foot, text_field
+from dashboards.components.cells import (
+    change_cell,
+    count_cell,
+    error_tone,
+    errors_cell,
+    latency_cell,
+)
+from dashboards.components.forms import button, end_button, form_foot, text_field
 from dashboards.components.grids import grid, number_column
 from dashboards.components.links import api_link, crumbs, file_links, page_head, page_link
 from dashboards.components.panels import (
@@ -44,16 +53,22 @@ __all__ = [
     "api_link",
     "attrs",
     "badge",
+    "button",
+    "change_cell",
     "chart_menu",
     "chosen_of",
+    "count_cell",
     "crumbs",
     "dot",
     "empty_installation",
     "end_button",
+    "error_tone",
+    "errors_cell",
     "failure",
     "form_foot",
     "graph",
     "grid",
+    "latency_cell",
     "lightened",
     "number",
     "number_column",

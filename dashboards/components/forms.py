@@ -18,12 +18,17 @@ def text_field(
     return html.Label([label, field])
 
 
-def form_foot(button: str, button_id: str, said_id: str) -> Component:
+def button(text: str, id: str, kind: str = "") -> Component:
+    """kind: `primary` = the one thing to do here."""
+    return html.Button(text, id=id, type="button", className=f"gl-button {kind}".strip())
+
+
+def form_foot(text: str, button_id: str, said_id: str) -> Component:
     """The button that does it, and the sentence about what came of it."""
     return html.Div(
         [
-            html.Button(button, id=button_id, className="gl-button primary", type="button"),
-            html.Span(id=said_id, className="gl-sub", role="status"),
+            button(text, button_id, "primary"),
+            html.Div(id=said_id, className="gl-said", role="status"),
         ],
         className="gl-form-foot",
     )

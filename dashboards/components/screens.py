@@ -18,17 +18,19 @@ def screen(
     stats: int = 0,
     above: tuple[Component, ...] = (),
     below_head: tuple[Component, ...] = (),
+    below_stats: tuple[Component, ...] = (),
     actions: Component = None,
 ) -> Component:
     """A whole page. Ids: `<key>-sub` is the line under the title unless `sub` is given,
     `<key>-stats` the state row of `stats` cards (0 = none). `above` comes before the head,
-    `below_head` between head and state row."""
+    `below_head` between head and state row, `below_stats` between that and the panels."""
     return html.Div(
         [
             *above,
             page_head(title, html.Span(id=f"{key}-sub") if sub is None else sub, actions),
             *below_head,
             *([html.Div(skeleton_stats(stats), id=f"{key}-stats")] if stats else []),
+            *below_stats,
             html.Div(list(panels), className="gl-grid"),
         ]
     )

@@ -41,10 +41,17 @@ def errors_chart(statuses: pl.DataFrame, axis: TimeAxis, *, empty: str) -> Figur
     return series.overlaid(lines, axis, fmt.percent, empty=empty)
 
 
-def latency_chart(latency: pl.DataFrame, axis: TimeAxis, *, empty: str) -> Figure:
+def latency_chart(
+    latency: pl.DataFrame,
+    axis: TimeAxis,
+    *,
+    quantiles: Sequence[str] = tuple(QUANTILES),
+    empty: str,
+) -> Figure:
+    """latency: time and a column for each of `quantiles`, in ms."""
     lines = [
-        series.Line(q.removesuffix("_ms"), grid_of(latency, q, axis), colour)
-        for q, colour in QUANTILES.items()
+        series.Line(q.removesuffix("_ms"), grid_of(latency, q, axis), QUANTILES[q])
+        for q in quantiles
     ]
     return series.overlaid(lines, axis, fmt.milliseconds, empty=empty)
 

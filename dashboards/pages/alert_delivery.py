@@ -15,6 +15,7 @@ from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.alert_nav import alert_head
 from dashboards.alert_panels import moment
+from dashboards.clicks import clicked
 from dashboards.components import (
     Component,
     Head,
@@ -49,7 +50,7 @@ NOTICES_SHOWN = 100
 
 
 def layout(data: Data) -> Component:
-    may = data.manages_alerts
+    may = identity.manages_alerts()
 
     def place(id: str) -> Component:
         return html.Div(skeleton_rows(4), id=id)
@@ -109,7 +110,7 @@ def register(app: Dash, data: Data) -> None:
             asyncio.to_thread(desk.alerts.stand_ins),
             asyncio.to_thread(desk.alerts.maintenance),
         )
-        may = data.manages_alerts
+        may = identity.manages_alerts()
         return (
             channels_table(desk.delivery, notices, now, may=may),
             html.Div(
@@ -125,38 +126,52 @@ def register(app: Dash, data: Data) -> None:
     _planner(app, data, "stand-in", STAND_IN_FIELDS, let_stand_in, end_stand_in)
     _planner(app, data, "maintenance", MAINTENANCE_FIELDS, plan_maintenance, end_maintenance)
 
-    @app.callback(
-        Output({"type": "channel-said", "key": ALL}, "children"),
-        Input({"type": "channel-test", "key": ALL}, "n_clicks"),
-        prevent_initial_call=True,
-    )
-    @guarded()
-    async def test(_clicks: object) -> Any:
-        names = [output["id"]["key"] for output in ctx.outputs_list]
-        if not any(t["value"] for t in ctx.triggered) or not isinstance(ctx.triggered_id, dict):
-            return [no_update] * len(names)
-        identity.require("alerts.manage")
-        channel = str(ctx.triggered_id["key"])
+    def send_test(channel: str) -> str:
         identity.audit(data.state, "channel.test", channel)
-        said = await asyncio.to_thread(data.desk.send_test, channel)
-        return [fmt.plain(said, 200) if name == channel else no_update for name in names]
+        return fmt.plain(data.desk.send_test(channel), 200)
+
+    def retry(notice: str) -> str:
+        identity.audit(data.state, "notice.retry", notice)
+        done = notice.isdigit() and data.desk.alerts.retry(int(notice))
+        return "in line again" if done else "it is not given up any more"
+
+    _each_says(app, "channel", "test", send_test)
+    _each_says(app, "notice", "retry", retry)
+
+
+def _each_says(app: Dash, thing: str, do: str, work: Callable[[str], str]) -> None:
+    """The callback of the buttons of `_said_button`. work: key of what was clicked -> what came of
+    it, said beside its button."""
 
     @app.callback(
-        Output({"type": "notice-said", "key": ALL}, "children"),
-        Input({"type": "notice-retry", "key": ALL}, "n_clicks"),
+        Output({"type": f"{thing}-said", "key": ALL}, "children"),
+        Input({"type": f"{thing}-{do}", "key": ALL}, "n_clicks"),
         prevent_initial_call=True,
     )
     @guarded()
-    async def retry(_clicks: object) -> Any:
-        names = [output["id"]["key"] for output in ctx.outputs_list]
-        if not any(t["value"] for t in ctx.triggered) or not isinstance(ctx.triggered_id, dict):
-            return [no_update] * len(names)
+    async def each(_clicks: object) -> Any:
+        keys = [output["id"]["key"] for output in ctx.outputs_list]
+        click = clicked()
+        if click is None:
+            return [no_update] * len(keys)
         identity.require("alerts.manage")
-        key = str(ctx.triggered_id["key"])
-        identity.audit(data.state, "notice.retry", key)
-        done = key.isdigit() and await asyncio.to_thread(data.desk.alerts.retry, int(key))
-        said = "in line again" if done else "it is not given up any more"
-        return [said if name == key else no_update for name in names]
+        said = await asyncio.to_thread(work, click.key)
+        return [said if key == click.key else no_update for key in keys]
+
+
+def _said_button(text: str, thing: str, do: str, key: str) -> Component:
+    """One of many buttons, each with room for what came of it."""
+    return html.Span(
+        [
+            html.Button(
+                text,
+                className="gl-link-button",
+                type="button",
+                id={"type": f"{thing}-{do}", "key": key},
+            ),
+            html.Span(id={"type": f"{thing}-said", "key": key}, className="gl-said", role="status"),
+        ]
+    )
 
 
 def _planner(
@@ -179,13 +194,13 @@ def _planner(
     )
     @guarded(show_in=0)
     async def act(_create: object, _ends: object, stored: object, *values: object) -> Any:
-        # Buttons that have just been drawn also trigger, without a click.
-        if not any(t["value"] for t in ctx.triggered):
+        click = clicked()
+        if click is None:
             return no_update
         who = identity.require("alerts.manage")
         data.view(stored)  # times are typed in the reader's zone
-        if isinstance(ctx.triggered_id, dict):
-            return await asyncio.to_thread(end, data, str(ctx.triggered_id["key"]))
+        if click.kind == f"{kind}-end":
+            return await asyncio.to_thread(end, data, click.key)
         asked = {f: str(v or "")[:500] for f, v in zip(fields, values, strict=True)}
         return await asyncio.to_thread(plan, data, asked, identity.author(who, asked["author"]))
 
@@ -206,7 +221,7 @@ def channels_table(
                 channel.type,
                 when(moment(taken), now) if taken else html.Span("never", className="gl-when"),
                 number(fmt.whole(len(waiting)), len(waiting), tone="warn" if trouble else "muted"),
-                _test_button(name) if may else "",
+                _said_button("Send a test", "channel", "test", name) if may else "",
             ]
         )
     return table(
@@ -214,20 +229,6 @@ def channels_table(
         rows,
         empty="No channel: alerts are shown here and sent nowhere. Name a file with "
         "alerting.channels_path.",
-    )
-
-
-def _test_button(name: str) -> Component:
-    return html.Span(
-        [
-            html.Button(
-                "Send a test",
-                className="gl-link-button",
-                type="button",
-                id={"type": "channel-test", "key": name},
-            ),
-            html.Span(id={"type": "channel-said", "key": name}, className="gl-said", role="status"),
-        ]
     )
 
 
@@ -247,7 +248,9 @@ def notices_table(notices: list[OutboxEntry], now: datetime, *, may: bool) -> Co
             notice_state(notice, now),
             number(fmt.whole(notice.attempts), notice.attempts),
             html.Span(fmt.plain(notice.error, 120), title=fmt.plain(notice.error, 400)),
-            _retry_button(notice.id) if notice.dead_at and may else "",
+            _said_button("Send again", "notice", "retry", str(notice.id))
+            if notice.dead_at and may
+            else "",
         ]
         for notice in notices
     ]
@@ -261,18 +264,3 @@ def notice_state(notice: OutboxEntry, now: datetime) -> Component:
         return badge("given up", "bad")
     wait_s = notice.next_attempt_at - now.timestamp()
     return badge(f"again in {fmt.span(wait_s)}" if wait_s > 0 else "on its way", "warn")
-
-
-def _retry_button(notice_id: int) -> Component:
-    key = str(notice_id)
-    return html.Span(
-        [
-            html.Button(
-                "Send again",
-                className="gl-link-button",
-                type="button",
-                id={"type": "notice-retry", "key": key},
-            ),
-            html.Span(id={"type": "notice-said", "key": key}, className="gl-said", role="status"),
-        ]
-    )

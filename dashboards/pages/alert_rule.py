@@ -13,52 +13,56 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html,
 
 from alerting.errors import AlertingError, ConfigInvalid
 from alerting.rule import Rule
-from alerting.rule_draft import STARTERS, Draft, draft_source
+from alerting.rule_draft import STARTERS, draft_source
 from alerting.rule_words import say_rule
 from analytics.errors import QueryRefused
 from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.alert_desk import ShownRule, say_mistakes
-from dashboards.alert_nav import tabs
+from dashboards.alert_nav import alert_head, tabs
 from dashboards.alert_panels import history_table
 from dashboards.components import (
     Component,
     badge,
     crumbs,
-    graph,
     page_head,
     page_link,
-    panel,
     severity_tone,
-    skeleton_rows,
 )
 from dashboards.data import Data
 from dashboards.figures.base import message
 from dashboards.figures.tried_rule import tried_rule
 from dashboards.guard import guarded
 from dashboards.rule_form import asked_fields, draft_of, rule_form
-from dashboards.rule_result import pages_table, result_stats, unit_formatter
+from dashboards.rule_result import (
+    SPANS,
+    pages_table,
+    result_stats,
+    tried_panels,
+    unit_formatter,
+)
 from dashboards.rule_starts import rule_start
+from dashboards.rule_text import TEXT, text_panel
 from storage.errors import SqlError, StorageError
 
-TEXT = "rule-text"
 SEEN = "rule-seen"
 """Store: name and version of the stored rule that is shown; version None = none yet."""
 
-SPANS = {"24": "24 hours", "168": "7 days", "720": "30 days"}
-"""Hours a rule may be tried on -> what that is called."""
-
 HISTORY_SHOWN = 20
+
+MAKES_NONE = "Your role makes no rules; those who look after alerts do."
 
 
 def layout(data: Data, name: str) -> Component:
     new = name == "new"
+    if new and not identity.manages_alerts():
+        return html.Div([alert_head("rules", MAKES_NONE)])
     shown = None if new else data.desk.rule(name)
     if not new and shown is None:
         return html.Div(
             [page_head("No such rule"), html.P(f"No rule is called {fmt.plain(name, 80)!r}.")]
         )
-    may = identity.allowed("alerts.manage") and not (shown and shown.of_file)
+    may = identity.manages_alerts() and not (shown and shown.of_file)
     stored = shown.stored if shown else None
     seen = {"name": "" if new else name, "version": stored.version if stored else None}
     return html.Div(
@@ -73,11 +77,11 @@ def layout(data: Data, name: str) -> Component:
                     html.Div(
                         [
                             rule_form() if new else html.Div(id="rule-fields", hidden=True),
-                            _text_panel(shown, may),
+                            text_panel(shown, may),
                         ],
                         className="w5 gl-column",
                     ),
-                    html.Div(_tried_panels(shown), className="w7 gl-column"),
+                    html.Div(tried_panels(shown), className="w7 gl-column"),
                 ],
                 className="gl-grid",
             ),
@@ -97,94 +101,10 @@ def _sub(shown: ShownRule | None) -> Component:
 
 
 def _silence_link(shown: ShownRule | None) -> Component:
-    if shown is None or not identity.allowed("alerts.manage"):
+    if shown is None or not identity.manages_alerts():
         return None
     href = f"/alerts?silence=alertname%3D{fmt.url_part(shown.rule.name)}"
     return page_link("Silence…", href, "gl-button")
-
-
-def _text_panel(shown: ShownRule | None, may: bool) -> Component:
-    source = shown.source if shown else draft_source(Draft())
-    stored = shown.stored if shown else None
-    foot: list[Component] = []
-    if may and source is not None:
-        label = "Save" if stored or shown is None else "Save as a rule of this installation"
-        foot.append(_button(label, "rule-save", "primary"))
-        if stored:
-            foot.append(_button("Delete", "rule-delete"))
-    elif shown and shown.of_file:
-        foot.append(html.Span("A file has the last word: change it there.", className="gl-sub"))
-    foot.append(html.Span(id="rule-said", className="gl-sub", role="status"))
-    text = dcc.Textarea(
-        id=TEXT,
-        value=source or "",
-        className="gl-input",
-        rows=16,
-        maxLength=20_000,
-        spellCheck=False,
-        readOnly=not may,
-        style={} if source is not None else {"display": "none"},
-    )
-    left = html.Div(
-        [
-            "There is a text you did not save (",
-            html.Span(id="rule-draft-age"),
-            "). ",
-            _button("Take it up again", "rule-draft-take"),
-            " ",
-            _button("Throw it away", "rule-draft-drop"),
-        ],
-        id="rule-draft",
-        className="gl-notice",
-        hidden=True,
-        role="status",
-    )
-    none = "Made from an objective of the catalog; change it there."
-    return panel(
-        "The rule",
-        html.Div(
-            [
-                left,
-                html.Label([html.Span("The rule as YAML", className="gl-unseen"), text]),
-                html.Div(none, className="gl-none") if source is None else None,
-                html.Div(id="rule-mistakes", className="gl-mistakes", role="status"),
-                html.Div(foot, className="gl-form-foot"),
-            ],
-            className="gl-form-outer",
-        ),
-        note="what is saved; the same as in a rules file",
-    )
-
-
-def _button(text: str, id: str, kind: str = "") -> Component:
-    return html.Button(text, id=id, type="button", className=f"gl-button {kind}".strip())
-
-
-def _tried_panels(shown: ShownRule | None) -> list[Component]:
-    span = dcc.RadioItems(
-        id="rule-span", options=SPANS, value="24", inline=True, className="gl-radio"
-    )
-    tried = panel(
-        "Tried on the past",
-        html.Div(
-            [
-                html.Div(
-                    [_button("Try it", "rule-try"), span,
-                     html.Span(id="rule-tried-said", className="gl-sub", role="status")],
-                    className="gl-toolbar",
-                ),
-                html.Div(id="rule-tried-stats"),
-                graph("rule-tried-chart", height=300, label="The rule's series and its limit"),
-                html.Div(id="rule-tried-pages"),
-            ],
-            className="gl-form-outer",
-        ),
-        note="the real checks over the stored data",
-    )  # fmt: skip
-    if shown is None:
-        return [tried]
-    past = panel("History", html.Div(skeleton_rows(4), id="rule-history"), className="flush")
-    return [tried, past]
 
 
 def register(app: Dash, data: Data) -> None:

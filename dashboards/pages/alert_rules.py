@@ -36,7 +36,7 @@ CHANGES_READ_MAX = 5_000
 def layout(_data: Data) -> Component:
     new = (
         dcc.Link("New rule", href="/alerts/rules/new", className="gl-button primary", id="rule-new")
-        if identity.allowed("alerts.manage")
+        if identity.manages_alerts()
         else None
     )
     return html.Div(

@@ -5,40 +5,34 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
-from alerting.errors import AlertingError
 from alerting.store import ActiveAlert, AlertCounts
-from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.alert_nav import alert_head
-from dashboards.alert_panels import alert_tiles, history_table, moment, silences_table
+from dashboards.alert_panels import alert_tiles, history_table
+from dashboards.clicks import clicked
 from dashboards.components import (
     Component,
     Stat,
     file_links,
-    form_foot,
     panel,
     skeleton_rows,
     skeleton_stats,
     stat_row,
-    text_field,
 )
 from dashboards.data import Data
 from dashboards.guard import guarded
-from dashboards.planned_times import read_moment
+from dashboards.silence_panel import (
+    FIELDS,
+    end_silence,
+    make_silence,
+    silence_form,
+    silences_table,
+)
 from dashboards.slo_panels import slo_table
 
 HISTORY_SHOWN = 100
-
-DURATIONS = {
-    "30m": ("30 min", 1800),
-    "2h": ("2 h", 7200),
-    "8h": ("8 h", 28_800),
-    "1d": ("1 day", 86_400),
-    "1w": ("1 week", 604_800),
-}
-"""How long a silence made here may last."""
 
 
 def layout(data: Data) -> Component:
@@ -59,7 +53,10 @@ def layout(data: Data) -> Component:
                     ),
                     panel(
                         "Silences",
-                        _silence_form(hidden=not data.manages_alerts),
+                        [
+                            silence_form(hidden=not identity.manages_alerts()),
+                            html.Div(skeleton_rows(2), id="alerts-silences"),
+                        ],
                         className="w5 flush",
                         id="silences",
                     ),
@@ -71,40 +68,6 @@ def layout(data: Data) -> Component:
                 ],
                 className="gl-grid",
             ),
-        ]
-    )
-
-
-def _silence_form(*, hidden: bool) -> Component:
-    return html.Div(
-        [
-            html.Div(
-                [
-                    text_field("silence-matchers", "Matches", "api=payments, severity=warning"),
-                    text_field("silence-reason", "Reason", "planned maintenance"),
-                    text_field("silence-author", "Your name", "who asks", persistence="author"),
-                    text_field("silence-from", "Begins", "now, 4h, 18:30, a date"),
-                    html.Label(
-                        [
-                            "For",
-                            html.Div(
-                                dcc.RadioItems(
-                                    id="silence-for",
-                                    options={k: v[0] for k, v in DURATIONS.items()},
-                                    value="2h",
-                                    inline=True,
-                                    className="gl-radio",
-                                )
-                            ),
-                        ],
-                        className="gl-whole",
-                    ),
-                    form_foot("Silence", "silence-create", "silence-said"),
-                ],
-                className="gl-form",
-                hidden=hidden,
-            ),
-            html.Div(skeleton_rows(2), id="alerts-silences"),
         ]
     )
 
@@ -144,9 +107,9 @@ def register(app: Dash, data: Data) -> None:
         now = data.clock()
         return (
             stat_row(state_stats(active, counts, view.query()), view.mode),
-            alert_tiles(active, view, now, may=data.manages_alerts),
+            alert_tiles(active, view, now, may=identity.manages_alerts()),
             history_table(changes, view),
-            silences_table(silences, now, may=data.manages_alerts),
+            silences_table(silences, now, may=identity.manages_alerts()),
         )
 
     @app.callback(Output("alerts-slos", "children"), Input(ids.VIEW, "data"))
@@ -163,13 +126,9 @@ def register(app: Dash, data: Data) -> None:
         Input("silence-create", "n_clicks"),
         Input({"type": "alert-ack", "key": ALL}, "n_clicks"),
         Input({"type": "silence-end", "key": ALL}, "n_clicks"),
-        State("silence-matchers", "value"),
-        State("silence-reason", "value"),
-        State("silence-author", "value"),
-        State("silence-for", "value"),
-        State("silence-from", "value"),
         State(ids.VIEW, "data"),
         State("alerts-changed", "data"),
+        *[State(f"silence-{field}", "value") for field in FIELDS],
         prevent_initial_call=True,
     )
     @guarded(outputs=2, show_in=1)
@@ -177,36 +136,24 @@ def register(app: Dash, data: Data) -> None:
         _create: object,
         _acks: object,
         _ends: object,
-        matchers: object,
-        reason: object,
-        author: object,
-        length: object,
-        begins: object,
         stored: object,
         changed: object,
+        *form: object,
     ) -> tuple[Any, ...]:
         done = int(changed) if isinstance(changed, int) else 0
-        # Buttons that have just been drawn also trigger, without a click.
-        if not any(t["value"] for t in ctx.triggered):
+        click = clicked()
+        if click is None:
             return done, ""
         who = identity.require("alerts.manage")
-        what: Any = ctx.triggered_id
-        name = identity.author(who, author)
-        if isinstance(what, dict) and what.get("type") == "alert-ack":
-            said = await asyncio.to_thread(acknowledge, data, str(what.get("key")), name)
-        elif isinstance(what, dict) and what.get("type") == "silence-end":
-            said = await asyncio.to_thread(end_silence, data, str(what.get("key")))
+        asked = {f: str(v or "")[:500] for f, v in zip(FIELDS, form, strict=True)}
+        name = identity.author(who, asked["author"])
+        if click.kind == "alert-ack":
+            said = await asyncio.to_thread(acknowledge, data, click.key, name)
+        elif click.kind == "silence-end":
+            said = await asyncio.to_thread(end_silence, data, click.key)
         else:
             data.view(stored)  # the reader's zone, in which times are typed
-            said = await asyncio.to_thread(
-                make_silence,
-                data,
-                str(matchers or ""),
-                str(reason or ""),
-                name,
-                str(length),
-                str(begins or ""),
-            )
+            said = await asyncio.to_thread(make_silence, data, asked, name)
         for kept in ("alerts", "alert-counts", "changes", "silences"):
             data.cache.forget(kept)
         return done + 1, said
@@ -214,42 +161,12 @@ def register(app: Dash, data: Data) -> None:
 
 def acknowledge(data: Data, fingerprint: str, name: str) -> str:
     if data.alerts.acknowledge(
-        fingerprint[:200],
+        fingerprint,
         by=name or "someone on the screen",
-        audit=identity.audit_entry("alert.acknowledge", fingerprint[:200]),
+        audit=identity.audit_entry("alert.acknowledge", fingerprint),
     ):
         return "Acknowledged: it is not repeated while it fires."
     return "It does not fire any more."
-
-
-def end_silence(data: Data, key: str) -> str:
-    audit = identity.audit_entry("silence.end", key[:16])
-    ended = key.isdigit() and len(key) < 16 and data.alerts.end_silence(int(key), audit=audit)
-    return "The silence has ended." if ended else "That silence had ended already."
-
-
-def make_silence(
-    data: Data, matchers: str, reason: str, name: str, length: str, begins: str = ""
-) -> str:
-    """A sentence that says what happened, or what to change."""
-    _, seconds = DURATIONS.get(length, DURATIONS["2h"])
-    parts = [part.strip() for part in matchers[:500].split(",") if part.strip()]
-    now = data.clock().timestamp()
-    try:
-        starts_at = read_moment(begins[:60], after=now)
-        data.alerts.silence(
-            parts,
-            author=name,
-            reason=reason[:500],
-            duration_s=seconds,
-            starts_at=starts_at,
-            audit=identity.audit_entry("silence.create", ", ".join(parts), seconds=seconds),
-        )
-    except AlertingError as err:
-        return str(err)
-    if starts_at is not None and starts_at > now:
-        return f"It will be silent from {fmt.clock(moment(starts_at))} on."
-    return "Silenced. Alerts that match are shown, and told to nobody."
 
 
 def state_stats(active: list[ActiveAlert], counts: AlertCounts, query: str) -> list[Stat]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
-import polars as pl
-from dash import Dash, Input, Output, State, dcc, html
+from dash import Dash, Input, Output, State, html
 
 from analytics.query import Overview
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.api_glance import DATA_SENT, Glance, ask_glance, glance_list
+from dashboards.about_one import ONE_API
+from dashboards.api_glance import ask_glance, glance_list
 from dashboards.api_panels import (
     codes_table,
     consumers_table,
@@ -20,13 +19,19 @@ from dashboards.api_panels import (
     routes_table,
     versions_table,
 )
+from dashboards.api_switch import (
+    ask_chosen,
+    chart_head,
+    chosen,
+    chosen_chart,
+    draw_before,
+    switch,
+)
 from dashboards.components import (
     Component,
-    Stat,
     badge,
     chart_menu,
     chosen_of,
-    crumbs,
     dot,
     graph,
     number,
@@ -41,29 +46,20 @@ from dashboards.components import (
     waiting,
 )
 from dashboards.data import Data
-from dashboards.figures import api_main, series
-from dashboards.figures.base import Figure, TimeAxis
+from dashboards.figures import series
 from dashboards.figures.heatmap import latency_heatmap
 from dashboards.figures.histogram import latency_histogram
 from dashboards.figures.markers import Mark, mark
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX
-from dashboards.measured import axis_of, column_on, over_all, rate_on
-from dashboards.state_row import Traffic, ask_traffic, traffic_stats
-from dashboards.theme import PARTS, tokens
+from dashboards.measured import axis_of, column_on
+from dashboards.state_row import ask_traffic
+from dashboards.theme import PARTS
 from dashboards.view import View
 
-NAME = "api-name"
+NAME = ONE_API.name
 ROWS_SHOWN = 12
-
-SHOWN = {
-    "requests": ("Requests", "requests_per_s", "requests per second, by route"),
-    "errors": ("Error rate", "error_rate", "shares of 5xx and 4xx answers"),
-    "latency": ("Latency", "p95_ms", "p50, p95, p99 of the whole time"),
-    "bytes": ("Data", "bandwidth_bytes_per_s", "bytes per second"),
-}
-"""`show` of the URL -> title, measure of a rule made from the chart, note."""
 
 FAILURES = {"status": "Status", "route": "Route", "consumer": "Consumer"}
 
@@ -143,7 +139,7 @@ def layout(data: Data, name: str) -> Component:
             className="w5 flush",
         ),
         waiting("Versions", "api-versions", rows=3, note="of the API, and of what serves it"),
-        above=(dcc.Store(id=NAME, data=name), html.Div(id="api-crumbs")),
+        above=ONE_API.above(name),
     )
 
 
@@ -159,21 +155,16 @@ def register(app: Dash, data: Data) -> None:
     )
     @guarded(outputs=5, show_in=0)
     async def stats(stored: object, name: object) -> tuple[Component, ...]:
-        full, view = views(data, stored, name)
+        full, view = ONE_API.views(data, stored, name)
         traffic, glance = await asyncio.gather(
             ask_traffic(data, view), ask_glance(data, view, str(name))
         )
-        shown = chosen_of(TITLES, view.extra.get("show"))
-        title, measure, note = SHOWN[shown]
+        shown = chosen(view)
         return (
             stat_row(switch(traffic, glance, view, shown), view.mode),
             api_sub(view, traffic.overview),
-            crumbs(("APIs", f"/apis{full.query()}"), (fmt.plain(str(name), 60), "")),
-            [
-                html.H2(title, className="gl-panel-title"),
-                html.Span(note, className="gl-panel-note"),
-                html.Div(chart_menu(title, measure), className="gl-panel-action"),
-            ],
+            ONE_API.way_back(full, name),
+            chart_head(shown),
             glance_list(traffic.overview, glance, view),
         )
 
@@ -184,8 +175,8 @@ def register(app: Dash, data: Data) -> None:
     )
     @guarded()
     async def main_chart(stored: object, name: object) -> Any:
-        _, view = views(data, stored, name)
-        shown = chosen_of(TITLES, view.extra.get("show"))
+        _, view = ONE_API.views(data, stored, name)
+        shown = chosen(view)
         known = data.catalog.api(str(name))
         completeness, versions, frame = await asyncio.gather(
             data.completeness(view),
@@ -210,7 +201,7 @@ def register(app: Dash, data: Data) -> None:
     )
     @guarded(outputs=4)
     async def charts(stored: object, name: object) -> tuple[Component, ...]:
-        _, view = views(data, stored, name)
+        _, view = ONE_API.views(data, stored, name)
         statuses, upstream, gateway, heat, overview, completeness = await asyncio.gather(
             data.usage(view, "status_code", over_time=True),
             data.latency(view, part="upstream", quantiles=(0.95,)),
@@ -244,7 +235,7 @@ def register(app: Dash, data: Data) -> None:
     )
     @guarded(outputs=4, show_in=0)
     async def tables(stored: object, name: object) -> tuple[Component, ...]:
-        _, view = views(data, stored, name)
+        _, view = ONE_API.views(data, stored, name)
         known = data.catalog.api(str(name))
         routes, consumers, versions, services, usage, completeness = await asyncio.gather(
             data.breakdown(view, "route", ROWS_SHOWN),
@@ -275,21 +266,12 @@ def register(app: Dash, data: Data) -> None:
     )
     @guarded(outputs=2, show_in=0)
     async def failures(stored: object, name: object) -> tuple[Component, ...]:
-        _, view = views(data, stored, name)
+        _, view = ONE_API.views(data, stored, name)
         by = chosen_of(FAILURES, view.extra.get("failures"))
         choice = tabs("failures", FAILURES, by)
         if by == "status":
             return codes_table(await data.usage(view, "status_code"), failed=True), choice
         return failures_by(await data.usage(view, by, "status_code"), by, by), choice
-
-
-TITLES = {key: title for key, (title, _, _) in SHOWN.items()}
-
-
-def views(data: Data, stored: object, name: object) -> tuple[View, View]:
-    """The page's view as the URL says it, and the same narrowed to this API."""
-    full = data.view(stored)
-    return full, full.narrowed(api=str(name)[:300])
 
 
 def api_sub(view: View, overview: Overview) -> list[Component]:
@@ -300,59 +282,3 @@ def api_sub(view: View, overview: Overview) -> list[Component]:
         " · ",
         page_link([consumers, " consumers"], f"/consumers{view.query()}"),
     ]
-
-
-def switch(traffic: Traffic, glance: Glance, view: View, shown: str) -> list[Stat]:
-    """The four numbers over the main chart; choosing one shows it there."""
-    requests, errors, p95 = traffic_stats("api", traffic, view)
-    sent = Stat(
-        "api-bytes",
-        "Data sent",
-        glance.measures[DATA_SENT],
-        fmt.bytes_size(glance.measures[DATA_SENT]),
-        hint="to clients, as gateways count it",
-    )
-    return [
-        chooser(card, key, shown)
-        for key, card in zip(SHOWN, (requests, errors, p95, sent), strict=True)
-    ]
-
-
-def chooser(card: Stat, key: str, shown: str) -> Stat:
-    return replace(card, choose=f"show={key}", chosen=key == shown, href="")
-
-
-async def ask_chosen(data: Data, view: View, shown: str) -> pl.DataFrame:
-    """What the main chart shows of one number, over time."""
-    if shown == "latency":
-        return await data.latency(view)
-    by = {"errors": ("status_code",), "bytes": ()}.get(shown, ("route",))
-    return await data.usage(view, *by, over_time=True)
-
-
-def chosen_chart(frame: pl.DataFrame, axis: TimeAxis, shown: str, data: Data) -> Figure:
-    nothing = ids.NO_DATA_IN_RANGE
-    if shown == "errors":
-        return api_main.errors_chart(frame, axis, empty=nothing)
-    if shown == "latency":
-        return api_main.latency_chart(frame, axis, empty=nothing)
-    if shown == "bytes":
-        return api_main.bytes_chart(frame, axis, empty="This gateway does not report sizes")
-    return api_main.requests_chart(frame, axis, "route", data.colours.colour, empty=nothing)
-
-
-async def draw_before(data: Data, view: View, axis: TimeAxis, shown: str, figure: Figure) -> None:
-    """The same number over the equal range just before, dotted."""
-    past = view.previous()
-    earlier = TimeAxis(past.start, past.end, past.interval_s, past.mode)
-    if shown == "latency":
-        line = column_on(earlier, await data.latency(past), "p95_ms")
-    else:
-        total = over_all(await data.usage(past, "api", over_time=True))
-        line = (
-            column_on(earlier, total, "error_rate")
-            if shown == "errors"
-            else rate_on(earlier, total)
-        )
-    if shown != "bytes":
-        series.before(figure, line, axis, tokens(view.mode).muted)

@@ -15,6 +15,7 @@ from dashboards import ids
 from dashboards.api_glance import apdex_text, apdex_tone
 from dashboards.components import (
     Component,
+    error_tone,
     grid,
     number_column,
     page_head,
@@ -26,7 +27,7 @@ from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import TABLE_ROWS_MAX
-from dashboards.measured import axis_of, error_tone, rates_by
+from dashboards.measured import axis_of, rates_by
 from dashboards.state_row import QUANTILES_MS, ask_traffic, traffic_stats
 from dashboards.view import View, api_path
 

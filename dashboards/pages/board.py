@@ -15,20 +15,15 @@ from pydantic import ValidationError
 
 from analytics.measures import MEASURES
 from dashboards import identity, ids
-from dashboards.components import Component, attrs, crumbs, page_link
+from dashboards.components import Component, attrs
 from dashboards.custom import grid
+from dashboards.custom.board_head import board_head, empty, missing
 from dashboards.custom.boards import Boards
-from dashboards.custom.definition import (
-    KINDS,
-    LATENCY_SPREAD,
-    UNITS,
-    Dashboard,
-    Panel,
-    first_problem,
-)
+from dashboards.custom.checks import first_problem
+from dashboards.custom.definition import KINDS, UNITS, Dashboard, Panel
 from dashboards.custom.errors import CustomError, DashboardMissing
 from dashboards.custom.panel_content import content, read_panel, sentence
-from dashboards.custom.store import Saved
+from dashboards.custom.source import LATENCY_SPREAD
 from dashboards.data import Data
 from dashboards.guard import guarded
 from dashboards.view import FILTERS, View
@@ -113,7 +108,7 @@ def register(app: Dash, data: Data) -> None:
                 boards.get, name, version if isinstance(version, int) and version > 0 else None
             )
         except DashboardMissing:
-            return _missing(), None, None
+            return missing(), None, None
         if saved.version:
             await asyncio.to_thread(_viewed, boards, name, person.id)
         shown, editing = saved.dashboard, False
@@ -136,7 +131,7 @@ def register(app: Dash, data: Data) -> None:
         asked_of = {"id": name, "version": saved.version}
         return (
             board_head(saved, shown, person),
-            grid.board_grid(shown, asked_of) if shown.panels else _empty(person),
+            grid.board_grid(shown, asked_of) if shown.panels else empty(person),
             state,
         )
 
@@ -203,127 +198,3 @@ async def _answer(
 
 def _viewed(boards: Boards, name: str, person: str) -> None:
     boards.store.mark_viewed(name, person)
-
-
-def _missing() -> Component:
-    return html.Div(
-        [
-            html.Div(html.H1("No such dashboard"), className="gl-page-head"),
-            html.P(["It may have been deleted. ", page_link("All dashboards", "/dashboards")]),
-        ]
-    )
-
-
-def _empty(person: identity.Principal) -> Component:
-    return html.Div(
-        [
-            html.H2("An empty dashboard"),
-            html.P(
-                "A panel shows a measure of your APIs, or the rows of a SQL statement, as a chart, "
-                "a table, a number, a map. Everything can be moved and changed later."
-            ),
-            html.Button(
-                "Add a panel",
-                type="button",
-                className="gl-button primary",
-                **attrs({"data-gl-board": "add"}),
-            )
-            if person.may("dashboards.edit")
-            else None,
-        ],
-        className="gl-empty",
-    )
-
-
-def board_head(saved: Saved, shown: Dashboard, person: identity.Principal) -> Component:
-    folder = [(shown.folder, "/dashboards")] if shown.folder else []
-    old = saved.version and saved.version < saved.newest
-    ready = saved.version == 0
-    return html.Div(
-        [
-            html.Div(
-                [
-                    crumbs(("Dashboards", "/dashboards"), *folder, (shown.title, "")),
-                    html.H1(
-                        [
-                            shown.title,
-                            html.Span(
-                                f"version {saved.version}, an old one", className="gl-badge warn"
-                            )
-                            if old
-                            else None,
-                            html.Span("ready made", className="gl-badge") if ready else None,
-                        ]
-                    ),
-                    html.Div(shown.description, className="gl-sub") if shown.description else None,
-                ]
-            ),
-            html.Div(
-                [*_looking(saved, person), *_editing(ready)],
-                className="gl-head-actions",
-            ),
-        ],
-        className="gl-page-head",
-    )
-
-
-def _looking(saved: Saved, person: identity.Principal) -> list[Component]:
-    def hidden(node: Component, shown: bool) -> Component:
-        return node if shown else None
-
-    ready = saved.version == 0
-    old = bool(saved.version) and saved.version < saved.newest
-    more = [
-        ("Versions", "versions", not ready),
-        ("Public links", "links", not ready and person.may("dashboards.share")),
-        ("Export as YAML", "export", True),
-        ("Save a copy", "copy", person.may("dashboards.edit")),
-        ("Delete", "delete", not ready and person.may("dashboards.edit")),
-    ]
-    return [
-        hidden(_button("Copy link", "share", "gl-looking"), True),
-        hidden(_button("Restore this version", "restore", "gl-looking primary"), old),
-        hidden(
-            _button("Edit a copy" if ready else "Edit", "edit", "gl-looking primary"),
-            person.may("dashboards.edit") and not old,
-        ),
-        html.Details(
-            [
-                html.Summary(
-                    "⋯", className="gl-button icon", **attrs({"aria-label": "More actions"})
-                ),
-                html.Div(
-                    html.Div(
-                        [
-                            html.Button(
-                                text,
-                                type="button",
-                                className="gl-menu-item",
-                                **attrs({"data-gl-board": what}),
-                            )
-                            for text, what, shown in more
-                            if shown
-                        ],
-                        className="gl-pop-list",
-                    ),
-                    className="gl-pop-body",
-                ),
-            ],
-            className="gl-pop gl-looking",
-        ),
-    ]
-
-
-def _editing(ready: bool) -> list[Component]:
-    return [
-        _button("Add a panel", "add", "gl-while-editing"),
-        _button("Settings", "settings", "gl-while-editing"),
-        _button("Discard", "discard", "gl-while-editing"),
-        _button("Save a copy" if ready else "Save", "save", "gl-while-editing primary"),
-    ]
-
-
-def _button(text: str, what: str, looks: str) -> Component:
-    return html.Button(
-        text, type="button", className=f"gl-button {looks}", **attrs({"data-gl-board": what})
-    )

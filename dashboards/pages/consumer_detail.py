@@ -6,41 +6,35 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-from dash import Dash, Input, Output, State, dcc, html
+from dash import Dash, Input, Output, State
 
 from analytics.billing import Invoice
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
 from dashboards import identity, ids
+from dashboards.about_one import ONE_CONSUMER
 from dashboards.api_panels import codes_table
 from dashboards.components import (
     Component,
-    Head,
     Stat,
-    api_link,
     badge,
-    crumbs,
     dot,
-    number,
     screen,
     stat_row,
-    table,
     time_chart,
     waiting,
 )
-from dashboards.consumer_panels import failing_calls
+from dashboards.consumer_panels import calls_table, failing_calls
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
-from dashboards.measured import axis_of, error_tone
-from dashboards.pages.products import money
+from dashboards.measured import axis_of
 from dashboards.quota_panels import NOT_COUNTED, at_risk, quota_cards, quota_tone
 from dashboards.state_row import Traffic, ask_traffic, traffic_stats
-from dashboards.view import View, api_path
+from dashboards.view import View
 
-NAME = "consumer-name"
+NAME = ONE_CONSUMER.name
 ROWS_SHOWN = 12
 
 
@@ -83,7 +77,7 @@ def layout(data: Data, name: str) -> Component:
         ),
         waiting("APIs it calls", "consumer-calls", rows=6, className="w5 flush"),
         stats=6,
-        above=(dcc.Store(id=NAME, data=name), html.Div(id="consumer-crumbs")),
+        above=ONE_CONSUMER.above(name),
     )
 
 
@@ -107,7 +101,7 @@ def register(app: Dash, data: Data) -> None:
     )
     @guarded(outputs=4, show_in=0)
     async def state(stored: object, name: object) -> tuple[Component, ...]:
-        full, view = views(data, stored, name)
+        full, view = ONE_CONSUMER.views(data, stored, name)
         traffic, quotas, bills = await asyncio.gather(
             ask_traffic(data, view), data.quotas(), data.invoices()
         )
@@ -118,7 +112,7 @@ def register(app: Dash, data: Data) -> None:
         return (
             stat_row(state_stats(what, view, str(name)), view.mode),
             f"{view.label} · {apis} API{'' if apis == 1 else 's'}",
-            crumbs(("Consumers", f"/consumers{full.query()}"), (fmt.plain(str(name), 60), "")),
+            ONE_CONSUMER.way_back(full, name),
             quota_cards(mine, data.clock()),
         )
 
@@ -133,7 +127,7 @@ def register(app: Dash, data: Data) -> None:
     )
     @guarded(outputs=5, show_in=3)
     async def details(stored: object, name: object) -> tuple[Any, ...]:
-        full, view = views(data, stored, name)
+        full, view = ONE_CONSUMER.views(data, stored, name)
         by_api, by_status, codes, failing, apis, completeness = await asyncio.gather(
             data.usage(view, "api", over_time=True),
             data.usage(view, "status_code", over_time=True),
@@ -152,12 +146,6 @@ def register(app: Dash, data: Data) -> None:
             failing_calls(failing),
             calls_table(apis, full, data),
         )
-
-
-def views(data: Data, stored: object, name: object) -> tuple[View, View]:
-    """The page's view as the URL says it, and the same narrowed to this consumer."""
-    full = data.view(stored)
-    return full, full.narrowed(consumer=str(name)[:300])
 
 
 def state_stats(what: Doing, view: View, name: str) -> list[Stat]:
@@ -182,36 +170,7 @@ def state_stats(what: Doing, view: View, name: str) -> list[Stat]:
              href="#consumer-quota",
              tone="warn" if fullest and at_risk(fullest) and fullest.refused else ""),
         Stat("consumer-bill", "Bill so far", float(bill.total) if bill else None,
-             money(bill.total, bill.currency) if bill else fmt.MISSING,
+             fmt.money(bill.total, bill.currency) if bill else fmt.MISSING,
              hint=f"{fmt.count(bill.requests)} counted this month" if bill else "no price",
              href=f"/reports?report=consumer:{fmt.url_part(name)}&period=month"),
     ]  # fmt: skip
-
-
-def calls_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
-    lines = [
-        [
-            api_link(
-                row["api"] or "(no name)",
-                api_path(row["api"] or "(none)") + view.query(),
-                data.colours.colour(row["api"]),
-            ),
-            number(fmt.count(row["requests"]), row["requests"]),
-            number(fmt.change(row["growth"]), row["growth"], tone="muted"),
-            number(
-                fmt.percent(row["error_rate"]),
-                row["error_rate"],
-                tone=error_tone(row["error_rate"]),
-            ),
-            number(fmt.milliseconds(row["p95_ms"]), row["p95_ms"]),
-        ]
-        for row in rows.iter_rows(named=True)
-    ]
-    heads = (
-        Head("API"),
-        Head("Requests", True),
-        Head("Change", True),
-        Head("Errors", True),
-        Head("p95", True),
-    )
-    return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)

@@ -17,6 +17,7 @@ from dashboards import ids
 from dashboards.components import (
     Component,
     Stat,
+    error_tone,
     file_links,
     grid,
     number_column,
@@ -32,7 +33,7 @@ from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX, TABLE_ROWS_MAX
-from dashboards.measured import axis_of, error_tone, rates_by
+from dashboards.measured import axis_of, rates_by
 from dashboards.quota_panels import quota_stat
 from dashboards.view import View
 

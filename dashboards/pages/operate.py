@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
 from dash import Dash, Input, Output, html
-from sqlalchemy import Engine, func, select
 
 from analytics.sql_files import load_sql
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.components import (
     Component,
-    Head,
     Stat,
-    badge,
-    number,
     page_head,
     panel,
     skeleton_rows,
     skeleton_stats,
     stat_row,
-    table,
     time_chart,
-    when,
 )
 from dashboards.counting_panel import counting_table, learned_facts
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
+from dashboards.jobs_panel import JobRun, jobs_table, latest_runs
 from dashboards.measured import axis_of
 from dashboards.operate_panels import (
     TableSize,
     WalSize,
     lake_table,
+    rejects_table,
     table_sizes,
     wal_sizes,
     wal_table,
 )
 from dashboards.view import View
-from storage.state import job_runs
 
 _INGEST = """
 SELECT
@@ -245,80 +240,3 @@ def stats(
             f"{fmt.count(sum(one.files for one in tables))} files",
         ),
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class JobRun:
-    """The latest run of a job. `finished_at` None = it runs now."""
-
-    job: str
-    started_at: datetime
-    finished_at: datetime | None
-    rows_in: int
-    rows_out: int
-    lag_s: float | None
-    error: str | None
-
-
-def latest_runs(engine: Engine) -> list[JobRun]:
-    newest = select(func.max(job_runs.c.id)).group_by(job_runs.c.job)
-    query = select(job_runs).where(job_runs.c.id.in_(newest)).order_by(job_runs.c.job)
-    with engine.connect() as connection:
-        return [
-            JobRun(
-                row.job,
-                datetime.fromtimestamp(row.started_at, UTC),
-                None if row.finished_at is None else datetime.fromtimestamp(row.finished_at, UTC),
-                row.rows_in,
-                row.rows_out,
-                row.lag_s,
-                row.error,
-            )
-            for row in connection.execute(query)
-        ]
-
-
-def rejects_table(rows: pl.DataFrame, now: datetime) -> Component:
-    lines = [
-        [
-            html.Span(fmt.plain(row["source"], 30), className="gl-mono"),
-            html.Span(fmt.plain(row["reason"], 40), title=fmt.plain(row["detail"], 300)),
-            number(fmt.count(row["rejected"]), row["rejected"], tone="warn"),
-            when(row["last"], now),
-        ]
-        for row in rows.iter_rows(named=True)
-    ]
-    heads = (Head("Source"), Head("Reason"), Head("Records", True), Head("Last"))
-    return table(heads, lines, empty="Nothing was refused in this time range.")
-
-
-def jobs_table(runs: list[JobRun], now: datetime) -> Component:
-    lines = []
-    for run in runs:
-        state = (
-            ("failed", "bad")
-            if run.error
-            else ("runs", "accent")
-            if not run.finished_at
-            else ("ok", "good")
-        )
-        took = (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
-        lines.append(
-            [
-                html.Span(fmt.plain(run.job, 40), className="gl-mono"),
-                html.Span(badge(*state), title=fmt.plain(run.error or "", 300)),
-                when(run.started_at, now),
-                number(fmt.milliseconds(None if took is None else took * 1000), took),
-                number(fmt.count(run.rows_in), run.rows_in),
-                number(fmt.span(run.lag_s), run.lag_s, tone="muted"),
-            ]
-        )
-    heads = (
-        Head("Job"),
-        Head("State"),
-        Head("Last run"),
-        Head("Took", True),
-        Head("Rows", True),
-        Head("Lag", True),
-    )
-    return table(heads, lines, empty="No job has run yet; start one with `gatelens jobs`.")

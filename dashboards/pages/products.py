@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -18,16 +17,10 @@ from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.components import (
     Component,
-    Head,
     Stat,
-    badge,
     file_links,
-    number,
-    page_link,
     screen,
-    share_bar,
     stat_row,
-    table,
     time_chart,
     waiting,
 )
@@ -35,15 +28,15 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
 from dashboards.measured import axis_of
-from dashboards.quota_panels import NOT_COUNTED, NOT_YOURS, at_risk, quota_table, told
-from dashboards.theme import SERIES
-from dashboards.view import View
-from storage.catalog import Catalog
-
-ROWS_SHOWN = 25
-WRONG = {"too_small": "too small", "dearer": "dearer than another", "too_large": "too large"}
-"""How a plan can fail to fit, in words."""
-
+from dashboards.plan_panels import (
+    ROWS_SHOWN,
+    WRONG,
+    fit_table,
+    plan_uses,
+    plans_table,
+    revenue_table,
+)
+from dashboards.quota_panels import NOT_COUNTED, NOT_YOURS, at_risk, quota_table
 
 UNSEEN = {
     "revenue-month": "Revenue this month",
@@ -140,15 +133,6 @@ def register(app: Dash, data: Data) -> None:
         return series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE)
 
 
-def money(amount: Decimal, currency: str) -> str:
-    """'1,234.50 EUR'; cents only where they matter."""
-    return (
-        f"{amount:,.0f}{fmt.THIN}{currency}"
-        if amount >= 1000
-        else f"{amount:,.2f}{fmt.THIN}{currency}"
-    )
-
-
 def totals(bills: Sequence[Invoice]) -> dict[str, Decimal]:
     """Sum per currency: currencies are never added up."""
     found: dict[str, Decimal] = defaultdict(Decimal)
@@ -170,7 +154,7 @@ def state_stats(
     over = sum(1 for u in quotas if u.percent >= 100)
     refused = sum(u.refused for u in quotas)
     wrong = sum(f.fit in WRONG for f in fits)
-    text = " + ".join(money(amount, currency) for currency, amount in sorted(earned.items()))
+    text = " + ".join(fmt.money(amount, currency) for currency, amount in sorted(earned.items()))
     single = float(next(iter(earned.values()))) if len(earned) == 1 else None
     return [
         Stat("products-revenue-month", "Revenue this month", single, text or fmt.MISSING,
@@ -185,134 +169,3 @@ def state_stats(
              tone="warn" if wrong else "good", hint="another would suit the last 30 days",
              href="#products-fit"),
     ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class PlanUse:
-    """One plan of the catalog with what its consumers do."""
-
-    plan: str
-    product: str
-    consumers: int
-    requests: int
-    share: float | None
-    """Of all the quotas of its consumers, in the running windows; None = without a quota."""
-    risk: int
-    wrong: int
-    """Consumers whom another plan would suit better."""
-    revenue: Decimal
-    currency: str
-
-
-def plan_uses(
-    catalog: Catalog,
-    quotas: Sequence[QuotaUsage],
-    bills: Sequence[Invoice],
-    fits: Sequence[PlanFit],
-) -> list[PlanUse]:
-    found = []
-    for plan in catalog.plans:
-        mine = [u for u in quotas if u.plan == plan.name]
-        paid = [b for b in bills if b.plan == plan.name]
-        limit = sum(u.limit for u in mine)
-        found.append(
-            PlanUse(
-                plan=plan.title or plan.name,
-                product=plan.product or "",
-                consumers=sum(1 for c in catalog.consumers if c.plan == plan.name),
-                requests=sum(b.requests for b in paid) or sum(u.used for u in mine),
-                share=sum(u.used for u in mine) / limit if limit else None,
-                risk=sum(1 for u in mine if at_risk(u)),
-                wrong=sum(f.fit in WRONG for f in fits if f.plan == plan.name),
-                revenue=sum((b.total for b in paid), Decimal(0)),
-                currency=plan.currency,
-            )
-        )
-    return sorted(found, key=lambda p: (-p.revenue, -p.requests, p.plan))
-
-
-def faint(text: str) -> Component:
-    return html.Span(text, className="gl-when")
-
-
-def plans_table(uses: Sequence[PlanUse]) -> Component:
-    rows = [
-        [
-            html.Span(fmt.plain(p.plan, 40), className="gl-name"),
-            html.Span(fmt.plain(p.product, 30) if p.product else "any", className="gl-when"),
-            number(fmt.whole(p.consumers), p.consumers),
-            number(fmt.count(p.requests), p.requests),
-            share_bar(p.share, SERIES[0]) if p.share is not None else faint("no quota"),
-            number(fmt.percent(p.share), p.share, tone="muted"),
-            badge(f"{p.risk} at risk", "warn") if p.risk else faint("none"),
-            faint(f"{p.wrong} do not fit" if p.wrong else ""),
-            number(money(p.revenue, p.currency), float(p.revenue)),
-        ]
-        for p in uses
-    ]  # fmt: skip
-    heads = (
-        Head("Plan"),
-        Head("Product"),
-        Head("Consumers", True),
-        Head("Requests", True),
-        Head("Quota used", width="16%"),
-        Head("", True),
-        Head("At risk"),
-        Head("Fit"),
-        Head("Revenue", True),
-    )
-    return table(heads, rows, empty="The catalog has no plans; add `plans` to catalog.yaml.")
-
-
-def fit_table(fits: Sequence[PlanFit], catalog: Catalog, view: View) -> Component:
-    """Consumers on a wrong plan, those over a limit first, and what would serve them."""
-    rows = []
-    for fit in [f for f in fits if f.fit in WRONG][:ROWS_SHOWN]:
-        plan = catalog.plan(fit.plan)
-        currency = "" if plan is None else plan.currency
-        address = f"/consumers/{fmt.url_part(fit.consumer)}{view.query()}"
-        rows.append(
-            [
-                page_link(fmt.plain(fit.consumer, 40), address, "gl-name"),
-                html.Span(fmt.plain(fit.plan, 30), className="gl-when"),
-                badge(WRONG[fit.fit], "bad" if fit.fit == "too_small" else "warn"),
-                number(fmt.count(fit.requests), fit.requests),
-                _cost(fit.cost, currency),
-                html.Span("none" if fit.better is None else fmt.plain(fit.better, 30)),
-                _cost(fit.better_cost, currency),
-            ]
-        )
-    heads = (
-        Head("Consumer"),
-        Head("Plan"),
-        Head("Is"),
-        Head("Calls", True),
-        Head("Cost", True),
-        Head("Better"),
-        Head("Cost there", True),
-    )
-    return table(heads, rows, empty=told("Every consumer's plan fits what it does."))
-
-
-def _cost(amount: Decimal | None, currency: str) -> Component:
-    return faint("no price") if amount is None else number(money(amount, currency), float(amount))
-
-
-def revenue_table(bills: Sequence[Invoice], view: View) -> Component:
-    ranked = sorted(bills, key=lambda b: (-b.total, b.consumer))[:ROWS_SHOWN]
-    top = float(ranked[0].total) if ranked else 0.0
-    rows = [
-        [
-            page_link(
-                fmt.plain(b.consumer, 40),
-                f"/consumers/{fmt.url_part(b.consumer)}{view.query()}",
-                "gl-name",
-            ),
-            html.Span(fmt.plain(b.plan, 24), className="gl-when"),
-            share_bar(float(b.total) / top if top else None, SERIES[2]),
-            number(money(b.total, b.currency), float(b.total)),
-        ]
-        for b in ranked
-    ]
-    heads = (Head("Consumer"), Head("Plan"), Head("", width="26%"), Head("Amount", True))
-    return table(heads, rows, empty=told("No plan of the catalog has a price."))

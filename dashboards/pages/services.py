@@ -17,6 +17,7 @@ from dashboards.components import (
     Head,
     chosen_of,
     dot,
+    error_tone,
     graph,
     number,
     page_head,
@@ -30,7 +31,6 @@ from dashboards.components import (
 from dashboards.data import Data
 from dashboards.figures.service_map import service_map
 from dashboards.guard import guarded
-from dashboards.measured import error_tone
 from dashboards.view import View
 
 ROWS_SHOWN = 30

@@ -6,29 +6,21 @@ process, with a deadline (storage/sql_worker.py).
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 from typing import Any
 
-import dash_ag_grid as dag
-import pyarrow as pa
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
-from dashboards import format as fmt
 from dashboards import identity, ids
-from dashboards.components import Component, attrs, graph, page_head, panel
+from dashboards.components import Component, attrs, page_head, panel
 from dashboards.data import Data
-from dashboards.figures.result import result_chart
 from dashboards.guard import guarded
 from dashboards.sql_queries import IdTaken
-from dashboards.theme import Mode
-from storage.describe import ColumnInfo, TableInfo, describe_macros, describe_tables
+from dashboards.sql_result import cost, result_graph, result_grid
+from dashboards.sql_schema import schema_list
 from storage.errors import SqlError
-from storage.sql_worker import SqlLimits, SqlResult
-
-CELL_CHARS_MAX = 2_000
-"""Longest text of one cell; the HTTP API gives everything."""
+from storage.sql_worker import SqlLimits
 
 EXAMPLE = """SELECT
     api,
@@ -110,7 +102,7 @@ def layout(data: Data) -> Component:
                         ],
                         className="w8",
                     ),
-                    panel("Tables", _schema(), note="columns on click", className="w4"),
+                    panel("Tables", schema_list(), note="columns on click", className="w4"),
                 ],
                 className="gl-grid",
             ),
@@ -120,84 +112,6 @@ def layout(data: Data) -> Component:
 
 def _tool(text: str, what: str) -> Component:
     return html.Button(text, className="gl-button", type="button", **attrs({"data-gl-sql": what}))
-
-
-def _schema() -> Component:
-    tables = describe_tables()
-    known = {table.name: [c.name for c in table.columns] for table in tables}
-    return html.Div(
-        [
-            # Read by assets/gl_sql.js for completion.
-            html.Div(json.dumps({"tables": known}), id="sql-schema-data", hidden=True),
-            *(_table(table) for table in tables),
-            html.Details(
-                [
-                    html.Summary("functions of our own"),
-                    html.Dl(
-                        [
-                            part
-                            for macro in describe_macros()
-                            for part in (
-                                html.Dt(_into_statement(macro.signature)),
-                                html.Dd(macro.description),
-                            )
-                        ],
-                        className="gl-kv",
-                    ),
-                ]
-            ),
-        ],
-        className="gl-schema",
-    )
-
-
-def _table(table: TableInfo) -> Component:
-    return html.Details(
-        [
-            html.Summary(html.Span(table.name, className="gl-mono"), title=table.description),
-            html.Div(
-                [
-                    html.Span(table.description),
-                    html.Button(
-                        "Example",
-                        className="gl-button",
-                        type="button",
-                        title=table.example,
-                        **attrs({"data-gl-sql": f"example:{table.example}"}),
-                    ),
-                ],
-                className="gl-schema-head gl-sub",
-            ),
-            html.Dl(
-                [part for column in table.columns for part in _column(column)],
-                className="gl-kv",
-            ),
-        ]
-    )
-
-
-def _column(column: ColumnInfo) -> tuple[Component, Component]:
-    kind = f"{column.type}, {column.unit}" if column.unit else column.type
-    return (
-        html.Dt(_into_statement(column.name)),
-        html.Dd([html.Span(kind, className="gl-schema-type"), column.description]),
-    )
-
-
-def _into_statement(text: str) -> Component:
-    return html.Button(
-        text,
-        className="gl-cell-filter gl-mono",
-        type="button",
-        title="Put it into the statement",
-        **attrs({"data-gl-sql": f"insert:{text}"}),
-    )
-
-
-def result_graph(table: pa.Table, mode: Mode) -> Component:
-    shown = graph("sql-graph", height=260, label="Chart of the result")
-    shown.children.figure = result_chart(table, mode)
-    return shown
 
 
 def register(app: Dash, data: Data) -> None:
@@ -250,7 +164,7 @@ def register(app: Dash, data: Data) -> None:
         except SqlError as err:
             return no_update, html.Span(str(err), className="bad-text"), no_update
         chart = panel("Chart", result_graph(result.table, data.view(stored).mode))
-        return result_grid(result.table), _cost(result), chart
+        return result_grid(result.table), cost(result), chart
 
     @app.callback(
         Output("sql-cancel", "title"),
@@ -266,54 +180,3 @@ def register(app: Dash, data: Data) -> None:
             return "Nothing runs"
         query.cancelled.set()
         return "Cancelled"
-
-
-def _cost(result: SqlResult) -> str:
-    cut = ", cut there" if result.truncated else ""
-    size = fmt.bytes_size(result.table.nbytes)
-    read = fmt.bytes_size(result.file_bytes)
-    return (
-        f"{fmt.whole(result.table.num_rows)} rows{cut}, {size} in "
-        f"{fmt.milliseconds(result.elapsed_ms)}, out of {fmt.whole(result.files)} "
-        f"file{'' if result.files == 1 else 's'} of {read}"
-    )
-
-
-def result_grid(table: pa.Table) -> Component:
-    """Rows as they are; columns go by position, since names may repeat or hold dots."""
-    columns = [
-        {
-            "field": f"c{index}",
-            "headerName": column.name,
-            "type": "rightAligned" if _is_number(column.type) else "",
-            "cellDataType": False,
-            "minWidth": 110,
-            "flex": 1,
-        }
-        for index, column in enumerate(table.schema)
-    ]
-    rows = [
-        {f"c{index}": cell(value) for index, value in enumerate(row.values())}
-        for row in table.rename_columns([f"c{i}" for i in range(table.num_columns)]).to_pylist()
-    ]
-    return html.Div(
-        dag.AgGrid(
-            columnDefs=columns,
-            rowData=rows,
-            defaultColDef={"sortable": True, "resizable": True},
-            dashGridOptions={"rowHeight": 30, "headerHeight": 32, "enableCellTextSelection": True},
-            style={"width": "100%", "height": "440px"},
-        ),
-        className="gl-ag",
-    )
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def cell(value: object) -> object:
-    """What JSON can hold stays; anything else is text. None is an empty cell."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return str(value)[:CELL_CHARS_MAX]

@@ -21,6 +21,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,199}")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 NAMES_MAX = 200
 """APIs or consumers of one user."""
+TITLE_CHARS_MAX = 200
+"""What somebody is called; longer is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class UserBook:
         values = {
             "id": new_id(),
             "name": name,
-            "title": title.strip()[:200],
+            "title": title.strip()[:TITLE_CHARS_MAX],
             "password": None if password is None else self._passwords.hash(password, name),
             "issuer": issuer,
             "subject": known_as,
@@ -183,20 +185,22 @@ class UserBook:
             raise BadUser(f"There is a user named {name!r} already.") from err
         return self.get(name) if self._tenant else _get(self._state, name)
 
-    def change(self, name: str, given: Place, *, actor: Actor) -> User:
+    def change(self, name: str, given: Place, *, actor: Actor, title: str | None = None) -> User:
         """Give another role or other rows. Open sessions go by the new ones within seconds.
+        title: what they are called; None = as it is.
 
         Raises NoSuchUser, BadUser.
         """
         user = self.get(name)
         self._check_tenant(given.tenant)
         with self._state.begin() as connection:
+            called = {} if title is None else {"title": title.strip()[:TITLE_CHARS_MAX]}
             connection.execute(
-                users.update().where(users.c.id == user.id).values(**_columns(given))
+                users.update().where(users.c.id == user.id).values(**_columns(given), **called)
             )
             if given.tenant != user.tenant:
                 _forget(connection, user.id)
-            told = {**_told(given), "before": user.role}
+            told = {**_told(given), **called, "before": user.role}
             append_audit(connection, actor.did("user.change", user.name, user.tenant, **told))
         return self.by_id(user.id)
 

@@ -12,13 +12,15 @@ import pytest
 from dashboards import format as fmt
 from dashboards.components.spark import spark_svg
 from dashboards.figures import series
+from dashboards.figures.api_main import latency_chart
 from dashboards.figures.base import Figure, TimeAxis, message, nice_ticks
 from dashboards.figures.heatmap import ROW, latency_heatmap
+from dashboards.figures.limits import limits_chart
 from dashboards.figures.service_map import RATE_TALL, columns_of, places_of, service_map
 from dashboards.figures.severity import level, severity_bars
 from dashboards.figures.status import status_bars
 from dashboards.measured import rate_on, rates_by
-from dashboards.theme import SERIES, ColourBook, Mode, css, status_class, template
+from dashboards.theme import QUANTILES, SERIES, ColourBook, Mode, css, status_class, template
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -247,3 +249,25 @@ def test_services_lie_beside_their_callers_and_no_rate_lies_on_another() -> None
     assert len(written) >= 8
     for one, other in ((a, b) for i, a in enumerate(written) for b in written[:i]):
         assert abs(one[0] - other[0]) > 0.05 or abs(one[1] - other[1]) >= RATE_TALL * (high - low)
+
+
+def test_calls_over_a_limit_are_per_second_by_limit_and_others_are_left_out() -> None:
+    frame = pl.DataFrame(
+        {
+            "time": [at(0), at(0), at(1), at(1)],
+            "outcome": ["rate_limited", "ok", "quota_exceeded", "client_error"],
+            "requests": [60, 600, 30, 90],
+        }
+    )
+    drawn = limits_chart(frame, axis(), empty="")
+    lines = {line["name"]: list(line["y"]) for line in drawn.data if line["mode"] == "lines"}
+    assert lines == {"rate limit": [1.0, 0, 0, 0, 0], "quota": [0, 0.5, 0, 0, 0]}
+    calm = limits_chart(frame.filter(pl.col("outcome") == "ok"), axis(), empty="None was refused.")
+    assert calm.layout["annotations"][0]["text"] == "None was refused."
+
+
+def test_latency_shows_the_quantiles_asked_for_in_their_own_colours() -> None:
+    frame = pl.DataFrame({"time": [at(0)], "p50_ms": [1.0], "p95_ms": [2.0], "p99_ms": [3.0]})
+    drawn = latency_chart(frame, axis(), quantiles=("p50_ms", "p95_ms"), empty="")
+    colours = {line["name"]: line["line"]["color"] for line in drawn.data if "line" in line}
+    assert colours == {"p50": QUANTILES["p50_ms"], "p95": QUANTILES["p95_ms"]}

@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from dashboards.counting_panel import Fact, counting_table, learned_facts
+from dashboards.jobs_panel import JobRun
 from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
-from dashboards.pages.operate import JobRun, stats
+from dashboards.pages.operate import stats
 from dashboards.view import parse_view
 from storage.lake import Lake
 from storage.learned import FRONTS_FILE, TWINS_FILE

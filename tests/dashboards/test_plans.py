@@ -16,11 +16,13 @@ from plotly import graph_objects as go
 from analytics.plan_fit import PlanFit
 from analytics.quota import QuotaForecast, QuotaUsage
 from analytics.timerange import TimeRange
+from dashboards import format as fmt
 from dashboards import identity
 from dashboards.custom.html_text import to_html
 from dashboards.figures.result import result_chart
 from dashboards.figures.service_map import columns_of, service_map
-from dashboards.pages.products import fit_table, money, plan_uses, state_stats, totals
+from dashboards.pages.products import state_stats, totals
+from dashboards.plan_panels import fit_table, plan_uses
 from dashboards.quota_panels import (
     NOT_COUNTED,
     NOT_YOURS,
@@ -84,8 +86,8 @@ def test_a_quota_bar_never_leaves_its_frame() -> None:
 
 def test_currencies_are_never_added_up() -> None:
     assert totals([]) == {}
-    assert money(Decimal("1234.5"), "EUR").startswith("1,234")
-    assert money(Decimal("9.5"), "USD").startswith("9.50")
+    assert fmt.money(Decimal("1234.5"), "EUR").startswith("1,234")
+    assert fmt.money(Decimal("9.5"), "USD").startswith("9.50")
 
 
 def test_a_plan_counts_its_consumers_and_their_quotas_together() -> None:
