@@ -13,6 +13,7 @@ from pathlib import Path
 from sample_data.company import DEFAULT_SEED
 from sample_data.history import write_history
 from sample_data.live import LiveTraffic
+from sample_data.scenario import DEMO_RATE_PER_S
 from sample_data.write_files import FILES_DIR, write_files
 from storage.lake import Lake
 from storage.settings import StorageSettings
@@ -45,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     live = commands.add_parser("live", help="send live traffic to a collector until Ctrl-C")
     live.add_argument("--http", default="http://127.0.0.1:4318", help="OTLP/HTTP base URL")
     live.add_argument("--grpc", default="127.0.0.1:4317", help="OTLP/gRPC host:port")
-    live.add_argument("--rate", type=float, default=40.0, help="calls per second")
+    live.add_argument(
+        "--rate", type=float, default=DEMO_RATE_PER_S, help="calls per second, mean of a week"
+    )
     live.add_argument("--seed", type=int, default=DEFAULT_SEED)
     files = commands.add_parser("files", help="write the small committed files anew")
     files.add_argument("--folder", type=Path, default=FILES_DIR)

@@ -13,6 +13,7 @@ from sample_data.log_rows import logs_table
 from sample_data.rows import requests_table
 from sample_data.scenario import (
     DAY_US,
+    DEMO_RATE_PER_S,
     HOUR_US,
     SECOND_US,
     Growth,
@@ -21,17 +22,16 @@ from sample_data.scenario import (
     month_start_us,
 )
 from sample_data.span_rows import spans_table
-from sample_data.traffic import generate, iterate, pieces_of, region_rates
+from sample_data.traffic import generate, iterate, pieces_of
 from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 
 APP_ID = "sample_data.history"
 
-DEMO_FLOOR_PER_S = 0.5
-"""Rate of the older past of the demonstration: a week stays under a million rows, so that the first
-start is quick."""
-DEMO_RISE_US = DAY_US // 12
+DEMO_GROWTH_FLOOR = 0.6
+DEMO_RISE_US = 7 * DAY_US
+"""The company of the demonstration grows by about a third a week."""
 BACKWARDS_FROM = 2_000_000
 """Transactions have rising versions: hours written backwards count down from here (year 2198)."""
 DEMO_SPANS_HOURS = 0.25
@@ -119,10 +119,12 @@ def write_demo_history(
     *,
     days: float,
     until: dt.datetime | None = None,
-    rate_per_s: float = 40.0,
+    rate_per_s: float = DEMO_RATE_PER_S,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """The past of the demonstration: it grows into the rate of live traffic. Rows written in all.
+
+    `rate_per_s`: mean over the hours of a week, as of live traffic (see `live_scenario`).
 
     Writes only once per data folder: a later start finds history there and writes none, since the
     time in between had no traffic. `until`: where live traffic begins; None = now. `stop` is asked
@@ -133,19 +135,15 @@ def write_demo_history(
         return 0
     end = until or dt.datetime.now(dt.UTC)
     end_us = int(end.timestamp() * SECOND_US)
-    company = build_company()
-    # The weekly shape at `until` decides how high the mean must be to meet the live rate there.
-    now_share = sum(region_rates(Scenario(rate_per_s=1.0), company, end_us))
-    mean_per_s = rate_per_s / now_share
     report = write_history(
         lake,
         days=days,
         until=end,
-        requests_per_day=int(mean_per_s * 86_400),
+        requests_per_day=int(rate_per_s * 86_400),
         spans_hours=DEMO_SPANS_HOURS,
         stop=stop,
         newest_first=True,  # the last hours are what the screens open with
-        growth=Growth(end_us, DEMO_RISE_US, min(1.0, DEMO_FLOOR_PER_S / mean_per_s)),
+        growth=Growth(end_us, DEMO_RISE_US, DEMO_GROWTH_FLOOR),
     )
     return report.requests + report.spans + report.logs
 

@@ -24,7 +24,7 @@ from sample_data.live_otlp import Pipeline
 from sample_data.nginx_lines import combined_line
 from sample_data.persistent import quiet_sdk_logs
 from sample_data.requests import Requests, concat_requests
-from sample_data.scenario import SECOND_US, Scenario, live_scenario
+from sample_data.scenario import DEMO_RATE_PER_S, SECOND_US, Scenario, live_scenario
 from sample_data.traffic import SLOT_US, generate
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ class LiveTraffic:
         ingest_url: str | None = None,
         *,
         company: Company | None = None,
-        rate_per_s: float = 40.0,
+        rate_per_s: float = DEMO_RATE_PER_S,
         seed: int = DEFAULT_SEED,
         quota_used: int | None = None,
         scenario: Callable[[int], Scenario] | None = None,

@@ -16,6 +16,11 @@ SECOND_US = 1_000_000
 HOUR_US = 3_600 * SECOND_US
 DAY_US = 24 * HOUR_US
 
+DEMO_RATE_PER_S = 6.0
+"""Usual calls of the demonstration, mean of a week: its past stays near three million rows, which
+two cores write and roll up in the first minutes."""
+STORM_PER_S_MAX = 12.0
+
 LIVE_QUOTA_LEFT = 110
 """Calls the consumer that runs out still has when live traffic starts."""
 LIVE_QUOTA_INTERVAL_US = 2 * SECOND_US
@@ -88,24 +93,27 @@ class Scenario:
 
 
 def live_scenario(
-    start_us: int, *, rate_per_s: float = 40.0, quota_used: int | None = None
+    start_us: int, *, rate_per_s: float = DEMO_RATE_PER_S, quota_used: int | None = None
 ) -> Scenario:
     """The demonstration: incident after one minute, scan, retry storm, quota gone after minutes.
 
+    `rate_per_s`: mean of a week; by day more than by night, as in `history_scenario`.
     `quota_used`: calls of this month that the lake already has of the consumer that runs out; None
     = nearly all of its quota.
     """
     used = 50_000 - LIVE_QUOTA_LEFT if quota_used is None else quota_used
     return Scenario(
         rate_per_s=rate_per_s,
-        shape="flat",
+        shape="daily",
         incidents=(
             Incident(INCIDENT_API, start_us + 60 * SECOND_US, start_us + 210 * SECOND_US),
             Incident(
                 "customs", start_us + 1_500 * SECOND_US, start_us + 1_620 * SECOND_US, 0.2, 4.0
             ),
         ),
-        retry_storm=Burst(start_us + 150 * SECOND_US, 900 * SECOND_US, 120 * SECOND_US, 12.0),
+        retry_storm=Burst(
+            start_us + 150 * SECOND_US, 900 * SECOND_US, 120 * SECOND_US, storm_per_s(rate_per_s)
+        ),
         scan=Burst(start_us + 30 * SECOND_US, 420 * SECOND_US, 40 * SECOND_US, 4.0),
         quota=QuotaStory(start_us, used, LIVE_QUOTA_INTERVAL_US),
     )
@@ -133,12 +141,17 @@ def history_scenario(
         rate_per_s=rate_per_s,
         shape="daily",
         incidents=tuple(_weekly_incidents(start_us, end_us)),
-        retry_storm=Burst(9 * HOUR_US, 12 * HOUR_US, 300 * SECOND_US, 12.0),
+        retry_storm=Burst(9 * HOUR_US, 12 * HOUR_US, 300 * SECOND_US, storm_per_s(rate_per_s)),
         scan=Burst(2 * HOUR_US, 8 * HOUR_US, 120 * SECOND_US, 3.0),
         quota=QuotaStory(month_us, 0, interval_us),
         growth=growth,
         health_check_period_us=60 * SECOND_US,
     )
+
+
+def storm_per_s(rate_per_s: float) -> float:
+    """Retries of a storm: it may double all traffic, not drown it."""
+    return min(STORM_PER_S_MAX, rate_per_s)
 
 
 def _weekly_incidents(start_us: int, end_us: int) -> list[Incident]:
