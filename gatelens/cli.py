@@ -42,7 +42,7 @@ def up(data: Data = None, config: Config = None, insecure: Insecure = None) -> N
 def demo(
     data: Data = None,
     config: Config = None,
-    days: Annotated[int, typer.Option(help="Days of history to write at the first start.")] = 7,
+    days: Annotated[int, typer.Option(help="Days of history to write at the first start.")] = 8,
     rate: Annotated[
         float, typer.Option(help="Requests per second, mean of a week.")
     ] = DEMO_RATE_PER_S,
@@ -74,7 +74,7 @@ def dash(data: Data = None, config: Config = None, insecure: Insecure = None) ->
 
 @app.command("demo-traffic", hidden=True)
 def demo_traffic(
-    data: Data = None, config: Config = None, days: int = 7, rate: float = DEMO_RATE_PER_S
+    data: Data = None, config: Config = None, days: int = 8, rate: float = DEMO_RATE_PER_S
 ) -> None:
     """The demo's sender, started by `gatelens demo`."""
     from gatelens.demo import run_demo_traffic
