@@ -96,6 +96,9 @@ SLOW_SERIES_MAX = 100
 JOB_REMEMBERED_S = 86_400.0
 """A job that ended well this long ago and never since is forgotten (it was renamed or removed)."""
 
+COLLECTOR_REMEMBERED_S = 86_400.0
+"""After so long without any collector there is none that could be missed (data is imported)."""
+
 SQL_LOOK_EVERY_S = 15.0
 """Rules that are queries (sql, log_match, trace_match, probe, pipeline) look at most this often:
 every look is a query over raw rows."""

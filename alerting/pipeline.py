@@ -6,6 +6,9 @@ job_silence_s  seconds since a job last ended well, for jobs that ever did
 rejects        records refused at the door in the window, one series per source and reason
 commit_stuck_s age of the oldest request that a collector on this machine acknowledged and failed to
                store several times in a row; 0 = there is none
+collector_silence_s
+               seconds since a collector last took data, wherever it ran; nothing where none ever did,
+               or none for a day
 disk_free      share of the data folder's disk that is free, 0..1
 """
 
@@ -18,14 +21,21 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from alerting.limits import JOB_REMEMBERED_S
+from alerting.limits import COLLECTOR_REMEMBERED_S, JOB_REMEMBERED_S
 from alerting.point import Point
 from storage.settings import StorageSettings
 from storage.state import job_runs
+from storage.state_collectors import collector_stretches
 from storage.stuck_commit import read_stuck
 
 Signal = Literal[
-    "job_failures", "job_lag_s", "job_silence_s", "rejects", "commit_stuck_s", "disk_free"
+    "job_failures",
+    "job_lag_s",
+    "job_silence_s",
+    "rejects",
+    "commit_stuck_s",
+    "collector_silence_s",
+    "disk_free",
 ]
 
 SIGNALS: Mapping[Signal, tuple[tuple[str, ...], str]] = MappingProxyType(
@@ -35,6 +45,7 @@ SIGNALS: Mapping[Signal, tuple[tuple[str, ...], str]] = MappingProxyType(
         "job_silence_s": (("job",), "s"),
         "rejects": (("source", "reason"), "records"),
         "commit_stuck_s": ((), "s"),
+        "collector_silence_s": ((), "s"),
         "disk_free": ((), "1"),
     }
 )
@@ -81,6 +92,15 @@ def stuck_commit(storage: StorageSettings, now: float) -> list[Point]:
     return [
         Point((), max(0.0, now - stuck.oldest) if stuck else 0.0, stuck.requests if stuck else 0)
     ]
+
+
+def collector_silence(state: sa.Engine, now: float) -> list[Point]:
+    """A collector that runs is silent for up to a beat; see storage/state_collectors.py."""
+    with state.connect() as connection:
+        last = connection.execute(sa.select(sa.func.max(collector_stretches.c.until))).scalar()
+    if last is None or last < now - COLLECTOR_REMEMBERED_S:
+        return []
+    return [Point((), max(0.0, now - last), 0)]
 
 
 def free_disk(storage: StorageSettings) -> list[Point]:

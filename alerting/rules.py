@@ -39,7 +39,7 @@ What other kinds take:
     probe       probe (up: 1 or 0, certificate_expiry: seconds left), condition; one series per
                 target that sends the metric `gatelens.probe.up` or `..certificate_expiry_s`
     pipeline    signal of Gatelens itself: job_failures, job_lag_s, job_silence_s, rejects,
-                commit_stuck_s, disk_free; window, condition
+                commit_stuck_s, collector_silence_s, disk_free; window, condition
 
 Annotations know {rule} {severity} {value} {threshold} {window} {api} and every other label.
 """

@@ -22,7 +22,14 @@ from alerting.limits import (
     SLOW_SERIES_MAX,
     SQL_RULE_S_MAX,
 )
-from alerting.pipeline import REJECTS_SQL, Signal, ask_jobs, free_disk, stuck_commit
+from alerting.pipeline import (
+    REJECTS_SQL,
+    Signal,
+    ask_jobs,
+    collector_silence,
+    free_disk,
+    stuck_commit,
+)
 from alerting.point import Labels, Point
 from analytics.buckets import bucket_of
 from analytics.query import UNKNOWN, Analytics, Filters, TimeRange
@@ -214,6 +221,8 @@ class AnalyticsSource:
                 return self.ask_sql(question) if self._storage or self._session else []
             case "commit_stuck_s":
                 return [] if self._storage is None else stuck_commit(self._storage, end)
+            case "collector_silence_s":
+                return [] if self._state is None else collector_silence(self._state, end)
             case "disk_free":
                 return [] if self._storage is None else free_disk(self._storage)
             case _:

@@ -110,6 +110,18 @@ class SourceGapBody(BaseModel):
     silent: bool
 
 
+class OutagesBody(BaseModel):
+    """When no collector took data."""
+
+    known_from: datetime | None = Field(
+        None, description="Since when it is kept down; null = never: nothing is known."
+    )
+    spans: list[tuple[datetime, datetime]] = Field(
+        default_factory=list, description="Start and end of each, within the range, oldest first."
+    )
+    ongoing: bool = Field(False, description="Whether no collector takes data now.")
+
+
 class CompletenessBody(BaseModel):
     data_until: datetime | None
     counted_until: datetime | None
@@ -123,6 +135,7 @@ class CompletenessBody(BaseModel):
     lateness_s_max: float | None = None
     rejects_by_reason: dict[str, int] = Field(default_factory=dict)
     sources: list[SourceGapBody] = Field(default_factory=list)
+    outages: OutagesBody = Field(default_factory=OutagesBody)
 
 
 class Answer(BaseModel):

@@ -50,6 +50,9 @@ MSTL_SERIES_MAX = 20
 CALENDAR_WINDOWS_MAX = 400
 """Calendar days, weeks or months one answer tells side by side: a year of days. Beyond: refused."""
 
+OUTAGES_MAX = 500
+"""Times without a collector that one answer tells, the longest of them. Beyond: not told."""
+
 SETTLED_BYTES_MAX = 192 * 2**20
 """Bytes of settled hours a process keeps between questions. Beyond: least recently used go."""
 

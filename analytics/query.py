@@ -9,6 +9,7 @@ per piece (`sql_build.py`), or what is settled (`settled.py`) -> added up (`sums
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -31,6 +32,7 @@ from analytics.limits import (
     SAMPLE_ROWS_MAX,
 )
 from analytics.measures import MEASURES, Measure, usage_columns, usage_value
+from analytics.outages import NOTHING_KNOWN, CollectorTimes, Outages
 from analytics.policy import NO_POLICY, Params, Policy
 from analytics.results import Completeness, Overview
 from analytics.series import (
@@ -52,10 +54,12 @@ __all__ = [
     "MEASURES",
     "UNKNOWN",
     "Analytics",
+    "CollectorTimes",
     "Completeness",
     "Dimension",
     "Filters",
     "Measure",
+    "Outages",
     "Overview",
     "Policy",
     "TimeRange",
@@ -91,13 +95,16 @@ class Analytics:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         policy: Policy = NO_POLICY,
         settled: SettledSums | None = None,
+        collectors: CollectorTimes | None = None,
     ) -> None:
         """`policy`: expected errors and excluded endpoints of the catalog, `Policy.of(catalog)`.
-        `settled`: what is kept between questions; to be shared by all who ask the same lake."""
+        `settled`: what is kept between questions; to be shared by all who ask the same lake.
+        `collectors`: who knows when they took data; None = nobody does."""
         self._session = session
         self._clock = clock
         self._policy = policy
         self._settled = settled or SettledSums()
+        self._collectors = collectors
         self._sums = Sums(session, clock, policy, self._settled)
 
     def narrowed(self, scope: RowScope | None) -> Analytics:
@@ -108,6 +115,7 @@ class Analytics:
             clock=self._clock,
             policy=self._policy,
             settled=self._settled,
+            collectors=self._collectors,
         )
 
     @property
@@ -315,7 +323,14 @@ class Analytics:
         """How far the data of the range is stored and counted. Of the tenant's filters only the
         gateway and environment matter here: what is missing has no other dimension."""
         check_tenant(self._session, filters)
-        return measure_completeness(self._session, self._sums, time_range, filters)
+        found = measure_completeness(self._session, self._sums, time_range, filters)
+        return replace(found, outages=self.outages(time_range))
+
+    def outages(self, time_range: TimeRange) -> Outages:
+        """When no collector took data, of any tenant. Reads the state store only."""
+        if self._collectors is None:
+            return NOTHING_KNOWN
+        return self._collectors.outages(time_range, self.now())
 
     def hour_by_hour(
         self,

@@ -6,6 +6,7 @@ of `report_html.py` and `report_pdf.py`; who gets it when, of `report_schedules.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -393,4 +394,10 @@ def _note(found: Completeness) -> str:
         parts.append("Some requests of the period are not in the rollups yet; numbers may grow.")
     if found.silent_gateways:
         parts.append(f"Silent before the period's end: {', '.join(found.silent_gateways)}.")
+    minutes = math.ceil(found.outages.seconds / 60)
+    if minutes:
+        parts.append(
+            f"No collector took data for {minutes:,} min of the period: what was not sent again "
+            "later is missing."
+        )
     return " ".join(parts) or "All requests that were received in the period are counted."

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from analytics.outages import NOTHING_KNOWN, Outages
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:
@@ -76,6 +78,9 @@ class Completeness:
     """Where the tenant's data begins, in whatever table it is still kept: what was before it is not
     known, and so no zero. To the minute at best, to the day where only day tiers are left. None =
     nothing was ever stored."""
+    outages: Outages = NOTHING_KNOWN
+    """When no collector took data. What is drawn of such a time is not measured, unless requests of
+    it came in another way: imported, or sent later."""
 
     @property
     def complete(self) -> bool:

@@ -112,3 +112,7 @@ WRONG_TOKENS_PER_S_MAX = 0.5
 
 WRONG_TOKEN_PEERS_MAX = 10_000
 """Addresses whose wrong tokens are remembered. Beyond: the one quiet for longest is forgotten."""
+
+STRETCHES_WAITING_MAX = 1_000
+"""Stretches of taking data kept while the state store cannot be written. Beyond: the oldest are
+forgotten, and count as time in which no collector took data."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import uvloop
 
+from collector.heartbeat import Heartbeat
 from collector.memory import keep_large_buffers
 from collector.open_files import within_open_files
 from collector.service import Collector
@@ -24,7 +25,7 @@ def run(settings: CollectorSettings, storage: StorageSettings, catalog_path: Pat
     """
     keep_large_buffers()
     settings = within_open_files(settings)
-    collector = Collector(settings, storage, catalog_path)
+    collector = Collector(settings, storage, catalog_path, Heartbeat(storage))
     collector.start()
     # What exists now stays; the collector's own objects are short-lived and free of cycles, so
     # fewer collections over fewer objects save a few percent of a core under load.

@@ -50,6 +50,7 @@ from storage.lake import Lake
 from storage.settings import StorageSettings
 
 if TYPE_CHECKING:
+    from collector.heartbeat import Heartbeat
     from collector.self_traces import SelfTraces
 
 log = structlog.get_logger(__name__)
@@ -63,14 +64,20 @@ class Collector:
     """Everything of one process. `start`, then `serve` (which returns once stopped)."""
 
     def __init__(
-        self, settings: CollectorSettings, storage: StorageSettings, catalog_path: Path | None
+        self,
+        settings: CollectorSettings,
+        storage: StorageSettings,
+        catalog_path: Path | None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
-        """Lock, recover and bind. Raises CollectorStartError; nothing is left open then."""
+        """Lock, recover and bind. Raises CollectorStartError; nothing is left open then.
+        heartbeat: None = nobody is told when it took data."""
         try:
             settings.validate()
         except ValueError as err:
             raise CollectorStartError(str(err)) from err
         self.settings = settings
+        self._heartbeat = heartbeat
         self.telemetry = Telemetry()
         self._formats = formats_of(settings)
         self.intake = Intake(settings, self.telemetry, storage, formats=self._formats)
@@ -196,12 +203,21 @@ class Collector:
             http_port=self.http_port,
             grpc_port=self.grpc_port,
         )
+        looking: asyncio.Task[None] | None = None
+        if self._heartbeat:
+            self._heartbeat.open(self._wal.id, self._taking, self.telemetry.heartbeat_failures)
+            looking = asyncio.create_task(self._heartbeat.keep_looking())
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if watching:
             watching.cancel()
+        if self._heartbeat and looking:
+            looking.cancel()
+            self._heartbeat.look()  # the last: from here on requests are refused
         await self._shut_down(server, serving)
+        if self._heartbeat:
+            await asyncio.to_thread(self._heartbeat.close, _FINISH_S)
 
     async def _shut_down(self, server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
         started = time.monotonic()
@@ -231,6 +247,14 @@ class Collector:
         )
 
     # -- what operators see -------------------------------------------------------------------
+
+    def _taking(self) -> bool:
+        """Whether there is room for any request at all."""
+        try:
+            self.intake.check_room(0)
+        except (CollectorError, OSError):
+            return False
+        return True
 
     def _alive(self) -> str:
         return self._wal.failed

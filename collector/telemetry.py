@@ -160,6 +160,12 @@ class Telemetry:
             registry=r,
         )
         self.digests = self._gauge("dedupe_digests", "Requests remembered as seen.")
+        self.heartbeat_failures = Counter(
+            "gatelens_collector_heartbeat_failures",
+            "Times that the state store could not be told of this collector taking data; they are "
+            "made up for, and intake does not depend on them.",
+            registry=r,
+        )
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"gatelens_collector_{name}", text, registry=self.registry)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import polars as pl
@@ -17,7 +18,7 @@ from dashboards.components import Component, Stat, chart_menu, chosen_of
 from dashboards.data import Data
 from dashboards.figures import api_main, series
 from dashboards.figures.base import Figure, TimeAxis
-from dashboards.measured import column_on, over_all, rate_on
+from dashboards.measured import column_on, over_all, rate_on, without_outages
 from dashboards.state_row import Traffic, traffic_stats
 from dashboards.theme import tokens
 from dashboards.view import View
@@ -94,7 +95,10 @@ async def draw_before(data: Data, view: View, axis: TimeAxis, shown: str, figure
     if shown == "latency":
         line = column_on(earlier, await data.latency(past), "p95_ms")
     else:
-        total = over_all(await data.usage(past, "api", over_time=True))
+        usage, outages = await asyncio.gather(
+            data.usage(past, "api", over_time=True), data.outages(past)
+        )
+        earlier, total = without_outages(earlier, outages, usage), over_all(usage)
         line = (
             column_on(earlier, total, "error_rate")
             if shown == "errors"

@@ -27,7 +27,15 @@ from analytics.billing import Invoice, invoices
 from analytics.consumers import ConsumerChanges, consumer_changes
 from analytics.deployments import ServiceVersion, service_versions
 from analytics.plan_fit import PlanFit, plan_fits
-from analytics.query import Analytics, Completeness, Overview, Part, TimeRange
+from analytics.query import (
+    Analytics,
+    CollectorTimes,
+    Completeness,
+    Outages,
+    Overview,
+    Part,
+    TimeRange,
+)
 from analytics.quota import QuotaUsage, quota_usage
 from analytics.slo import SloStatus, slo_statuses
 from analytics.traces import Traces
@@ -95,7 +103,9 @@ class Data:
         """Of the installation; pages ask `catalog`, which is what the asker may know of it."""
         self.state: Engine = open_state(storage)
         self._lake_session = ReadSession(Lake(storage))
-        self._readers = Readers(self._lake_session, self.whole_catalog, clock)
+        self._readers = Readers(
+            self._lake_session, self.whole_catalog, clock, CollectorTimes(self.state)
+        )
         self._desk = AlertDesk(
             alerting,
             self.state,
@@ -208,6 +218,10 @@ class Data:
             view,
             lambda: self.analytics.completeness(view.time_range, view.analytics_filters),
         )
+
+    async def outages(self, view: View) -> Outages:
+        """When no collector took data; part of `completeness` too, and much cheaper."""
+        return await self.ask("outages", view, lambda: self.analytics.outages(view.time_range))
 
     async def usage(
         self, view: View, *by: str, over_time: bool = False, limit: int | None = None

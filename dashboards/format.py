@@ -174,6 +174,17 @@ def span(seconds: float | None) -> str:
     return f"{int(seconds)}{THIN}s"
 
 
+def minutes(seconds: float) -> str:
+    """A length of time to the minute, rounded up: 200 -> '4 min', 4000 -> '1 h 7 min'; under a
+    minute in seconds."""
+    if seconds < 60:
+        return f"{math.ceil(seconds)}{THIN}s"
+    whole_min = math.ceil(seconds / 60)
+    days, hours, left = whole_min // 1440, whole_min // 60 % 24, whole_min % 60
+    parts = ((days, "d"), (hours, "h"), (left if not days else 0, "min"))
+    return " ".join(f"{n}{THIN}{unit}" for n, unit in parts if n)
+
+
 _UTC = ZoneInfo("UTC")
 _ZONE: ContextVar[ZoneInfo | None] = ContextVar("zone", default=None)
 """The reader's time zone while one update is answered, each in a context of its own; None = UTC."""
@@ -209,6 +220,24 @@ def local(when: datetime) -> datetime:
 def clock(when: datetime | None) -> str:
     """'21 Nov 10:42:05', in the reader's zone."""
     return MISSING if when is None else local(when).strftime("%d %b %H:%M:%S").lstrip("0")
+
+
+def moment(when: datetime, now: datetime) -> str:
+    """'10:42', of another day '21 Nov 10:42', in the reader's zone."""
+    at = local(when)
+    return at.strftime("%H:%M" if at.date() == local(now).date() else "%d %b %H:%M").lstrip(" ")
+
+
+def between(start: datetime, end: datetime, now: datetime) -> str:
+    """'10:03\u201310:09'; with the day where it is not today's, with seconds where minutes are too
+    coarse. In the reader's zone."""
+    first, last = local(start), local(end)
+    short = (end - start).total_seconds() < 120
+    times = "%H:%M:%S" if short else "%H:%M"
+    if first.date() == last.date():
+        day = "" if last.date() == local(now).date() else first.strftime("%d %b ")
+        return f"{day}{first.strftime(times)}\u2013{last.strftime(times)}"
+    return f"{first:%d %b} {first.strftime(times)} \u2013 {last:%d %b} {last.strftime(times)}"
 
 
 def clock_ms(when: datetime | None) -> str:

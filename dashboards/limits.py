@@ -35,6 +35,9 @@ WATERFALL_SPANS_MAX = 12_000
 LOG_ROWS_MAX = 500
 """Log records on one page of the logs screen."""
 
+OUTAGES_SHOWN_MAX = 50
+"""Times without a collector that Operate lists, the newest ones; the number above counts all."""
+
 REQUEST_ROWS_MAX = 300
 """Raw requests on one page; narrower ranges and filters show others."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
-from analytics.query import Completeness
+from analytics.query import Completeness, Outages
 from dashboards import format as fmt
 from dashboards.figures.base import TimeAxis
 from dashboards.view import View
@@ -26,11 +28,14 @@ def over_all(usage: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def axis_of(view: View, known: Completeness | None) -> TimeAxis:
+def axis_of(
+    view: View, known: Completeness | None, came: pl.DataFrame | None = None
+) -> TimeAxis:
     """The chart axis of a view. Data that ends just before now ends the measured span; data that
     ended long ago does not: then nothing came, which the chart shows as zero. What is not counted
-    yet, and what was before anything was ever stored, is a gap. known: None = the chart is not made
-    of rollups."""
+    yet, what was before anything was ever stored, and intervals in which no collector took data and
+    of which nothing came later, are gaps. known: None = the chart is not made of rollups.
+    came: time, requests; None = it is not known what came later, if anything."""
     until = None
     data_until = None if known is None else known.data_until
     if data_until is not None and (view.end - data_until).total_seconds() < max(
@@ -39,9 +44,20 @@ def axis_of(view: View, known: Completeness | None) -> TimeAxis:
         until = data_until
     gaps = () if known is None else known.uncounted
     begins = None if known is None else known.data_from
-    return TimeAxis(
+    axis = TimeAxis(
         view.start, view.end, view.interval_s, view.mode, until, fmt.zone(), gaps, begins
     )
+    return axis if known is None else without_outages(axis, known.outages, came)
+
+
+def without_outages(axis: TimeAxis, known: Outages, came: pl.DataFrame | None) -> TimeAxis:
+    """The axis with what is known of times in which no collector took data; see `axis_of`."""
+    if not known.spans:
+        return axis
+    axis = replace(axis, outages=known.spans)
+    if came is None or "time" not in came.columns:
+        return axis
+    return axis.with_data(came.filter(pl.col("requests") > 0)["time"].unique().to_list())
 
 
 def column_on(axis: TimeAxis, frame: pl.DataFrame, column: str) -> list[float | None]:

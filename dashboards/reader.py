@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.store import ActiveAlert, AlertCounts, HistoryEntry
-from analytics.query import Analytics, Policy
+from analytics.query import Analytics, CollectorTimes, Policy
 from analytics.scope import narrow_catalog
 from analytics.settled import SettledSums
 from analytics.traces import Traces
@@ -40,11 +40,16 @@ class Readers:
     """Readers by what they may see. Thread-safe."""
 
     def __init__(
-        self, session: ReadSession, catalog: Catalog, clock: Callable[[], datetime]
+        self,
+        session: ReadSession,
+        catalog: Catalog,
+        clock: Callable[[], datetime],
+        collectors: CollectorTimes,
     ) -> None:
         self._session = session
         self._catalog = catalog
         self._clock = clock
+        self._collectors = collectors
         # The policy decides what counts as a request: the same for everybody.
         self._policy = Policy.of(catalog)
         self._settled = SettledSums()
@@ -67,7 +72,11 @@ class Readers:
             key=(tenant, scope),
             session=session,
             analytics=Analytics(
-                session, clock=self._clock, policy=self._policy, settled=self._settled
+                session,
+                clock=self._clock,
+                policy=self._policy,
+                settled=self._settled,
+                collectors=self._collectors,
             ),
             traces=Traces(session, settled=self._settled),
             # The catalog is the home tenant's.

@@ -31,7 +31,7 @@ class Traffic:
     latency: pl.DataFrame
 
     def axis(self, view: View) -> TimeAxis:
-        return axis_of(view, self.completeness)
+        return axis_of(view, self.completeness, self.usage)
 
 
 async def ask_traffic(data: Data, view: View) -> Traffic:

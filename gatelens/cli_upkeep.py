@@ -28,10 +28,12 @@ def doctor(
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Say what the write-ahead log holds, check every table, tell what may be counted twice; exit
-    code 1 when something is damaged or stuck. Changes nothing, and may run beside a collector."""
+    """Say what the write-ahead log holds and when no collector took data, check every table, tell
+    what may be counted twice; exit code 1 when something is damaged or stuck. Changes nothing, and
+    may run beside a collector."""
     from collector.service import WAL_FOLDER
     from collector.wal_inspect import inspect_wal
+    from gatelens.doctor_collectors import collector_lines
     from gatelens.doctor_counting import counting_lines
     from storage.check import check_lake
     from storage.stuck_commit import read_stuck
@@ -49,6 +51,8 @@ def doctor(
             f"the last with {stuck.error}",
             markup=False,
         )
+    for line in collector_lines(settings.storage_settings):
+        console.print(line, markup=False)
     damaged = not wal.healthy
     if damaged:
         errors.print(f"damaged: the write-ahead log {wal.folder}; see above", markup=False)

@@ -53,7 +53,7 @@ def run_jobs(settings: Settings) -> None:
     from alerting.channels import load_delivery
     from alerting.report_mail import ReportMail
     from analytics.main import build_scheduler
-    from analytics.query import Analytics, Policy
+    from analytics.query import Analytics, CollectorTimes, Policy
     from gatelens.upkeep import UPKEEP_EVERY_S, LakeKeeper
     from storage.catalog import load_catalog
     from storage.lake import Lake
@@ -67,7 +67,7 @@ def run_jobs(settings: Settings) -> None:
     catalog = load_catalog(settings.catalog)
     scheduler = build_scheduler(storage, settings.analytics)
     state = open_state(storage)
-    analytics = Analytics(session, policy=Policy.of(catalog))
+    analytics = Analytics(session, policy=Policy.of(catalog), collectors=CollectorTimes(state))
     alerting = build_alerting(settings.alerting, state, analytics, catalog, lake=lake)
     mail = ReportMail(
         state,

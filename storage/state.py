@@ -1,7 +1,8 @@
 """Small state that changes in place: job runs, leases, alert states, the outbox of notifications.
 
-SQLite by default, PostgreSQL by URL. Tables are declared here (people's in state_people.py), once;
-rooms read and write them through SQLAlchemy Core. Bulk data never goes here.
+SQLite by default, PostgreSQL by URL. Tables are declared here (people's in state_people.py, those
+of collectors in state_collectors.py), once; rooms read and write them through SQLAlchemy Core. Bulk
+data never goes here.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    URL,
     create_engine,
     event,
     make_url,
 )
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from storage import state_people
+from storage import state_collectors, state_people
 from storage.settings import StorageSettings
 from storage.state_metadata import metadata
 from storage.state_versions import migrate
 
-assert state_people.users.metadata is metadata  # imported so that its tables are made, too
+# imported so that their tables are made, too
+assert state_people.users.metadata is state_collectors.collector_stretches.metadata is metadata
 
 job_runs = Table(
     "job_runs",
@@ -295,12 +299,41 @@ def open_state(settings: StorageSettings) -> Engine:
     url = make_url(settings.resolved_state_url)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = _engine(url)
+    try:
+        _make_missing(engine)
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def existing_state(settings: StorageSettings) -> Engine | None:
+    """The state store as it is, to look at: nothing is made, tables of later versions may be
+    missing. None = there is none."""
+    url = make_url(settings.resolved_state_url)
+    if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
+        return None
+    return _engine(url)
+
+
+def _engine(url: URL) -> Engine:
     engine = create_engine(url)
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
-    metadata.create_all(engine)
-    migrate(engine)
     return engine
+
+
+def _make_missing(engine: Engine) -> None:
+    """Make the tables that are not there. Processes that start at the same time look, and then
+    make: whoever comes second looks again."""
+    for attempts_left in (2, 1, 0):
+        try:
+            return metadata.create_all(engine)
+        except (OperationalError, ProgrammingError, IntegrityError):
+            if not attempts_left:
+                raise
 
 
 def _configure_sqlite(connection: object, _record: ConnectionPoolEntry) -> None:

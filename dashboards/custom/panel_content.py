@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 
+import polars as pl
 import structlog
 from dash import html
 from pydantic import ValidationError
@@ -70,10 +71,20 @@ async def _drawn(data: Data, panel: Panel, view: View, interactive: bool) -> Com
     axis = TimeAxis(own.start, own.end, own.interval_s, own.mode)
     if panel.source.measures:
         answer, completeness = await asyncio.gather(ask(data, panel, view), data.completeness(own))
-        axis = axis_of(own, completeness)
+        axis = axis_of(own, completeness, _came(answer))
     else:
         answer = await ask(data, panel, view)
     return draw(panel, answer, Look(own, axis, books, interactive))
+
+
+def _came(answer: Answer | None) -> pl.DataFrame | None:
+    """time, requests of an answer over time; None = it is none."""
+    if answer is None:
+        return None
+    over_time = answer.frame if answer.trend is None else answer.trend
+    if "time" not in over_time.columns:
+        return None
+    return over_time if answer.spread else over_time.select("time", requests="#")
 
 
 async def ask(data: Data, panel: Panel, view: View) -> Answer | None:

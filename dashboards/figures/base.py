@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from dashboards.format import Formatter, for_plotly
 from dashboards.theme import Mode, template, tokens
+
+Span = tuple[datetime, datetime]
 
 LEAST_COVERED = 0.34
 """An interval of which less than this share was measured yet is not drawn: too few to mean much."""
@@ -27,11 +30,14 @@ class TimeAxis:
     measured_until: datetime | None = None
     zone: ZoneInfo = ZoneInfo("UTC")
     """Of the reader: Plotly knows no zones, so it is given wall times."""
-    gaps: tuple[tuple[datetime, datetime], ...] = ()
+    gaps: tuple[Span, ...] = ()
     """Spans whose requests are not counted yet: unknown, not zero."""
     measured_from: datetime | None = None
     """Where the installation's data begins: what was earlier is unknown, not zero. None = before
     `start`."""
+    outages: tuple[Span, ...] = ()
+    """Spans in which no collector took data, in order, without overlap. An interval that lies
+    within one is unknown, not zero, unless something came of it all the same: see `with_data`."""
 
     def shown(self, time: datetime) -> datetime:
         """What Plotly is given for a moment: the wall time of the zone."""
@@ -52,6 +58,23 @@ class TimeAxis:
         finish = min(time + timedelta(seconds=self.interval_s), until)
         return max(0.0, (finish - begin).total_seconds())
 
+    def with_data(self, times: Iterable[datetime]) -> TimeAxis:
+        """The same axis, when something came of the intervals that start at `times`, imported or
+        sent later: they are cut out of the outages."""
+        if not self.outages:
+            return self
+        step, known = timedelta(seconds=self.interval_s), sorted(times)
+        left: list[Span] = []
+        for start, end in self.outages:
+            at = start
+            for time in known[bisect_right(known, start - step) : bisect_left(known, end)]:
+                if time > at:
+                    left.append((at, time))
+                at = max(at, time + step)
+            if at < end:
+                left.append((at, end))
+        return replace(self, outages=tuple(left))
+
     def seconds(self) -> list[tuple[datetime, float | None]]:
         """`times()`, each with what `covered_s` says of it; None = not measured."""
         return [(t, self.covered_s(t) if self.measured(t) else None) for t in self.times()]
@@ -60,7 +83,11 @@ class TimeAxis:
         if self.covered_s(time) < self.interval_s * LEAST_COVERED:
             return False
         end = time + timedelta(seconds=self.interval_s)
-        return not any(start < end and time < until for start, until in self.gaps)
+        if any(start < end and time < until for start, until in self.gaps):
+            return False
+        begin, end = max(time, self.start), min(end, self.end)
+        place = bisect_right(self.outages, begin, key=lambda outage: outage[0])
+        return not (place and end <= self.outages[place - 1][1])
 
 
 @dataclass(slots=True)
@@ -150,8 +177,10 @@ def value_axis(fig: Figure, top: float, formatter: Formatter) -> None:
 
 def time_axis(fig: Figure, axis: TimeAxis) -> None:
     """The whole asked range, data or not, so that charts under each other line up. What is not
-    counted yet is covered and says so."""
-    _cover_gaps(fig, axis)
+    counted yet, and when no collector took data, is covered and says so."""
+    look = tokens(axis.mode)
+    _cover(fig, axis, axis.gaps, look.surface, "being counted")
+    _cover(fig, axis, axis.outages, look.hover, "no collector took data")
     if axis.zone.key != "UTC":
         for trace in fig.data:
             trace["x"] = [axis.shown(x) if isinstance(x, datetime) else x for x in trace["x"]]
@@ -171,11 +200,11 @@ def time_axis(fig: Figure, axis: TimeAxis) -> None:
     )
 
 
-def _cover_gaps(fig: Figure, axis: TimeAxis) -> None:
-    look = tokens(axis.mode)
-    spans = [(max(s, axis.start), min(e, axis.end)) for s, e in axis.gaps]
+def _cover(fig: Figure, axis: TimeAxis, spans: Sequence[Span], colour: str, text: str) -> None:
+    """Areas are drawn on across what is not known: it is covered."""
     shapes, texts = [], []
-    for start, end in ((s, e) for s, e in spans if s < e):
+    inside = [(max(s, axis.start), min(e, axis.end)) for s, e in spans]
+    for start, end in ((s, e) for s, e in inside if s < e):
         shapes.append(
             {
                 "type": "rect",
@@ -186,7 +215,7 @@ def _cover_gaps(fig: Figure, axis: TimeAxis) -> None:
                 "yref": "paper",
                 "layer": "above",
                 "line": {"width": 0},
-                "fillcolor": look.surface,
+                "fillcolor": colour,
             }
         )
         if (end - start) * 5 > axis.end - axis.start:
@@ -196,8 +225,8 @@ def _cover_gaps(fig: Figure, axis: TimeAxis) -> None:
                     "y": 0.5,
                     "yref": "paper",
                     "showarrow": False,
-                    "text": "being counted",
-                    "font": {"size": 11, "color": look.faint},
+                    "text": text,
+                    "font": {"size": 11, "color": tokens(axis.mode).faint},
                 }
             )
     if shapes:

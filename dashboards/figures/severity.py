@@ -40,10 +40,10 @@ def severity_bars(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> Figure:
     fig = figure(axis.mode, barmode="stack", bargap=0.12)
     totals = [0] * len(times)
     for name in LEVELS:
-        counts = [cells.get((name, t), 0) for t in times]
+        counts = [cells.get((name, t), 0 if axis.measured(t) else None) for t in times]
         if not any(counts):
             continue
-        totals = [a + b for a, b in zip(totals, counts, strict=True)]
+        totals = [a + (b or 0) for a, b in zip(totals, counts, strict=True)]
         fig.add(
             "bar",
             x=times,

@@ -30,10 +30,10 @@ def status_bars(frame: pl.DataFrame, axis: TimeAxis, *, empty: str) -> Figure:
     totals = [0] * len(times)
     # Drawn from the bottom: errors there, where a change of height is easiest to see.
     for name in ("5xx", "4xx", "none", "3xx", "2xx"):
-        counts = [cells.get((name, t), 0) for t in times]
+        counts = [cells.get((name, t), 0 if axis.measured(t) else None) for t in times]
         if not any(counts):
             continue
-        totals = [a + b for a, b in zip(totals, counts, strict=True)]
+        totals = [a + (b or 0) for a, b in zip(totals, counts, strict=True)]
         fig.add(
             "bar",
             x=times,

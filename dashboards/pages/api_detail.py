@@ -183,7 +183,7 @@ def register(app: Dash, data: Data) -> None:
             data.service_versions(view, known.services if known else ()),
             ask_chosen(data, view, shown),
         )
-        axis = axis_of(view, completeness)
+        axis = axis_of(view, completeness, frame)
         figure = chosen_chart(frame, axis, shown, data)
         if view.compared:
             await draw_before(data, view, axis, shown, figure)
@@ -210,7 +210,7 @@ def register(app: Dash, data: Data) -> None:
             data.overview(view),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness)
+        axis = axis_of(view, completeness, statuses)
         nothing = ids.NO_DATA_IN_RANGE
         split = [
             series.Line(part, column_on(axis, frame, "p95_ms"), PARTS[part])
@@ -245,7 +245,7 @@ def register(app: Dash, data: Data) -> None:
             data.usage(view, "consumer", over_time=True),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness)
+        axis = axis_of(view, completeness, usage)
         top = consumers["consumer"].head(SERIES_MAX).to_list()
         data.consumer_colours.learn(top)
         traffic = series.rates(

@@ -111,7 +111,7 @@ def register(app: Dash, data: Data) -> None:
             data.apdexes(view),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness)
+        axis = axis_of(view, completeness, usage)
         shown = api_rows(table, usage, consumers, apdexes, axis, view, data)
         unknown = sum(1 for row in shown if row["mark"] == UNCATALOGUED)
         sub = f"{view.label} · {fmt.counted(len(shown), 'API')}"

@@ -136,7 +136,7 @@ def register(app: Dash, data: Data) -> None:
             data.breakdown(view, "api", ROWS_SHOWN),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness)
+        axis = axis_of(view, completeness, by_api)
         names = series.largest(by_api, "api")
         lines = series.rates(by_api, axis, by="api", names=names, colour=data.colours.colour)
         return (

@@ -125,7 +125,7 @@ def register(app: Dash, data: Data) -> None:
             data.completeness(view),
             data.plans_soon(),
         )
-        axis, seen = axis_of(view, completeness), seen_rows(rows, changes, view)
+        axis, seen = axis_of(view, completeness, usage), seen_rows(rows, changes, view)
         top = [n for n in rows["consumer"].to_list() if n][:SERIES_MAX]
         data.consumer_colours.learn(top)
         lines = series.rates(

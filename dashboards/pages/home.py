@@ -39,7 +39,7 @@ from dashboards.home_panels import (
     incidents_table,
     movers_table,
 )
-from dashboards.measured import axis_of, column_on, over_all, rate_on
+from dashboards.measured import axis_of, column_on, over_all, rate_on, without_outages
 from dashboards.quota_panels import quota_stat
 from dashboards.slo_panels import budget_tone
 from dashboards.state_row import ask_traffic, traffic_stats
@@ -151,7 +151,7 @@ def register(app: Dash, data: Data) -> None:
             data.latency(view, "api", quantiles=(0.95,)),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness)
+        axis = axis_of(view, completeness, usage)
         figures = chart_figures(usage, latency, axis, data)
         if view.compared:
             await draw_before(data, view, axis, figures)
@@ -167,7 +167,7 @@ def register(app: Dash, data: Data) -> None:
             data.usage(view, "api", over_time=True),
             data.completeness(view),
         )
-        axis = axis_of(view, completeness)
+        axis = axis_of(view, completeness, usage)
         moved = movers_table(rows, usage, axis, view, data)
         if rows.height and not rows["requests_previous"].sum():
             return [
@@ -202,12 +202,14 @@ def register(app: Dash, data: Data) -> None:
 async def draw_before(data: Data, view: View, axis: TimeAxis, figures: tuple[Any, ...]) -> None:
     """Traffic, error rate and p95 of the range just before, over all APIs, as dotted lines."""
     past = view.previous()
-    usage, latency = await asyncio.gather(
-        data.usage(past, "api", over_time=True), data.latency(past, quantiles=(0.95,))
+    usage, latency, outages = await asyncio.gather(
+        data.usage(past, "api", over_time=True),
+        data.latency(past, quantiles=(0.95,)),
+        data.outages(past),
     )
     # The whole range before was measured, or is a gap of its own.
     earlier = TimeAxis(past.start, past.end, past.interval_s, past.mode)
-    total = over_all(usage)
+    earlier, total = without_outages(earlier, outages, usage), over_all(usage)
     colour = tokens(axis.mode).muted
     lines = (
         rate_on(earlier, total),

@@ -20,7 +20,7 @@ from dashboards.guard import guarded
 from dashboards.limits import LOG_ROWS_MAX
 from dashboards.log_panels import facet_list, patterns, patterns_table
 from dashboards.log_queries import COUNTS, FACETS, PATTERNS, ROWS, asked
-from dashboards.measured import axis_of
+from dashboards.measured import axis_of, without_outages
 from dashboards.view import View
 
 CONTEXT = timedelta(seconds=30)
@@ -98,11 +98,13 @@ def register(app: Dash, data: Data) -> None:
         view = data.view(stored)
         rows_sql, wanted = asked(view, ROWS)
         counts_sql, _ = asked(view, COUNTS)
-        rows, counts = await asyncio.gather(
+        rows, counts, outages = await asyncio.gather(
             data.sql(view, rows_sql, **wanted),
             data.sql(view, counts_sql, step=view.interval_s, **wanted),
+            data.outages(view),
         )
-        axis = axis_of(view, None)
+        came = counts.select("time", requests="logs")
+        axis = without_outages(axis_of(view, None), outages, came)
         total = int(counts["logs"].sum())
         shown = f", the newest {LOG_ROWS_MAX} shown" if total > rows.height else ""
         return (

@@ -175,7 +175,7 @@ def register(app: Dash, data: Data) -> None:
             data.breakdown(view, "route", ROWS_SHOWN),
             data.sql(view, _FAILING, limit=FAILING_SHOWN),
         )
-        axis, nothing = axis_of(view, complete), ids.NO_DATA_IN_RANGE
+        axis, nothing = axis_of(view, complete, by_api), ids.NO_DATA_IN_RANGE
         return (
             requests_chart(by_api, axis, "api", data.colours.colour, empty=nothing),
             status_bars(by_status, axis, empty=nothing),

@@ -13,6 +13,7 @@ from dash import Dash, Input, Output, html
 from analytics.sql_files import load_sql
 from dashboards import format as fmt
 from dashboards import ids
+from dashboards.collectors_panel import collectors_stat, outages_table
 from dashboards.components import (
     Component,
     Stat,
@@ -28,7 +29,7 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
 from dashboards.jobs_panel import JobRun, jobs_table, latest_runs
-from dashboards.measured import axis_of
+from dashboards.measured import axis_of, without_outages
 from dashboards.operate_panels import (
     TableSize,
     WalSize,
@@ -77,7 +78,7 @@ def layout(_data: Data) -> Component:
     return html.Div(
         [
             page_head("Operate", "Is everything that is sent also stored and counted?"),
-            html.Div(skeleton_stats(5), id="operate-stats"),
+            html.Div(skeleton_stats(6), id="operate-stats"),
             html.Div(
                 [
                     time_chart(
@@ -107,10 +108,16 @@ def layout(_data: Data) -> Component:
                         className="w6 flush",
                     ),
                     panel(
+                        "Times without a collector",
+                        html.Div(skeleton_rows(3), id="operate-collectors-out"),
+                        note="in this time range; what was sent then and not sent again is missing",
+                        className="w6 flush",
+                    ),
+                    panel(
                         "Calls told of twice",
                         html.Div(skeleton_rows(3), id="operate-counting"),
                         note="learned from what came in; the last hour of the range",
-                        className="flush",
+                        className="w6 flush",
                     ),
                     panel(
                         "Lake",
@@ -134,23 +141,25 @@ def register(app: Dash, data: Data) -> None:
         Output("operate-lake", "children"),
         Output("operate-wal", "children"),
         Output("operate-counting", "children"),
+        Output("operate-collectors-out", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=7, show_in=3)
+    @guarded(outputs=8, show_in=3)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         last_hour = replace(view, start=max(view.start, view.end - TWICE_WITHIN))
-        ingest, rejects, twice, jobs, tables, logs = await asyncio.gather(
+        ingest, rejects, twice, jobs, tables, logs, outages = await asyncio.gather(
             data.settled_rows(view, "requests", _INGEST, step=view.interval_s),
             data.sql(view, _REJECTS),
             data.sql(last_hour, load_sql("counted_twice")),
             data.cache.get("job-runs", lambda: latest_runs(data.state)),
             data.cache.get("lake-sizes", lambda: table_sizes(data.session.lake), ttl_s=15.0),
             data.cache.get("wal", lambda: wal_sizes(data.storage.data_dir / "wal")),
+            data.outages(view),
         )
         ingest = ingest.group_by("time", "source").agg(pl.col("requests").sum())
         learned = await data.cache.get("learned", lambda: learned_facts(data.storage.data_dir))
-        axis = axis_of(view, None)
+        axis = without_outages(axis_of(view, None), outages, ingest)
         lines = series.rates(
             ingest,
             axis,
@@ -160,13 +169,20 @@ def register(app: Dash, data: Data) -> None:
         )
         now = data.clock()
         return (
-            stat_row(stats(view, ingest, rejects, jobs, tables, logs), view.mode),
+            stat_row(
+                [
+                    *stats(view, ingest, rejects, jobs, tables, logs),
+                    collectors_stat(outages, view, now),
+                ],
+                view.mode,
+            ),
             series.stacked(lines, axis, fmt.rate, empty=ids.NO_DATA_IN_RANGE),
             rejects_table(rejects, now),
             jobs_table(jobs, now),
             lake_table(tables, now),
             wal_table(logs, now),
             counting_table(learned, twice),
+            outages_table(outages, now),
         )
 
 

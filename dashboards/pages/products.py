@@ -124,7 +124,7 @@ def register(app: Dash, data: Data) -> None:
         usage, completeness = await asyncio.gather(
             data.usage(view, "product", over_time=True), data.completeness(view)
         )
-        axis = axis_of(view, completeness)
+        axis = axis_of(view, completeness, usage)
         names = series.largest(usage, "product")
         data.product_colours.learn(names)
         lines = series.rates(

@@ -115,7 +115,7 @@ def register(app: Dash, data: Data) -> None:
         view = data.view(stored)
         usage = await data.usage(view, "status_code", over_time=True)
         completeness = await data.completeness(view)
-        axis = axis_of(view, completeness)
+        axis = axis_of(view, completeness, usage)
         return status_bars(usage, axis, empty=ids.NO_DATA_IN_RANGE)
 
 

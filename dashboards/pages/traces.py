@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import replace
 from datetime import timedelta
@@ -29,7 +30,7 @@ from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
 from dashboards.figures.red import RED, red_chart
 from dashboards.guard import guarded
-from dashboards.measured import axis_of
+from dashboards.measured import axis_of, without_outages
 from dashboards.search_terms import conditions, parse_search
 from dashboards.theme import tokens
 from dashboards.trace_heat import DIFFERENT, HEAT, different_table, draw_box, parse_box
@@ -186,9 +187,12 @@ def register(app: Dash, data: Data) -> None:
         view = data.view(stored)
         box = parse_box(view.extra.get("box"))
         asked = {k: v for k, v in parameters(view).items() if k in ("service", "environment")}
-        cells = await data.settled_rows(view, "spans", HEAT, step=view.interval_s, **asked)
+        cells, outages = await asyncio.gather(
+            data.settled_rows(view, "spans", HEAT, step=view.interval_s, **asked),
+            data.outages(view),
+        )
         cells = cells.group_by("time", "bucket").agg(pl.col("requests", "errors").sum())
-        axis = axis_of(view, None)
+        axis = without_outages(axis_of(view, None), outages, cells)
         shown = chosen_of(RED, view.extra.get("red"))
         figure = red_chart(cells, axis, shown, empty="No trace began in this time range.")
         figure.layout["uirevision"] = shown

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from alerting.build import build_alerting
 from alerting.channels import deliver_to
 from alerting.errors import ConfigInvalid
+from alerting.limits import COLLECTOR_REMEMBERED_S
 from alerting.match_sql import RowMatch, log_query
 from alerting.rules import parse_rules
 from alerting.settings import AlertingSettings
@@ -22,6 +23,7 @@ from storage.lake import Lake
 from storage.session import ReadSession
 from storage.settings import StorageSettings
 from storage.state import job_runs
+from storage.state_collectors import collector_stretches
 from storage.stuck_commit import StuckCommit, clear_stuck, write_stuck
 from tests.alerting.world import quick_state
 
@@ -235,6 +237,32 @@ def test_a_stuck_commit_is_told_by_its_age_and_ends_with_it(place):
     assert alert.value == pytest.approx(150, abs=10)
     clear_stuck(log)
     assert told(START + 120) == []
+
+
+def test_that_no_collector_takes_data_is_told_for_a_day(place):
+    here = place()
+
+    def told(at):
+        here.alerts(at)
+        active = AlertStore(here.state, clock=lambda: at).active()
+        return [a.value for a in active if a.rule == "gatelens-no-collector"]
+
+    assert told(START) == []  # none ever did: data is imported
+    with here.state.begin() as connection:
+        connection.execute(
+            sa.insert(collector_stretches).values(collector="c", since=START - 500, until=START)
+        )
+    assert told(START + 100) == []
+    (silent,) = told(START + 300)
+    assert silent == pytest.approx(300, abs=10)
+    with here.state.begin() as connection:
+        connection.execute(
+            sa.insert(collector_stretches).values(
+                collector="c", since=START + 310, until=START + 400
+            )
+        )
+    assert told(START + 410) == []
+    assert told(START + 400 + COLLECTOR_REMEMBERED_S + 60) == []
 
 
 def test_empty_lake_is_no_alert(place):

@@ -108,6 +108,7 @@ def test_completeness_says_how_far_the_data_is(client: Client) -> None:
     assert body["requests_raw"] > 0
     assert body["requests_counted"] == 0
     assert body["complete"] is False
+    assert body["outages"] == {"known_from": None, "spans": [], "ongoing": False}
 
 
 @pytest.mark.parametrize(
