@@ -17,7 +17,8 @@ from dashboards.data import Data
 from dashboards.people.passwords import Passwords
 from dashboards.people.sign_in import SignIn
 from dashboards.people.users import place
-from dashboards.server import Dispatcher, create_server
+from dashboards.dispatcher import Dispatcher
+from dashboards.server import create_server
 from dashboards.settings import DashboardSettings
 from storage.audit import Actor
 from storage.lake import Lake
