@@ -12,8 +12,9 @@ from analytics.apdex import Apdex
 from analytics.query import Overview
 from dashboards import format as fmt
 from dashboards.components import Component, Tone, number, page_link
-from dashboards.data import APDEX_THRESHOLD_MS, Data
+from dashboards.data import Data
 from dashboards.view import View
+from dashboards.view_questions import APDEX_THRESHOLD_MS
 
 DATA_SENT = "response_bytes"
 _MEASURES = (
