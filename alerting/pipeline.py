@@ -7,8 +7,8 @@ rejects        records refused at the door in the window, one series per source 
 commit_stuck_s age of the oldest request that a collector on this machine acknowledged and failed to
                store several times in a row; 0 = there is none
 collector_silence_s
-               seconds since a collector last took data, wherever it ran; nothing where none ever did,
-               or none for a day
+               seconds since a collector last took data, wherever it ran; nothing where none ever
+               did, or none for a day
 disk_free      share of the data folder's disk that is free, 0..1
 """
 

@@ -135,7 +135,7 @@ class CompletenessBody(BaseModel):
     lateness_s_max: float | None = None
     rejects_by_reason: dict[str, int] = Field(default_factory=dict)
     sources: list[SourceGapBody] = Field(default_factory=list)
-    outages: OutagesBody = Field(default_factory=OutagesBody)
+    outages: OutagesBody
 
 
 class Answer(BaseModel):

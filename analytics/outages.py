@@ -1,8 +1,8 @@
 """When no collector took data: between the stretches that collectors keep down in the state store.
 
 What was before the first stretch of all is not known, and nothing is claimed of it. Several
-collectors count as one: as long as one of them takes data, there is no outage. (Each may serve other
-senders; a gateway that goes silent while others send is told by completeness.)
+collectors count as one: as long as one of them takes data, there is no outage. (Each may serve
+other senders; a gateway that goes silent while others send is told by completeness.)
 """
 
 from __future__ import annotations

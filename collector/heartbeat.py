@@ -8,8 +8,8 @@ up to BEAT_S too short after a kill. It is over, and the next one begins,
 
 - when requests are refused whatever they are (the log has failed or is full, the disk is nearly
   full): the collector listens, but nothing that is sent gets in;
-- when the last look was longer ago than LATE_S by either clock: the process was stopped, the machine
-  slept, or its clock was set forward, and nobody can tell what came meanwhile.
+- when the last look was longer ago than LATE_S by either clock: the process was stopped, the
+  machine slept, or its clock was set forward, and nobody can tell what came meanwhile.
 
 A clock that is set back moves the stretch's ends with it.
 """
@@ -44,7 +44,7 @@ class _Stretch:
 
 
 class Heartbeat:
-    """Of one collector. `open` when the port is, then `look` again and again, `close` at its end."""
+    """Of one collector. `open` when the port is, `look` again and again, `close` at its end."""
 
     def __init__(
         self,

@@ -28,9 +28,7 @@ def over_all(usage: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def axis_of(
-    view: View, known: Completeness | None, came: pl.DataFrame | None = None
-) -> TimeAxis:
+def axis_of(view: View, known: Completeness | None, came: pl.DataFrame | None = None) -> TimeAxis:
     """The chart axis of a view. Data that ends just before now ends the measured span; data that
     ended long ago does not: then nothing came, which the chart shows as zero. What is not counted
     yet, what was before anything was ever stored, and intervals in which no collector took data and

@@ -44,8 +44,8 @@ def collector_lines(storage: StorageSettings, *, now: datetime | None = None) ->
         yield "collectors: none takes data now"
     for start, until in known.spans[-OUTAGES_TOLD_MAX:]:
         yield (
-            f"collectors: none took data {start:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC "
-            f"({_length((until - start).total_seconds())})"
+            f"collectors: none took data {start:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S}"
+            f" UTC ({_length((until - start).total_seconds())})"
         )
 
 

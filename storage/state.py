@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlalchemy import (
+    URL,
     BigInteger,
     Column,
     Engine,
@@ -19,13 +20,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    URL,
     create_engine,
     event,
+    inspect,
     make_url,
 )
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from storage import state_collectors, state_people
 from storage.settings import StorageSettings
@@ -327,13 +328,15 @@ def _engine(url: URL) -> Engine:
 
 def _make_missing(engine: Engine) -> None:
     """Make the tables that are not there. Processes that start at the same time look, and then
-    make: whoever comes second looks again."""
-    for attempts_left in (2, 1, 0):
-        try:
-            return metadata.create_all(engine)
-        except (OperationalError, ProgrammingError, IntegrityError):
-            if not attempts_left:
-                raise
+    make: what another one has made meanwhile is left as it is."""
+    there = set(inspect(engine).get_table_names())
+    for table in metadata.sorted_tables:
+        if table.name in there:
+            continue
+        with engine.begin() as connection:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def _configure_sqlite(connection: object, _record: ConnectionPoolEntry) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import Column, Float, Index, Integer, String, Table
 from storage.state_metadata import metadata
 
 BEAT_S = 15.0
-"""Seconds between two beats of a collector: after a kill, `until` is that much too early at most."""
+"""Seconds between two beats of a collector: `until` is that much too early, at most, after a
+kill."""
 
 LATE_S = 3 * BEAT_S
 """Seconds without a beat after which a stretch is over: a collector that was stopped or starved for

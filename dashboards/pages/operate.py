@@ -148,15 +148,15 @@ def register(app: Dash, data: Data) -> None:
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         last_hour = replace(view, start=max(view.start, view.end - TWICE_WITHIN))
-        ingest, rejects, twice, jobs, tables, logs, outages = await asyncio.gather(
+        ingest, rejects, twice, jobs, tables, logs = await asyncio.gather(
             data.settled_rows(view, "requests", _INGEST, step=view.interval_s),
             data.sql(view, _REJECTS),
             data.sql(last_hour, load_sql("counted_twice")),
             data.cache.get("job-runs", lambda: latest_runs(data.state)),
             data.cache.get("lake-sizes", lambda: table_sizes(data.session.lake), ttl_s=15.0),
             data.cache.get("wal", lambda: wal_sizes(data.storage.data_dir / "wal")),
-            data.outages(view),
         )
+        outages = await data.outages(view)
         ingest = ingest.group_by("time", "source").agg(pl.col("requests").sum())
         learned = await data.cache.get("learned", lambda: learned_facts(data.storage.data_dir))
         axis = without_outages(axis_of(view, None), outages, ingest)

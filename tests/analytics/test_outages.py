@@ -114,7 +114,9 @@ def test_a_restart_within_the_record_s_own_error_is_no_outage(engine: Engine) ->
     assert told == (at(20), at(20 + SHORTEST_S / 60 + 0.1))
 
 
-def test_of_very_many_outages_the_longest_are_told(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_outages_the_longest_are_told(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep(engine, *((m, m + 1) for m in range(0, 40, 2)), (45, 60))
     monkeypatch.setattr("analytics.outages.OUTAGES_MAX", 3)
     found = CollectorTimes(engine).outages(hour(), at(60)).spans

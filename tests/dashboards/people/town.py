@@ -14,10 +14,10 @@ import pyarrow as pa
 from argon2 import PasswordHasher
 
 from dashboards.data import Data
+from dashboards.dispatcher import Dispatcher
 from dashboards.people.passwords import Passwords
 from dashboards.people.sign_in import SignIn
 from dashboards.people.users import place
-from dashboards.dispatcher import Dispatcher
 from dashboards.server import create_server
 from dashboards.settings import DashboardSettings
 from storage.audit import Actor
