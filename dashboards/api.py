@@ -15,11 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from analytics.api import install
+from dashboards import saved_statements_api
 from dashboards.custom import api as custom_api
 from dashboards.custom.boards import Boards
 from dashboards.data import Data
 from dashboards.errors import Forbidden
 from dashboards.people import api as people_api
+from dashboards.saved_statements import SavedStatements
 from dashboards.sql_api import create_router
 
 _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title} API</title>
@@ -47,6 +49,7 @@ def create_api(data: Data) -> FastAPI:
     api.include_router(people_api.create_router(data))
     install(api, lambda _request: data.analytics, lambda _request: data.catalog, data.state)
     custom_api.install(api, Boards(data))
+    saved_statements_api.install(api, SavedStatements(data.state))
 
     @api.get("/api/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -8,6 +8,9 @@ CALLBACK_BODY_BYTES_MAX = 1 << 20
 SQL_BODY_BYTES_MAX = 128 << 10
 """Body of one SQL request; the statement itself is capped at 64 KiB by the guard. Beyond: 413."""
 
+STATEMENTS_SAVED_MAX = 500
+"""Statements one person keeps by name. Beyond: refused, with a sentence."""
+
 URL_SEARCH_CHARS_MAX = 4096
 """Query string a screen reads. Beyond: ignored, the defaults are shown and a note says so."""
 

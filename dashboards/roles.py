@@ -130,6 +130,7 @@ API: Final[Mapping[str, tuple[Permission, ...]]] = MappingProxyType(
         "/api/openapi.json": (),
         "/api/v1/me": (),
         "/api/v1/sql": ("sql",),
+        "/api/v1/statements": ("sql",),
         "/api/v1/analytics": ("read",),
         "/api/v1/analytics/overview": _OWN,
         "/api/v1/analytics/usage": _OWN,

@@ -1,8 +1,8 @@
 """Small state that changes in place: job runs, leases, alert states, the outbox of notifications.
 
 SQLite by default, PostgreSQL by URL. Tables are declared here (people's in state_people.py, those
-of collectors in state_collectors.py), once; rooms read and write them through SQLAlchemy Core. Bulk
-data never goes here.
+of collectors in state_collectors.py, saved SQL in state_statements.py), once; rooms read and write
+them through SQLAlchemy Core. Bulk data never goes here.
 """
 
 from __future__ import annotations
@@ -28,13 +28,18 @@ from sqlalchemy import (
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from storage import state_collectors, state_people
+from storage import state_collectors, state_people, state_statements
 from storage.settings import StorageSettings
 from storage.state_metadata import metadata
 from storage.state_versions import migrate
 
 # imported so that their tables are made, too
-assert state_people.users.metadata is state_collectors.collector_stretches.metadata is metadata
+for _table in (
+    state_people.users,
+    state_collectors.collector_stretches,
+    state_statements.saved_statements,
+):
+    assert _table.metadata is metadata
 
 job_runs = Table(
     "job_runs",

@@ -1,4 +1,4 @@
-// The SQL screen's editor: completion from the schema, history, share by link, export. Browser only.
+// The SQL screen's editor: completion from the schema, saved statements, history, share by link, export.
 (function () {
   "use strict";
   const gl = window.gatelens, make = gl.make;
@@ -44,35 +44,64 @@
     else if (what.startsWith("insert:")) insert(what.slice(7));
     else if (what.startsWith("example:")) { gl.setText(what.slice(8)); field().focus(); }
   });
-  // Saved in this browser by name; a link (Copy link) is how others get one.
-  const SAVED = "gl-sql-saved";
-  const saved = () => { try { return JSON.parse(localStorage.getItem(SAVED)) || {}; } catch (e) { return {}; } };
+  // Saved by name on the server, for oneself or for all who may ask in SQL; what was run, in this browser.
+  let opened = { name: "", shared: false };
   function save() {
-    const name = make("input", { className: "gl-input", type: "text", maxLength: 80, placeholder: "Name" });
+    const name = make("input", { className: "gl-input", type: "text", maxLength: 80, placeholder: "Name", value: opened.name });
     name.setAttribute("aria-label", "Name of the statement");
+    const shared = make("input", { type: "checkbox", checked: opened.shared });
     const ok = make("button", { type: "button", className: "gl-button primary" }, "Save");
-    const node = gl.dialog("save", "Save this statement", make("h2", {}, "Save this statement"), make("p", {}, "Kept in this browser."), name, make("div", { className: "gl-toolbar end" }, ok));
-    const keep = () => {
+    const said = make("div", { className: "bad-text" });
+    said.setAttribute("role", "status");
+    const node = gl.dialog("save", "Save this statement", make("h2", {}, "Save this statement"), name,
+      make("label", { className: "gl-check" }, shared, " Everybody who may ask in SQL finds it"), said, make("div", { className: "gl-toolbar end" }, ok));
+    const keep = async () => {
       if (!name.value.trim()) { name.focus(); return; }
-      try { localStorage.setItem(SAVED, JSON.stringify({ ...saved(), [name.value.trim()]: field().value })); } catch (e) { /* private mode */ }
+      const answer = await gl.call("POST", "statements", { name: name.value.trim(), sql: field().value, shared: shared.checked });
+      if (!answer.ok) { said.textContent = answer.body.error; return; }
+      opened = answer.body;
       node.close();
+      gl.toast(`Saved as ${answer.body.name}.`);
     };
     ok.addEventListener("click", keep);
     name.addEventListener("keydown", (event) => { if (event.key === "Enter") keep(); });
     name.focus();
   }
-  function showHistory() {
-    const entry = (text, label) => {
-      const item = make("button", { type: "button", className: "gl-menu-item gl-mono" }, label);
-      item.addEventListener("click", () => { gl.setText(text); document.getElementById("gl-dialog").close(); });
+  async function showHistory() {
+    const answer = await gl.call("GET", "statements");
+    const kept = answer.ok ? answer.body.statements : [];
+    const take = (text) => { gl.setText(text); document.getElementById("gl-dialog").close(); };
+    const button = (text, more, run) => {
+      const item = make("button", { type: "button", className: "gl-menu-item" }, text, ...more);
+      item.addEventListener("click", run);
       return item;
     };
-    const kept = Object.entries(saved()).map(([name, text]) => entry(text, name));
-    const items = past().map((text) => entry(text, text.replace(/\s+/g, " ").slice(0, 110)));
+    const line = (s) => {
+      const whose = s.mine ? (s.shared ? "shared" : "") : `by ${s.author}`;
+      const open = button(s.name, whose ? [make("span", { className: "gl-faint" }, " " + whose)] : [], () => {
+        opened = s.mine ? s : { name: "", shared: false };
+        take(s.sql);
+      });
+      open.title = s.sql;
+      const row = make("div", { className: "gl-saved" }, open);
+      if (s.mine) {
+        const drop = make("button", { type: "button", className: "gl-link-button" }, "Delete");
+        drop.setAttribute("aria-label", `Delete ${s.name}`);
+        drop.addEventListener("click", async () => {
+          const gone = await gl.call("DELETE", "statements/" + s.id);
+          if (!gone.ok) { gl.toast(gone.body.error); return; }
+          document.getElementById("gl-dialog").close();  // a toast cannot be clicked behind it
+          gl.toast(`${s.name} is deleted.`, "Undo", () => gl.call("POST", "statements", { name: s.name, sql: s.sql, shared: s.shared }));
+        });
+        row.append(drop);
+      }
+      return row;
+    };
+    const items = past().map((text) => button(text.replace(/\s+/g, " ").slice(0, 110), [], () => take(text)));
+    const list = (found, none) => make("div", { className: "gl-palette-list" }, ...(found.length ? found : [make("div", { className: "gl-none" }, none)]));
     gl.dialog("history", "Saved statements and those run here before",
-      ...(kept.length ? [make("h2", {}, "Saved"), make("div", { className: "gl-palette-list" }, ...kept)] : []),
-      make("h2", {}, "Statements run here before"),
-      make("div", { className: "gl-palette-list" }, ...(items.length ? items : [make("div", { className: "gl-none" }, "None yet")])));
+      make("h2", {}, "Saved"), list(kept.map(line), answer.ok ? "None yet: Save keeps a statement by name." : answer.body.error),
+      make("h2", {}, "Run in this browser before"), list(items, "None yet"));
   }
   // How long the running statement has run, and how far it is: what the server tells of its id.
   let since = 0, told = "", asking = false;

@@ -194,6 +194,29 @@ def test_sql_page_runs_a_statement_and_explains_a_refusal(page: Page, server: Ru
     assert [seen for seen in troubles.seen if "404" not in seen] == []
 
 
+def test_a_statement_saved_by_name_is_found_again_and_can_be_deleted(
+    page: Page, server: Running
+) -> None:
+    troubles = opened(page, server, "/sql")
+    page.locator("#sql-text").fill("SELECT 17")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_label("Name of the statement").fill("seventeen")
+    page.get_by_label("Everybody who may ask in SQL finds it").check()
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.locator("#gl-toast")).to_contain_text("Saved as seventeen.")
+
+    opened(page, server, "/sql")
+    page.get_by_role("button", name="Saved and history").click()
+    page.get_by_role("button", name="seventeen shared").click()
+    expect(page.locator("#sql-text")).to_have_value("SELECT 17")
+    page.get_by_role("button", name="Saved and history").click()
+    page.get_by_role("button", name="Delete seventeen").click()
+    expect(page.locator("#gl-toast")).to_contain_text("seventeen is deleted.")
+    page.get_by_role("button", name="Saved and history").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Save keeps a statement by name")
+    assert troubles.seen == []
+
+
 def test_empty_installation_says_how_to_get_data_in(page: Page, empty_server: Running) -> None:
     troubles = opened(page, empty_server, "/")
 
