@@ -72,7 +72,7 @@ def outage_text(outages: Outages, now: datetime, *, goes_on: bool) -> str:
     else:
         longest = sorted(sorted(spans, key=lambda s: s[0] - s[1])[:OUTAGES_NAMED])
         named = ", ".join(fmt.between(*span, now) for span in longest)
-        some = "the longest " if len(spans) > len(longest) else ""
-        told = f"No collector took data {len(spans)} times, {fmt.minutes(outages.seconds)} in all: "
-        told += f"{some}{named} {fmt.zone_name()}"
+        told = f"No collector took data for {fmt.minutes(outages.seconds)} in all"
+        told += f", {len(spans)} times; the longest " if len(spans) > len(longest) else ": "
+        told += f"{named} {fmt.zone_name()}"
     return f"{told}. Charts leave a gap where nothing came later; totals may be too low."

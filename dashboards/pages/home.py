@@ -268,7 +268,9 @@ def completeness_stat(c: Completeness, query: str, now: datetime) -> Stat:
         told.append(f"{fmt.count(c.rejects)} rejected")
     if c.silent_gateways:
         told.append(f"silent: {fmt.plain(', '.join(c.silent_gateways), 30)}")
-    odd = bool(c.silent_gateways) or (share is not None and share < 0.99)
+    if c.outages.spans:
+        told.append(f"{fmt.minutes(c.outages.seconds)} without a collector")
+    odd = bool(c.silent_gateways or c.outages.spans) or (share is not None and share < 0.99)
     return Stat(
         "home-completeness",
         "Counted",

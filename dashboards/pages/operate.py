@@ -27,6 +27,7 @@ from dashboards.components import (
 from dashboards.counting_panel import counting_table, learned_facts
 from dashboards.data import Data
 from dashboards.figures import series
+from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.jobs_panel import JobRun, jobs_table, latest_runs
 from dashboards.measured import axis_of, without_outages
@@ -110,7 +111,7 @@ def layout(_data: Data) -> Component:
                     panel(
                         "Times without a collector",
                         html.Div(skeleton_rows(3), id="operate-collectors-out"),
-                        note="in this time range; what was sent then and not sent again is missing",
+                        note="what was sent then and not sent again is missing",
                         className="w6 flush",
                     ),
                     panel(
@@ -171,7 +172,7 @@ def register(app: Dash, data: Data) -> None:
         return (
             stat_row(
                 [
-                    *stats(view, ingest, rejects, jobs, tables, logs),
+                    *stats(view, axis, ingest, rejects, jobs, tables, logs),
                     collectors_stat(outages, view, now),
                 ],
                 view.mode,
@@ -188,6 +189,7 @@ def register(app: Dash, data: Data) -> None:
 
 def stats(
     view: View,
+    axis: TimeAxis,
     ingest: pl.DataFrame,
     rejects: pl.DataFrame,
     jobs: list[JobRun],
@@ -195,10 +197,14 @@ def stats(
     logs: list[WalSize],
 ) -> list[Stat]:
     """Is it well? What came in and was refused in the range; log, jobs and lake as they are now."""
-    by_time = ingest.group_by("time").agg(pl.col("requests").sum()).sort("time")
-    # An interval that the range cuts would look like a fall.
-    ends = pl.col("time") + timedelta(seconds=view.interval_s)
-    whole = by_time.filter(pl.col("time") >= view.start, ends <= view.end)
+    by_time = dict(ingest.group_by("time").agg(pl.col("requests").sum()).iter_rows())
+    step = timedelta(seconds=view.interval_s)
+    line = [
+        by_time.get(at, 0 if axis.measured(at) else None)
+        for at in axis.times()
+        # One that the range cuts would look like a fall.
+        if at >= view.start and at + step <= view.end
+    ]
     stored = int(ingest["requests"].sum())
     # The table ends after its largest rows; the number does not.
     refused = int(rejects["rejected_in_all"][0]) if rejects.height else 0
@@ -211,7 +217,7 @@ def stats(
             "Requests stored",
             stored,
             fmt.count(stored),
-            spark=whole["requests"].to_list(),
+            spark=line,
             href=f"/requests{view.query()}",
             hint="in this time range",
         ),

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
+from analytics.query import Outages
 from dashboards.counting_panel import Fact, counting_table, learned_facts
 from dashboards.jobs_panel import JobRun
+from dashboards.measured import axis_of, without_outages
 from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
 from dashboards.pages.operate import stats
 from dashboards.view import parse_view
@@ -114,18 +116,21 @@ def test_the_state_row_says_what_is_not_well(tmp_path: Path) -> None:
         JobRun("traces", NOW, NOW, 0, 0, None, "OSError: no space"),
     ]
     segment(tmp_path / "1.wal", 10, 100)
-    shown = stats(view, ingest, no_rejects, jobs, [], wal_sizes(tmp_path))
+    out = (NOW - timedelta(minutes=9), NOW - timedelta(minutes=7))
+    axis = without_outages(axis_of(view, None), Outages(view.start, (out,)), ingest)
+    shown = stats(view, axis, ingest, no_rejects, jobs, [], wal_sizes(tmp_path))
     values = {stat.id.removeprefix("operate-"): (stat.value, stat.tone) for stat in shown}
     assert values == {
         "stored": (15, ""), "refused": (0, ""), "waiting": (10, ""), "failing": (1, "bad"),
         "size": (0, ""),
     }  # fmt: skip
-    assert list(shown[0].spark) == [6, 7], "the minute that is not over is left out"
+    # The minute that is not over is left out; those without a collector are no zeros.
+    assert list(shown[0].spark)[-9:] == [None, None, 0, 0, 0, 0, 0, 6, 7]
     write_stuck(tmp_path, StuckCommit(0.0, 0.0, 7, 12, "OSError: no space"))
     rejects = pl.DataFrame({"reason": ["malformed", "x"], "rejected_in_all": [9, 9]})
-    shown = stats(view, ingest.clear(), rejects, [], [], wal_sizes(tmp_path))
+    shown = stats(view, axis, ingest.clear(), rejects, [], [], wal_sizes(tmp_path))
     assert [(stat.value, stat.tone) for stat in shown[:4]] == [
         (0, ""), (9, "warn"), (10, "bad"), (0, ""),
     ]  # fmt: skip
-    (elsewhere,) = [s for s in stats(view, ingest, rejects, [], [], []) if s.id.endswith("waiting")]
+    elsewhere = stats(view, axis, ingest, rejects, [], [], [])[2]
     assert elsewhere.value is None

@@ -126,10 +126,10 @@ def test_of_several_the_longest_are_named_and_all_are_counted() -> None:
     spans = [(ago(60 * n), ago(60 * n - n)) for n in (4, 3, 2, 1)]
     said = text(*spans)
     assert said.startswith(
-        "No collector took data 4 times, 10 min in all: the longest 08:00–08:04,"
+        "No collector took data for 10 min in all, 4 times; the longest 08:00–08:04,"
     )
     assert "09:00–09:03, 10:00–10:02 UTC" in said
-    assert "2 times, 3 min in all: 10:00–10:02, 11:00:00–11:01:00 UTC." in text(*spans[2:])
+    assert "data for 3 min in all: 10:00–10:02, 11:00:00–11:01:00 UTC." in text(*spans[2:])
 
 
 def test_operate_says_which_share_is_known_and_taken() -> None:
