@@ -97,7 +97,9 @@ def stuck_commit(storage: StorageSettings, now: float) -> list[Point]:
 def collector_silence(state: sa.Engine, now: float) -> list[Point]:
     """A collector that runs is silent for up to a beat; see storage/state_collectors.py."""
     with state.connect() as connection:
-        last = connection.execute(sa.select(sa.func.max(collector_stretches.c.until))).scalar()
+        begun = collector_stretches.c.since <= now  # others were written by a wrong clock
+        query = sa.select(sa.func.max(collector_stretches.c.until)).where(begun)
+        last = connection.execute(query).scalar()
     if last is None or last < now - COLLECTOR_REMEMBERED_S:
         return []
     return [Point((), max(0.0, now - last), 0)]

@@ -62,13 +62,14 @@ class CollectorTimes:
         table = collector_stretches
         since, until = table.c.since, table.c.until
         start, end = time_range.start.timestamp(), time_range.end.timestamp()
-        around = select(since, until).where(until >= start, since <= end)
+        begun = since <= now.timestamp()  # others were written by a clock that was wrong
+        around = select(since, until).where(until >= start, since <= end, begun)
         # The neighbours: an outage may begin before the range, or end after it.
         edges = (
-            select(func.min(since)),
-            select(func.max(until)),
-            select(func.max(until)).where(until < start),
-            select(func.min(since)).where(since > end),
+            select(func.min(since)).where(begun),
+            select(func.max(until)).where(begun),
+            select(func.max(until)).where(until < start, begun),
+            select(func.min(since)).where(since > end, begun),
         )
         one_row = select(*(edge.scalar_subquery() for edge in edges))
         with self._state.connect() as connection:

@@ -1,7 +1,7 @@
 """Keeps down when this collector took data, in the state store: see storage/state_collectors.py.
 
-`look` asks, every BEAT_S on the server's event loop, whether requests are taken; it does no I/O. A
-thread of its own writes what was seen, so that a store that is slow or gone holds up neither the
+`look` asks, every BEAT_S on the server's event loop, whether requests are taken; it writes nothing.
+A thread of its own writes what was seen, so that a store that is slow or gone holds up neither the
 looks nor the intake: what could not be written is written with the next beat. So a stretch reaches
 from the opened port to the last look that found the door open: to the end of an orderly stop, and
 up to BEAT_S too short after a kill. It is over, and the next one begins,
@@ -154,8 +154,8 @@ class Heartbeat:
         """The stretch's key in the store."""
         table, times = collector_stretches, {"since": stretch.since, "until": stretch.until}
         if stretch.row is not None:
-            change = update(table).where(table.c.id == stretch.row).values(times)
-            if connection.execute(change).rowcount:
+            own = (table.c.id == stretch.row) & (table.c.collector == self._collector)
+            if connection.execute(update(table).where(own).values(times)).rowcount:
                 return stretch.row
             # Somebody put another state store in its place: it is told there from its beginning.
         else:

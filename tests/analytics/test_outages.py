@@ -114,6 +114,12 @@ def test_a_restart_within_the_record_s_own_error_is_no_outage(engine: Engine) ->
     assert told == (at(20), at(20 + SHORTEST_S / 60 + 0.1))
 
 
+def test_what_a_clock_that_was_ahead_left_behind_hides_nothing(engine: Engine) -> None:
+    keep(engine, (0, 30), (900, 950))
+    found = CollectorTimes(engine).outages(hour(), at(40))
+    assert (found.spans, found.ongoing) == (((at(30), at(40)),), True)
+
+
 def test_of_very_many_outages_the_longest_are_told(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

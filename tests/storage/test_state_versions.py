@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,23 @@ def test_a_store_of_version_1_gets_people_and_keeps_its_rows(tmp_path: Path) -> 
     state.dispose()
     again = open_state(StorageSettings(data_dir=tmp_path))
     again.dispose()
+
+
+def test_all_who_open_a_new_store_at_once_get_it(tmp_path: Path) -> None:
+    for round in range(3):
+        settings = StorageSettings(data_dir=tmp_path / str(round))
+        together = threading.Barrier(4)
+
+        def opened(settings: StorageSettings = settings, at: threading.Barrier = together) -> int:
+            at.wait()
+            state = open_state(settings)
+            tables = sa.inspect(state).get_table_names()
+            state.dispose()
+            return len(tables)
+
+        with ThreadPoolExecutor(4) as pool:
+            found = [future.result() for future in [pool.submit(opened) for _ in range(4)]]
+        assert found == [len(metadata.tables)] * 4
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
