@@ -52,7 +52,7 @@ NOTHING_KNOWN = Outages()
 
 
 class CollectorTimes:
-    """Asks the state store: a millisecond or two, and tens for a thousand stretches in the range."""
+    """Asks the state store: a few milliseconds, tens for a thousand stretches in the range."""
 
     def __init__(self, state: Engine) -> None:
         self._state = state
