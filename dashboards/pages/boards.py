@@ -30,15 +30,9 @@ def layout(_data: Data) -> Component:
             page_head(
                 "Dashboards",
                 "Your own screens, made of measures or SQL",
-                html.Div(
-                    [
-                        _button("Import YAML", "import"),
-                        _button("New dashboard", "new", "primary"),
-                    ],
-                    id="boards-actions",
-                    className="gl-head-actions",
-                    hidden=True,
-                ),
+                [_button("Import YAML", "import"), _button("New dashboard", "new", "primary")]
+                if identity.allowed("dashboards.edit")
+                else None,
             ),
             html.Div(
                 dcc.Input(
@@ -61,20 +55,17 @@ def register(app: Dash, data: Data) -> None:
 
     @app.callback(
         Output("boards-list", "children"),
-        Output("boards-actions", "hidden"),
         Input("boards-changed", "data"),
         Input(ids.VIEW, "data"),
         Input("boards-find", "value"),
     )
-    @guarded(outputs=2, show_in=0)
-    async def show(_changed: object, stored: object, typed: object) -> tuple[Any, ...]:
+    @guarded(show_in=0)
+    async def show(_changed: object, stored: object, typed: object) -> Component:
         person = identity.current()
         entries = await asyncio.to_thread(boards.store.all, person.id)
         wanted = str(typed or "").strip().lower()
         view = data.view(stored)
-        return board_list(entries, wanted, view, data.clock(), person), not person.may(
-            "dashboards.edit"
-        )
+        return board_list(entries, wanted, view, data.clock(), person)
 
 
 def board_list(

@@ -94,7 +94,7 @@ def register(app: Dash, data: Data) -> None:
             asyncio.to_thread(store.list), asyncio.to_thread(store.deliveries)
         )
         may = person.may("reports.edit")
-        shown = schedule_table(found, sent, data.clock(), may, _nobody(known))
+        shown = schedule_table(found, sent, data.clock(), may, _nobody(known, may=may))
         return shown, not (may and (known["owners"] or known["consumers"])), words
 
     @app.callback(
@@ -151,7 +151,8 @@ def choice(catalog: Catalog, asked: Any) -> tuple[Audience, str, WindowKind] | N
     return ("consumer", people[0], kind) if people else None
 
 
-def _nobody(known: dict[str, list[str]]) -> str:
+def _nobody(known: dict[str, list[str]], *, may: bool = False) -> str:
+    """Why there is no schedule. may: whether the reader can make the first."""
     if known["owners"] or known["consumers"]:
-        return "Nobody gets a report yet; make the first schedule."
+        return "Nobody gets a report yet" + ("; make the first schedule." if may else ".")
     return "The catalog names no owner of an API and no consumer: there is nobody to report to."

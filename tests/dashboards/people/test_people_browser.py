@@ -13,6 +13,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
 from dashboards.server import uvicorn_config
+from tests.browser import go
 from tests.dashboards.known import utc_now
 from tests.dashboards.people.town import MINE, OTHERS, PASSWORD, Town
 
@@ -75,3 +76,24 @@ def test_an_admin_adds_somebody(own_page: Page, url: str, town: Town) -> None:
     expect(own_page.locator("#range-label")).to_contain_text(end[-5:], timeout=30_000)
     expect(own_page.locator("#freshness")).to_contain_text("Data until", timeout=30_000)
     assert own_page.evaluate("() => document.documentElement.scrollWidth") <= 1280
+
+
+def test_a_viewer_sees_no_button_that_changes_something(own_page: Page, url: str) -> None:
+    """Hidden for the eye, not only by an attribute that a style overrules."""
+    sign_in(own_page, url, "viewer")
+    expect(own_page.locator("#home-stats .gl-stat").first).to_be_visible(timeout=60_000)
+    for path, button in (
+        ("/dashboards", "text=New dashboard"),
+        ("/reports", "#reports-new"),
+        ("/alerts", "#silence-create"),
+        ("/alerts/delivery", "#maintenance-form"),
+    ):
+        go(own_page, path)
+        expect(own_page.locator(button)).to_be_hidden()
+    own_page.keyboard.press("Control+k")
+    asked, found = own_page.locator(".gl-palette-input"), own_page.locator(".gl-palette-list")
+    asked.fill("show raw")
+    expect(found).to_contain_text("Show raw requests")
+    for kept_back in ("create an alert", "0" * 32):
+        asked.fill(kept_back)
+        expect(found).to_have_text("Nothing fits")
