@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from dash import html
 
@@ -13,7 +12,16 @@ from alerting.time_intervals import WEEKDAYS, TimeInterval
 from dashboards import format as fmt
 from dashboards import identity
 from dashboards.alert_panels import matcher_words, moment
-from dashboards.components import Component, Head, badge, end_button, form_foot, table, text_field
+from dashboards.components import (
+    Component,
+    Head,
+    author_field,
+    badge,
+    end_button,
+    form_foot,
+    table,
+    text_field,
+)
 from dashboards.data import Data
 from dashboards.planned_times import read_interval, read_moment
 
@@ -21,8 +29,8 @@ FIELDS = ("name", "matchers", "reason", "author", "from", "until", "days", "hour
 
 
 def maintenance_form(*, hidden: bool) -> Component:
-    def text(key: str, label: str, placeholder: str, **more: Any) -> Component:
-        return text_field(f"maintenance-{key}", label, placeholder, **more)
+    def text(key: str, label: str, placeholder: str) -> Component:
+        return text_field(f"maintenance-{key}", label, placeholder)
 
     return html.Details(
         [
@@ -36,7 +44,7 @@ def maintenance_form(*, hidden: bool) -> Component:
                     text("until", "Until", "4h, 06:00 or 2026-12-05 12:00"),
                     text("days", "Again on (empty = once)", "saturday, monday:friday"),
                     text("hours", "Between, on those days", "22:00-06:00"),
-                    text("author", "Your name", "who asks", persistence="author"),
+                    author_field("maintenance-author"),
                     html.Div(
                         "Times are in the zone of the screen. Alerts are judged and shown, and "
                         "told to nobody; what still fires at the end is told then.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from dash import dcc, html
 
@@ -13,7 +12,16 @@ from alerting.on_call import Override
 from dashboards import format as fmt
 from dashboards import identity
 from dashboards.alert_panels import moment
-from dashboards.components import Component, Head, badge, end_button, form_foot, table, text_field
+from dashboards.components import (
+    Component,
+    Head,
+    author_field,
+    badge,
+    end_button,
+    form_foot,
+    table,
+    text_field,
+)
 from dashboards.data import Data
 from dashboards.planned_times import TimeUnread, read_moment
 
@@ -33,8 +41,8 @@ def stand_in_form(delivery: Delivery | None) -> Component:
         )
         return html.Label([label, picker])
 
-    def text(key: str, label: str, placeholder: str, **more: Any) -> Component:
-        return text_field(f"stand-in-{key}", label, placeholder, **more)
+    def text(key: str, label: str, placeholder: str) -> Component:
+        return text_field(f"stand-in-{key}", label, placeholder)
 
     rotations = [r.name for r in delivery.rotations] if delivery else []
     channels = list(delivery.channels) if delivery else []
@@ -45,7 +53,7 @@ def stand_in_form(delivery: Delivery | None) -> Component:
                 [
                     choice("rotation", "Rotation", rotations),
                     choice("channel", "Who stands in", channels),
-                    text("author", "Your name", "who asks", persistence="author"),
+                    author_field("stand-in-author"),
                     text("from", "From (empty = now)", "18:00 or 2026-12-05 08:00"),
                     text("until", "Until", "8h, 09:00 or 2026-12-06 09:00"),
                     form_foot("Let them stand in", "stand-in-create", "stand-in-said"),

@@ -15,6 +15,7 @@ from dashboards.alert_panels import matcher_words, moment
 from dashboards.components import (
     Component,
     Head,
+    author_field,
     badge,
     end_button,
     form_foot,
@@ -42,8 +43,8 @@ NOT_YOURS = "Silences are shown to those who see every API and consumer."
 
 
 def silence_form(*, hidden: bool) -> Component:
-    def text(key: str, label: str, placeholder: str, **more: str) -> Component:
-        return text_field(f"silence-{key}", label, placeholder, **more)
+    def text(key: str, label: str, placeholder: str) -> Component:
+        return text_field(f"silence-{key}", label, placeholder)
 
     length = dcc.RadioItems(
         id="silence-for",
@@ -56,7 +57,7 @@ def silence_form(*, hidden: bool) -> Component:
         [
             text("matchers", "Matches", "api=payments, severity=warning"),
             text("reason", "Reason", "planned maintenance"),
-            text("author", "Your name", "who asks", persistence="author"),
+            author_field("silence-author"),
             text("from", "Begins", "now, 4h, 18:30, a date"),
             html.Label(["For", html.Div(length)], className="gl-whole"),
             form_foot("Silence", "silence-create", "silence-said"),

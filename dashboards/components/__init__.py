@@ -25,7 +25,7 @@ from dashboards.components.cells import (
     errors_cell,
     latency_cell,
 )
-from dashboards.components.forms import button, end_button, form_foot, text_field
+from dashboards.components.forms import author_field, button, end_button, form_foot, text_field
 from dashboards.components.grids import grid, number_column
 from dashboards.components.links import api_link, crumbs, file_links, page_head, page_link
 from dashboards.components.panels import (
@@ -52,6 +52,7 @@ __all__ = [
     "Tone",
     "api_link",
     "attrs",
+    "author_field",
     "badge",
     "button",
     "change_cell",

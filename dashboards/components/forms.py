@@ -6,6 +6,7 @@ from typing import Any
 
 from dash import dcc, html
 
+from dashboards import identity
 from dashboards.components.base import Component
 
 
@@ -16,6 +17,14 @@ def text_field(
     options = {"maxLength": 500, "autoComplete": "off", **more}
     field = dcc.Input(id=id, type="text", placeholder=placeholder, className="gl-input", **options)
     return html.Label([label, field])
+
+
+def author_field(id: str) -> Component:
+    """Whose deed it is: asked only where nobody signs in, since identity.author believes the login
+    and nothing else."""
+    label: Any = text_field(id, "Your name", "who asks", persistence="author")
+    label.hidden = identity.current().kind == "user"
+    return label
 
 
 def button(text: str, id: str, kind: str = "") -> Component:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +21,7 @@ from dashboards.pages.alert_delivery import layout as delivery_layout
 from dashboards.pages.alert_rule import limit_of
 from dashboards.rule_form import asked_fields, draft_of
 from dashboards.rule_result import unit_formatter
+from dashboards.silence_panel import silence_form
 from storage.audit import read_audit
 from storage.settings import StorageSettings
 from tests.alerting.world import running_sink
@@ -176,6 +178,16 @@ def test_forms_are_only_for_those_who_manage_alerts(desk, who, manages) -> None:
         if fields["tenant"] == "default":
             form = str(delivery_layout(server.data))
             assert ("duty" in form) is manages
+
+
+@pytest.mark.parametrize("kind", ["user", "local"])
+def test_whose_deed_it_is_is_asked_only_where_nobody_signs_in(kind) -> None:
+    who = replace(identity.LOCAL, kind=kind)
+    with identity.acting_as(who):
+        form = silence_form(hidden=False).to_plotly_json()
+        fields = {label.children[1].id: label for label in form["props"]["children"][:4]}
+        assert fields["silence-author"].hidden is (kind == "user")
+        assert identity.author(who, "typed") == ("typed" if kind == "local" else who.name)
 
 
 @pytest.mark.parametrize("permission", ["alerts", "read"])
