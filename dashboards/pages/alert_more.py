@@ -18,7 +18,12 @@ NOT_YOURS = (
 def layout(data: Data, name: str) -> Component:
     """name: what follows /alerts/ in the path."""
     if not identity.sees_all_alerts():
-        return html.Div([page_head("Alerts"), html.P([NOT_YOURS, page_link("Alerts", "/alerts")])])
+        return html.Div(
+            [
+                page_head("Alerts"),
+                html.P([NOT_YOURS, page_link("Alerts", "/alerts", "gl-link-button"), "."]),
+            ]
+        )
     first, _, rest = name.partition("/")
     if first == "rules":
         return alert_rule.layout(data, rest) if rest else alert_rules.layout(data)

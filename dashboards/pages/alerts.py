@@ -8,6 +8,7 @@ from typing import Any
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from alerting.store import ActiveAlert, AlertCounts
+from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.alert_nav import alert_head
 from dashboards.alert_panels import alert_tiles, history_table
@@ -171,7 +172,6 @@ def acknowledge(data: Data, fingerprint: str, name: str) -> str:
 
 def state_stats(active: list[ActiveAlert], counts: AlertCounts, query: str) -> list[Stat]:
     quiet = sum(1 for a in active if a.silenced_by)
-    waiting = counts.undelivered + counts.dead_letters
     return [
         Stat(
             "alerts-firing",
@@ -209,13 +209,22 @@ def state_stats(active: list[ActiveAlert], counts: AlertCounts, query: str) -> l
             hint="shown, told to nobody",
             href="#silences",
         ),
-        Stat(
-            "alerts-undelivered",
-            "Notices undelivered",
-            waiting,
-            str(waiting),
-            hint=f"{counts.dead_letters} given up" if counts.dead_letters else "none given up",
-            tone="bad" if counts.dead_letters else "",
-            href="/alerts/delivery" + query,
-        ),
+        _undelivered(counts, query),
     ]
+
+
+def _undelivered(counts: AlertCounts, query: str) -> Stat:
+    """Notices are about all alerts together: to those who see only some, none is not zero."""
+    id, title = "alerts-undelivered", "Notices undelivered"
+    if not identity.sees_all_alerts():
+        return Stat(id, title, None, fmt.MISSING, hint="told to those who see every API")
+    waiting = counts.undelivered + counts.dead_letters
+    return Stat(
+        id,
+        title,
+        waiting,
+        str(waiting),
+        hint=f"{counts.dead_letters} given up" if counts.dead_letters else "none given up",
+        tone="bad" if counts.dead_letters else "",
+        href="/alerts/delivery" + query,
+    )

@@ -221,6 +221,9 @@ def test_every_panel_is_filled_or_says_why_and_leads_only_where_one_may_go(
                     assert "gl-skeleton" not in text, (key, output)
                 text = "".join((await content(client, f"/{key}"), *shown.values()))
                 assert wrong_links(text, may) == [], key
+                if key == "alerts":  # notices are about all alerts together
+                    told = '"id":"alerts-undelivered","data-value":""' in text.replace(" ", "")
+                    assert told == (name == "owner"), text
                 if key == "products" and name == "owner":
                     assert NOT_YOURS in text
                     seen.add(key)
