@@ -85,7 +85,7 @@ def chosen_chart(frame: pl.DataFrame, axis: TimeAxis, shown: str, data: Data) ->
         return api_main.latency_chart(frame, axis, empty=nothing)
     if shown == "bytes":
         return api_main.bytes_chart(frame, axis, empty="This gateway does not report sizes")
-    return api_main.requests_chart(frame, axis, "route", data.colours.colour, empty=nothing)
+    return api_main.requests_chart(frame, axis, "route", data.route_colours.colour, empty=nothing)
 
 
 async def draw_before(data: Data, view: View, axis: TimeAxis, shown: str, figure: Figure) -> None:

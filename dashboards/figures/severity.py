@@ -16,8 +16,8 @@ COLOURS = {
     "warn": "#e3a63c",
     "info": "#4a90f5",
     "debug": "#7d8798",
-    "trace": "#5d6675",
-    "none": "#8a7fa8",
+    "trace": "#a9b3c1",
+    "none": "#5d5480",
 }
 
 

@@ -166,7 +166,7 @@ def register(app: Dash, data: Data) -> None:
             axis,
             by="source",
             names=series.largest(ingest, "source"),
-            colour=data.colours.colour,
+            colour=data.source_colours.colour,
         )
         now = data.clock()
         return (
