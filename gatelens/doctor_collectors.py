@@ -33,7 +33,8 @@ def collector_lines(storage: StorageSettings, *, now: datetime | None = None) ->
         yield "collectors: it is not kept down yet when they took data"
         return
     count = len(known.spans)
-    told = f"{count} outages, {_length(known.seconds)} in all" if count else "no outage"
+    outages = "1 outage" if count == 1 else f"{count} outages"
+    told = f"{outages}, {_length(known.seconds)} in all" if count else "no outage"
     since = max(known.known_from, week.start)
     # Rounded down: what is not all of the time must not look like it.
     yield (
