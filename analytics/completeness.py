@@ -52,11 +52,11 @@ def measure_completeness(
         rejects_by_reason=reasons,
         sources=sources,
         uncounted=tuple(PieceFinder(session.lake, session.tenant, USAGE).left_out(time_range)),
-        data_from=_data_begins(session),
+        data_from=data_begins(session),
     )
 
 
-def _data_begins(session: ReadSession) -> datetime | None:
+def data_begins(session: ReadSession) -> datetime | None:
     """See `Completeness.data_from`. From statistics of files: no row is read."""
     begins = {
         tier: min(times)

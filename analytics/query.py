@@ -16,7 +16,7 @@ from typing import Literal
 import polars as pl
 
 from analytics.buckets import quantile_name, quantiles_by
-from analytics.completeness import measure_completeness
+from analytics.completeness import data_begins, measure_completeness
 from analytics.errors import QueryRefused, UnknownMeasure
 from analytics.filters import (
     DIMENSIONS,
@@ -325,6 +325,10 @@ class Analytics:
         check_tenant(self._session, filters)
         found = measure_completeness(self._session, self._sums, time_range, filters)
         return replace(found, outages=self.outages(time_range))
+
+    def data_from(self) -> datetime | None:
+        """See Completeness.data_from."""
+        return data_begins(self._session)
 
     def outages(self, time_range: TimeRange) -> Outages:
         """When no collector took data, of any tenant. Reads the state store only."""

@@ -51,6 +51,15 @@ def compared_range(view: View) -> tuple[TimeRange, str]:
     return view.time_range.previous(), "the range before"
 
 
+def no_changes(rows: pl.DataFrame, told: str) -> str:
+    """Why nobody moved, in a sentence; '' = some did. told: what they are compared with."""
+    if rows["growth"].count() or not rows.height:
+        return ""
+    if rows["requests_previous"].sum():
+        return f"Only a part of {told} is stored: changes against it would mislead."
+    return f"Nothing was measured {told}: all is new."
+
+
 def movers_table(
     rows: pl.DataFrame, usage: pl.DataFrame, axis: TimeAxis, view: View, data: Data
 ) -> Component:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -29,11 +30,20 @@ class ViewQuestions(Asker):
     """Each answer is shared by all who see the same rows and ask it of the same view."""
 
     async def overview(self, view: View) -> Overview:
-        return await self.ask(
-            "overview",
-            view,
-            lambda: self.analytics.overview(view.time_range, view.analytics_filters),
-        )
+        """Analytics.overview; compared only with a range that is stored from its beginning on."""
+
+        def work() -> Overview:
+            found = self.analytics.overview(view.time_range, view.analytics_filters)
+            whole = self._stored_whole(view.time_range.previous())
+            return found if whole else replace(found, previous=None)
+
+        return await self.ask("overview", view, work)
+
+    def _stored_whole(self, time_range: TimeRange) -> bool:
+        """Whether nothing of a range lies before all that is stored: against a part of it,
+        everything would seem to have grown."""
+        begins = self.analytics.data_from()
+        return begins is not None and begins <= time_range.start
 
     async def completeness(self, view: View) -> Completeness:
         return await self.ask(
@@ -136,23 +146,23 @@ class ViewQuestions(Asker):
         against: TimeRange | None = None,
         latency: bool = True,
     ) -> pl.DataFrame:
-        """Analytics.breakdown; `against` None = compared with the equal range just before."""
-        return await self.ask(
-            "breakdown",
-            view,
-            lambda: self.analytics.breakdown(
+        """Analytics.breakdown; `against` None = compared with the equal range just before. Growth
+        is null where that is not stored from its beginning on."""
+
+        def work() -> pl.DataFrame:
+            found = self.analytics.breakdown(
                 view.time_range,
                 view.analytics_filters,
                 by=by,
                 limit=limit,
                 compare=against,
                 latency=latency,
-            ),
-            by,
-            limit,
-            against,
-            latency,
-        )
+            )
+            if self._stored_whole(against or view.time_range.previous()):
+                return found
+            return found.with_columns(pl.lit(None, pl.Float64).alias("growth"))
+
+        return await self.ask("breakdown", view, work, by, limit, against, latency)
 
     async def service_versions(self, view: View, services: tuple[str, ...]) -> list[ServiceVersion]:
         """Versions of services by their spans. Over more than a day they are read in the

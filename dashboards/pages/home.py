@@ -38,6 +38,7 @@ from dashboards.home_panels import (
     incidents,
     incidents_table,
     movers_table,
+    no_changes,
 )
 from dashboards.measured import axis_of, column_on, over_all, rate_on, without_outages
 from dashboards.quota_panels import quota_stat
@@ -169,12 +170,8 @@ def register(app: Dash, data: Data) -> None:
         )
         axis = axis_of(view, completeness, usage)
         moved = movers_table(rows, usage, axis, view, data)
-        if rows.height and not rows["requests_previous"].sum():
-            return [
-                html.Div(f"Nothing was measured {told}: all is new.", className="gl-sub pad"),
-                moved,
-            ]
-        return moved
+        why = no_changes(rows, told)
+        return [html.Div(why, className="gl-sub pad"), moved] if why else moved
 
     @app.callback(
         Output("home-alerts", "children"),
