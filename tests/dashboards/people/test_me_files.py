@@ -29,20 +29,24 @@ def test_each_file_holds_the_rows_of_its_chart_and_no_formula(tmp_path: Path) ->
     _call(town, FORMULA, f"{MINE}-app", 5)
     _call(town, FORMULA, f"{OTHERS}-app", 7)
 
+    # One fixed hour: "the last hour" is another one for the next question.
+    now = utc_now()
+    hour = {"start": (now - timedelta(hours=1)).isoformat(), "end": now.isoformat()}
+
     async def ask() -> None:
         async with town.client("app") as client:
             files = re.findall(r'"data-gl-file": ?"([^"]+)"', await content(client, "/me"))
             assert len(files) == 4  # a chart each
             for asked in files:
                 answer, _, words = asked.partition("?")
-                params = dict(part.split("=") for part in words.split("&")) | {"start": "now-1h"}
+                params = dict(part.split("=") for part in words.split("&")) | hour
                 rows = await _rows(client, answer, params)
                 shown = (await client.get(A + answer, params=params)).json()["rows"]
                 expected = [_flat(row) for row in shown]
                 assert len(rows) == len(expected)
                 assert [_read(*pair) for pair in zip(rows, expected, strict=True)] == expected
                 assert sum(int(row["requests"] or 0) for row in rows) == 45, asked
-            by_api = await _rows(client, "usage", {"by": "api", "start": "now-1h"})
+            by_api = await _rows(client, "usage", {"by": "api", **hour})
             calls = {row["api"]: row["requests"] for row in by_api}
             assert calls == {f"{MINE}-api": "40", f"'{FORMULA}": "5"}
 
