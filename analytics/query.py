@@ -326,9 +326,11 @@ class Analytics:
         found = measure_completeness(self._session, self._sums, time_range, filters)
         return replace(found, outages=self.outages(time_range))
 
-    def data_from(self) -> datetime | None:
-        """See Completeness.data_from."""
-        return data_begins(self._session)
+    def stored_whole(self, time_range: TimeRange) -> bool:
+        """Whether nothing of a range lies before all that is stored: compared with a part of it,
+        everything would seem to have grown."""
+        begins = data_begins(self._session)
+        return begins is not None and begins <= time_range.start
 
     def outages(self, time_range: TimeRange) -> Outages:
         """When no collector took data, of any tenant. Reads the state store only."""

@@ -34,16 +34,10 @@ class ViewQuestions(Asker):
 
         def work() -> Overview:
             found = self.analytics.overview(view.time_range, view.analytics_filters)
-            whole = self._stored_whole(view.time_range.previous())
+            whole = self.analytics.stored_whole(view.time_range.previous())
             return found if whole else replace(found, previous=None)
 
         return await self.ask("overview", view, work)
-
-    def _stored_whole(self, time_range: TimeRange) -> bool:
-        """Whether nothing of a range lies before all that is stored: against a part of it,
-        everything would seem to have grown."""
-        begins = self.analytics.data_from()
-        return begins is not None and begins <= time_range.start
 
     async def completeness(self, view: View) -> Completeness:
         return await self.ask(
@@ -158,7 +152,7 @@ class ViewQuestions(Asker):
                 compare=against,
                 latency=latency,
             )
-            if self._stored_whole(against or view.time_range.previous()):
+            if self.analytics.stored_whole(against or view.time_range.previous()):
                 return found
             return found.with_columns(pl.lit(None, pl.Float64).alias("growth"))
 

@@ -45,11 +45,15 @@ def ask_measures(panel: Panel, analytics: Analytics, view: View) -> Answer:
         frame = analytics.latency_histogram(span, filters, interval_s=view.interval_s)
         return Answer(frame, ("requests",), (), "time", view.interval_s, spread=True)
     if panel.kind == "number" and not source.by:
+        earlier = span.previous()
+        whole = analytics.stored_whole(earlier)
         return Answer(
             _measures(analytics, source.measures, span, filters, (), None),
             source.measures,
             interval_s=view.interval_s,
-            before=_measures(analytics, source.measures, span.previous(), filters, (), None),
+            before=_measures(analytics, source.measures, earlier, filters, (), None)
+            if whole
+            else None,
             trend=_measures(analytics, source.measures, span, filters, (), view.interval_s),
         )
     over_time = panel.kind == "time_series" or (panel.kind == "heatmap" and len(source.by) == 1)
