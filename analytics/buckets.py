@@ -33,6 +33,14 @@ def bucket_ms(bucket: int) -> float:
     return 0.0 if bucket == ZERO_BUCKET else BASE ** (bucket + 0.5)
 
 
+MS = (
+    pl.when(pl.col("bucket") == ZERO_BUCKET)
+    .then(0.0)
+    .otherwise(pl.lit(BASE).pow(pl.col("bucket").cast(pl.Float64) + 0.5))
+)
+"""`bucket_ms` of a column `bucket`."""
+
+
 def quantile_name(quantile: float) -> str:
     """Column of a quantile: 0.5 -> p50_ms, 0.999 -> p999_ms, 0.975 -> p975_ms."""
     digits = f"{quantile:.6f}".split(".")[1].rstrip("0")
@@ -57,12 +65,7 @@ def quantiles_by(
         .filter(pl.col("requests") > 0)
         .sort("bucket")
     )
-    value = (
-        pl.when(pl.col("bucket") == ZERO_BUCKET)
-        .then(0.0)
-        .otherwise(pl.lit(BASE).pow(pl.col("bucket").cast(pl.Float64) + 0.5))
-    )
-    ranked = merged.with_columns(value.alias("_ms"))
+    ranked = merged.with_columns(MS.alias("_ms"))
     columns = []
     for q in quantiles:
         # the first bucket whose running count reaches the rank; rounding keeps 0.95 * 20 at 19

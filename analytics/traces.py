@@ -109,10 +109,15 @@ class Traces:
         )
 
     def exceptions(self, time_range: TimeRange, *, limit: int = 100) -> pl.DataFrame:
+        """The commonest of `thrown`."""
+        return self.thrown(time_range).head(_bounded(limit))
+
+    def thrown(self, time_range: TimeRange, *, environment: str | None = None) -> pl.DataFrame:
         """Exceptions grouped by what they say, commonest first: service_name, type, message,
-        occurrences, first_seen, last_seen, example_trace_id (of the last)."""
-        sql = load_sql("exceptions")
-        rows = settled_rows(self._session, self._settled, "spans", sql, {}, time_range)
+        occurrences, first_seen, last_seen, example_trace_id (of the last). environment: of the
+        span; None = all."""
+        sql, params = load_sql("exceptions"), {"environment": environment}
+        rows = settled_rows(self._session, self._settled, "spans", sql, params, time_range)
         keys = ("service_name", "type", "message")
         return (
             rows.sort("last_seen")
@@ -124,7 +129,6 @@ class Traces:
                 pl.col("example_trace_id").last(),
             )
             .sort("occurrences", *keys, descending=[True, False, False, False])
-            .head(_bounded(limit))
         )
 
     def attributes(self, time_range: TimeRange, *, service: str | None = None) -> pl.DataFrame:

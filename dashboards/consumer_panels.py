@@ -16,11 +16,11 @@ from dashboards.components import (
     Component,
     Head,
     api_link,
-    attrs,
     badge,
     change_cell,
     count_cell,
     dot,
+    drawer,
     errors_cell,
     latency_cell,
     number,
@@ -109,7 +109,7 @@ def calls_table(rows: pl.DataFrame, view: View, data: Data) -> Component:
     return table(heads, lines, empty=ids.NO_DATA_IN_RANGE)
 
 
-def drawer(
+def consumer_drawer(
     name: str,
     quotas: Sequence[QuotaUsage],
     failing: pl.DataFrame,
@@ -120,29 +120,13 @@ def drawer(
     """One consumer at a glance, beside the table it was chosen in."""
     known = data.catalog.consumer(name=name)
     marks = [badge(f"plan {known.plan}")] if known and known.plan else []
-    return html.Aside(
-        [
-            html.Div(
-                [
-                    html.H2(
-                        [dot(data.consumer_colours.colour(name)), fmt.plain(name, 60), *marks],
-                        className="gl-api",
-                    ),
-                    html.Button(
-                        "Close",
-                        className="gl-button",
-                        type="button",
-                        **attrs({"data-gl-set": "open="}),
-                    ),
-                ],
-                className="gl-drawer-head",
-            ),
-            html.H3("Quota"),
-            quota_cards(list(quotas), now),
-            html.H3("Why calls fail"),
-            failing_calls(failing),
-            page_link("Open its page", consumer_path(name, view.query()), "gl-button primary"),
-        ],
-        className="gl-drawer",
-        **attrs({"aria-label": f"Consumer {fmt.plain(name, 60)}"}),
+    return drawer(
+        [dot(data.consumer_colours.colour(name)), fmt.plain(name, 60), *marks],
+        html.H3("Quota"),
+        quota_cards(list(quotas), now),
+        html.H3("Why calls fail"),
+        failing_calls(failing),
+        page_link("Open its page", consumer_path(name, view.query()), "gl-button primary"),
+        label=f"Consumer {fmt.plain(name, 60)}",
+        parameter="open",
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 from dash import html
 
-from analytics.log_patterns import Message, Pattern, find_patterns
+from analytics.log_patterns import Pattern
 from dashboards import format as fmt
 from dashboards.components import (
     Component,
@@ -34,23 +34,39 @@ RARE = 3
 """A pattern that came no more often is marked: rare lines are where trouble hides."""
 
 
-def facet_list(rows: pl.DataFrame, typed: str | None, data: Data) -> Component:
-    """rows: facet, value, logs; most records first within a facet. '' as facet = the service."""
-    if rows.is_empty():
+def by_service(counts: pl.DataFrame) -> pl.DataFrame:
+    """Records per service, most first: value, logs. counts: as log_queries.COUNTS gives them."""
+    told = counts.filter(pl.col("time").is_null()).group_by(pl.col("service_name").alias("value"))
+    return told.agg(pl.col("logs").sum()).sort("logs", "value", descending=[True, False])
+
+
+def facet_list(
+    services: pl.DataFrame, rows: pl.DataFrame, typed: str | None, data: Data
+) -> Component:
+    """services: value, logs, of every record; rows: facet, value, logs, of the attributes of the
+    newest FACET_ROWS_MAX. Most records first."""
+    if services.is_empty():
         return html.Div("No log record matches.", className="gl-none")
-    parts: list[Component] = []
-    for facet in rows["facet"].unique(maintain_order=True).to_list()[: FACETS_SHOWN + 1]:
-        mine = rows.filter(pl.col("facet") == facet).head(
-            VALUES_SHOWN if facet else 2 * VALUES_SHOWN
-        )
-        most = max(mine["logs"].to_list(), default=1) or 1
-        parts.append(html.H3(fmt.plain(facet or "service", 40)))
-        parts += [_value(row, most, typed, data) for row in mine.iter_rows(named=True)]
+    data.service_colours.learn(services["value"].to_list())
+    parts = _facet("", services.head(2 * VALUES_SHOWN), typed, data)
+    for facet in rows["facet"].unique(maintain_order=True).to_list()[:FACETS_SHOWN]:
+        mine = rows.filter(pl.col("facet") == facet).head(VALUES_SHOWN)
+        parts += _facet(str(facet), mine, typed, data)
     return html.Div(parts, className="gl-facets")
 
 
-def _value(row: dict[str, object], most: int, typed: str | None, data: Data) -> Component:
-    facet, value, logs = str(row["facet"]), row["value"], int(str(row["logs"]))
+def _facet(facet: str, values: pl.DataFrame, typed: str | None, data: Data) -> list[Component]:
+    """One attribute with its values; '' = the service."""
+    most = max(values["logs"].to_list(), default=1) or 1
+    head = html.H3(fmt.plain(facet or "service", 40), title=fmt.plain(facet, 200))
+    lines = values.iter_rows(named=True)
+    return [head, *(_value(facet, row, most, typed, data) for row in lines)]
+
+
+def _value(
+    facet: str, row: dict[str, object], most: int, typed: str | None, data: Data
+) -> Component:
+    value, logs = row["value"], int(str(row["logs"]))
     text = "(none)" if value is None else str(value)
     if facet:
         setting = f"q={fmt.url_part(with_term(typed, facet, text[:200]))}"
@@ -68,16 +84,6 @@ def _value(row: dict[str, object], most: int, typed: str | None, data: Data) -> 
         type="button",
         title=fmt.plain(text, 300),
         **attrs({"data-gl-set": setting}),
-    )
-
-
-def patterns(rows: pl.DataFrame) -> list[Pattern]:
-    """rows: text (masked), service_name, severity_number, logs, last_seen."""
-    return find_patterns(
-        Message(
-            row["text"], row["logs"], row["service_name"], row["severity_number"], row["last_seen"]
-        )
-        for row in rows.iter_rows(named=True)
     )
 
 

@@ -28,11 +28,12 @@ time >= $start
   AND duration_ns IS NOT NULL
   AND ($environment IS NULL OR environment = $environment)
   AND CASE
-      WHEN $service IS NULL THEN parent_span_id IS NULL
-      ELSE service_name = $service AND kind IN ('SERVER', 'CONSUMER')
+      WHEN $service IS NULL AND $whole THEN parent_span_id IS NULL
+      ELSE ($service IS NULL OR service_name = $service) AND kind IN ('SERVER', 'CONSUMER')
   END
 """
-"""Spans that begin work: roots of traces, or of one service what it was asked."""
+"""Spans that begin work: roots of traces; of one service, and where roots may belong to services
+the asker does not see (`$whole` is false), what services were asked."""
 
 HEAT = f"""
 SELECT
@@ -143,18 +144,13 @@ def draw_box(fig: Figure, box: Box | None, axis: TimeAxis, colour: str) -> None:
         ]
 
 
-def different_table(rows: pl.DataFrame, box: Box | None) -> Component:
-    if box is None:
-        return html.Div(
-            "Draw a box around the slow ones: their attributes are compared with all others.",
-            className="gl-none",
-        )
+def different_table(rows: pl.DataFrame) -> Component:
     lines = [[_fact(row), *_shares(row)] for row in rows.iter_rows(named=True)]
     heads = (
         Head("Attribute"),
-        Head("In the box", width="24%"),
-        Head("", True),
-        Head("Elsewhere", True),
+        Head("In the box", width="19%"),
+        Head("", True, width="17%"),
+        Head("Elsewhere", True, width="20%"),
     )
     return table(heads, lines, empty="No span lies in the box.")
 

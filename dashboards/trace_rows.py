@@ -61,6 +61,7 @@ def waterfall_rows(spans: pl.DataFrame, data: Data) -> list[dict[str, Any]]:
                 "path_tone": "" if on_path >= 0.1 else "muted",
                 "duration": fmt.milliseconds((span["duration_ns"] or 0) / 1e6),
                 "detail": fmt.plain(detail, 600),
+                "open": f"span={fmt.url_part(span['span_id'] or '')}",
             }
         )
     return rows

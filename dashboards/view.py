@@ -8,7 +8,7 @@ cannot be used is left out, and `View.notes` says so in a sentence; nothing rais
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -155,6 +155,10 @@ class View:
             if value is not None:
                 pairs[name.rstrip("_")] = [value]
         return "?" + urlencode(pairs, doseq=True, quote_via=quote)
+
+    def kept(self, names: Iterable[str], **changes: str | None) -> str:
+        """`query` that keeps parameters of the page as well, such as what is searched."""
+        return self.query(**{**{name: self.extra.get(name) for name in names}, **changes})
 
 
 def interval_s(seconds: float) -> int:

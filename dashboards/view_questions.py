@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +21,10 @@ APDEX_THRESHOLD_MS = 500.0
 
 VERSIONS_RANGE_S_MAX = 86_400.0
 """Longest range whose spans are read for versions of services while a chart waits for them."""
+
+COMPARED_RANGE_S_MAX = 86_400.0
+"""Longest range whose raw rows are compared with those of the range before: the screens of a day
+are kept ready (warm.py), and so is the day before."""
 
 VERSIONS_TTL_S = 600.0
 """How old versions over a longer range may be, in seconds: 1.4 s of a core for 22 million spans."""
@@ -216,6 +220,13 @@ class ViewQuestions(Asker):
             query,
             *params.items(),
         )
+
+    async def before(
+        self, view: View, ask: Callable[[View], Awaitable[pl.DataFrame]]
+    ) -> pl.DataFrame | None:
+        """The same question about the equal range just before, to compare with; None = that would
+        read more than COMPARED_RANGE_S_MAX of raw rows."""
+        return await ask(view.previous()) if view.seconds <= COMPARED_RANGE_S_MAX else None
 
     async def sample(self, view: View, limit: int) -> pl.DataFrame:
         """Raw requests of the view, newest first."""

@@ -1,5 +1,5 @@
 -- exceptions: span events named `exception`, grouped by service, type and message without numbers.
--- Parameters: $start, $end (TIMESTAMPTZ, half-open; of the span).
+-- Parameters: $start, $end (TIMESTAMPTZ, half-open; of the span); $environment (NULL = all).
 -- Output: partial rows per hour (stored_hour, counted from 1970): service_name; type; message (digits, hex and quoted text replaced by #); occurrences;
 --   first_seen, last_seen (times of the spans); example_trace_id.
 -- Grain: service x type x normalised message.
@@ -12,7 +12,11 @@ WITH thrown AS (
         trace_id,
         unnest(events) AS event
     FROM spans
-    WHERE time >= $start AND time < $end AND len(events) > 0
+    WHERE
+        time >= $start
+        AND time < $end
+        AND len(events) > 0
+        AND ($environment IS NULL OR environment = $environment)
 )
 SELECT
     stored_hour,

@@ -91,6 +91,12 @@
     }
   });
 
+  // The wheel moves the page also over the service map; with Ctrl it zooms the map.
+  document.addEventListener("wheel", (event) => {
+    const over = event.target.closest && event.target.closest("#services-map");
+    if (over && !event.ctrlKey && !event.metaKey) event.stopPropagation();
+  }, { capture: true, passive: true });
+
   gl.go = function (path) {
     history.pushState({}, "", path);
     window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
@@ -326,6 +332,8 @@
     .map(([text, href]) => el("a", { key: text, href, onClick: go(href) }, text)));
   // Opens the drawer beside the table: the value is the change of the URL.
   cells.Look = (props) => props.value ? el("button", { type: "button", className: "gl-link-button", "data-gl-set": props.value, "aria-label": "Look at " + props.data.id }, "Look") : null;
+  // A row's main text, which opens the drawer with all of it.
+  cells.Message = (props) => el("button", { type: "button", className: "gl-cell-filter gl-ellipsis gl-message", "data-gl-set": props.data.open }, props.value);
   cells.Level = (props) => el("span", { className: "gl-api" },
     el("i", { className: "gl-dot", style: { background: props.data.colour } }), props.value);
   cells.PlainLink = (props) => inside(props.data.href) && props.value
@@ -334,7 +342,7 @@
   // One span of a waterfall: indented name, and a bar at its place in the trace.
   cells.SpanName = (props) => el("span", { className: "gl-api", style: { paddingLeft: Math.min(props.data.depth, 24) * 14 } },
     el("i", { className: "gl-dot", style: { background: props.data.colour } }),
-    el("span", { className: "gl-name" + (props.data.error ? " bad-text" : ""), title: props.value }, props.value));
+    el("button", { type: "button", className: "gl-cell-filter gl-name gl-ellipsis" + (props.data.error ? " bad-text" : ""), title: props.value, "data-gl-set": props.data.open }, props.value));
   cells.SpanBar = (props) => el("div", { className: "gl-wf-track" },
     el("div", { className: props.data.critical ? "critical" : "", style: { left: props.data.left + "%", width: props.data.width + "%", background: props.data.colour } }));
 

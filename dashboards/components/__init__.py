@@ -1,8 +1,8 @@
 """Building blocks every page is made of. Values in, Dash components out; no query, no clock.
 
 One file per noun: base (numbers, badges), stats (the state row), panels (charts), tables, cells
-(of tables about requests), grids, links, tabs, forms, screens (the skeleton of a page), states
-(skeletons, empty, failed), spark, plain (what the browser gets of all this).
+(of tables about requests), grids, links, tabs, forms, drawer, screens (the skeleton of a page),
+states (skeletons, empty, failed), spark, plain (what the browser gets of all this).
 What leads to a screen, takes a file or changes something asks who is reading: it is left out for
 those who may not (links, panels).
 Pages import from here. Looks live in assets/gatelens.css, by class name.
@@ -25,6 +25,7 @@ from dashboards.components.cells import (
     errors_cell,
     latency_cell,
 )
+from dashboards.components.drawer import drawer, facts, pairs_of
 from dashboards.components.forms import author_field, button, end_button, form_foot, text_field
 from dashboards.components.grids import grid, number_column
 from dashboards.components.links import api_link, crumbs, file_links, page_head, page_link
@@ -39,7 +40,13 @@ from dashboards.components.panels import (
 from dashboards.components.plain import lightened
 from dashboards.components.screens import screen, waiting
 from dashboards.components.spark import spark_svg, sparkline
-from dashboards.components.states import empty_installation, failure, skeleton_rows, skeleton_stats
+from dashboards.components.states import (
+    empty_box,
+    empty_installation,
+    failure,
+    skeleton_rows,
+    skeleton_stats,
+)
 from dashboards.components.stats import Stat, stat_card, stat_row
 from dashboards.components.tables import Head, share_bar, table
 from dashboards.components.tabs import chosen_of, tabs
@@ -61,10 +68,13 @@ __all__ = [
     "count_cell",
     "crumbs",
     "dot",
+    "drawer",
+    "empty_box",
     "empty_installation",
     "end_button",
     "error_tone",
     "errors_cell",
+    "facts",
     "failure",
     "form_foot",
     "graph",
@@ -76,6 +86,7 @@ __all__ = [
     "page_head",
     "file_links",
     "page_link",
+    "pairs_of",
     "panel",
     "rule_menu",
     "severity_tone",

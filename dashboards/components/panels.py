@@ -30,7 +30,7 @@ def panel(
     title: str,
     body: Component,
     *,
-    note: str = "",
+    note: Component = "",
     action: Component = None,
     className: str = "",
     id: str = "",
@@ -38,7 +38,8 @@ def panel(
     head = html.Div(
         [
             html.H2(title, className="gl-panel-title"),
-            html.Span(note, className="gl-panel-note") if note else None,
+            # An empty component counts as false.
+            html.Span(note, className="gl-panel-note") if note != "" else None,
             html.Div(action, className="gl-panel-action") if action is not None else None,
         ],
         className="gl-panel-head",
@@ -78,7 +79,7 @@ def time_chart(
     title: str,
     name: str,
     *,
-    note: str = "",
+    note: Component = "",
     height: int = 220,
     alert: str = "",
     raw: str = "",

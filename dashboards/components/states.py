@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dash import html
 
 from dashboards import ids
@@ -35,19 +37,28 @@ def empty_installation(collector_http: str = "http://localhost:4318") -> Compone
         ("Sample traffic of a fictional company", "gatelens demo"),
     )
     return html.Div(
+        empty_box(ids.EMPTY_TITLE, ids.EMPTY_TEXT, snippets),
+        id="empty-installation",
+    )
+
+
+def empty_box(title: str, text: str, snippets: Sequence[tuple[str, str]] = ()) -> Component:
+    """Why there is nothing, and what to type to change that: (title, code) side by side."""
+    return html.Div(
         [
-            html.H2(ids.EMPTY_TITLE),
-            html.P(ids.EMPTY_TEXT),
+            html.H2(title),
+            html.P(text),
             html.Div(
                 [
                     html.Div([html.Div(title, className="gl-snippet-title"), html.Pre(code)])
                     for title, code in snippets
                 ],
                 className="gl-snippets",
-            ),
+            )
+            if snippets
+            else None,
         ],
         className="gl-empty",
-        id="empty-installation",
     )
 
 

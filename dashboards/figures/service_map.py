@@ -1,9 +1,9 @@
 """Who calls whom: services in columns from callers to called, lines as wide as there are calls.
 
-Dragging moves the map, the wheel zooms, a double click shows all of it again; a click on a service
-leads to its traces. A chart of the library that is there already, not dash-cytoscape: that one
-weighs 496 kB (155 kB zipped; 1.4 MB more for layouts in columns), builds code from text, which the
-Content-Security-Policy forbids, and brings no more than dragging single nodes."""
+Dragging moves the map, Ctrl and the wheel zoom, a double click shows all of it again; a click on a
+service leads to its traces. A chart of the library that is there already, not dash-cytoscape: that
+one weighs 496 kB (155 kB zipped; 1.4 MB more for layouts in columns), builds code from text, which
+the Content-Security-Policy forbids, and brings no more than dragging single nodes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ NODES_MAX = 40
 
 RATE_WIDE, RATE_TALL = 0.05, 0.05
 """Room a rate needs, as shares of the map. Where another one is written, hovering tells it."""
+
+
+NAME_CHARS = 28
+LETTER_PX = 6.3
+"""Width of a letter of a name, at the most of what names are made of."""
+
+
+def _room(names: list[str]) -> int:
+    """Pixels that the longest of some names needs beside its circle."""
+    return 34 + round(LETTER_PX * max(map(len, names), default=0))
 
 
 def columns_of(edges: list[tuple[str, str]]) -> dict[str, int]:
@@ -80,13 +90,19 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) 
     written: list[tuple[float, float]] = []
 
     def has_room(x: float, y: float) -> bool:
-        near_x, near_y = RATE_WIDE * (wide + 0.56), RATE_TALL * (2 * tall + 1.5)
+        near_x, near_y = RATE_WIDE * (wide + 0.1), RATE_TALL * (2 * tall + 1.5)
         if any(abs(x - at[0]) < near_x and abs(y - at[1]) < near_y for at in written):
             return False
         written.append((x, y))
         return True
 
-    fig = figure(mode, hovermode="closest", showlegend=False, dragmode="pan")
+    # Names stand beside the first and the last column, in pixels: a phone has room for them, too.
+    beside = {
+        side: _room([fmt.for_plotly(n, NAME_CHARS) for n, c in column.items() if (c == 0) == first])
+        for side, first in (("l", True), ("r", False))
+    }
+    margin = {"t": 8, "b": 8, **beside}
+    fig = figure(mode, hovermode="closest", showlegend=False, dragmode="pan", margin=margin)
     most = max(r["calls"] for r in shown)
     for row in sorted(shown, key=lambda r: -r["calls"]):
         (x0, y0), (x1, y1) = places[row["source"]], places[row["target"]]
@@ -123,7 +139,7 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) 
         x=[places[n][0] for n in names],
         y=[places[n][1] for n in names],
         mode="markers+text",
-        text=[f"  {fmt.for_plotly(n, 28)}  " for n in names],
+        text=[f"  {fmt.for_plotly(n, NAME_CHARS)}  " for n in names],
         textposition=["middle left" if column[n] == 0 else "middle right" for n in names],
         textfont={"size": 11.5, "color": t.text},
         marker={
@@ -136,6 +152,6 @@ def service_map(edges: pl.DataFrame, mode: Mode, *, seconds: float, empty: str) 
         hovertemplate="%{text}<br>a click shows its traces<extra></extra>",
         cliponaxis=False,
     )
-    fig.update_axis("xaxis", visible=False, range=[-0.28, wide + 0.28])
+    fig.update_axis("xaxis", visible=False, range=[-0.05, wide + 0.05])
     fig.update_axis("yaxis", visible=False, range=[-tall - 0.8, tall + 0.7])
     return fig

@@ -27,7 +27,7 @@ from dashboards.components import (
     time_chart,
     waiting,
 )
-from dashboards.consumer_panels import consumers_treemap, drawer
+from dashboards.consumer_panels import consumer_drawer, consumers_treemap
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
@@ -163,7 +163,7 @@ def register(app: Dash, data: Data) -> None:
             data.quotas(), data.usage(mine, "api", "route", "status_code")
         )
         own = [u for u in quotas if u.consumer == name]
-        return drawer(name, own, failing, view, data, data.clock())
+        return consumer_drawer(name, own, failing, view, data, data.clock())
 
 
 def fullest(quotas: Sequence[QuotaUsage]) -> dict[str, float]:

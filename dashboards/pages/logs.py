@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import polars as pl
 from dash import Dash, Input, Output, html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.components import Component, grid, page_head, panel, time_chart, waiting
+from dashboards.components import (
+    Component,
+    grid,
+    page_head,
+    panel,
+    skeleton_stats,
+    stat_row,
+    time_chart,
+    waiting,
+)
 from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
 from dashboards.figures.severity import COLOURS, level, severity_bars
 from dashboards.guard import guarded
 from dashboards.limits import LOG_ROWS_MAX
-from dashboards.log_panels import facet_list, patterns, patterns_table
-from dashboards.log_queries import COUNTS, FACETS, PATTERNS, ROWS, asked
+from dashboards.log_context import context_href
+from dashboards.log_panels import by_service, facet_list, patterns_table
+from dashboards.log_queries import (
+    counted,
+    facet_values,
+    found_patterns,
+    newest_rows,
+    without_least,
+)
+from dashboards.log_record import record_drawer, record_key
+from dashboards.log_state import log_stats
 from dashboards.measured import axis_of, without_outages
+from dashboards.no_signal import no_signal
 from dashboards.view import View
 
-CONTEXT = timedelta(seconds=30)
-"""How much before and after one record its context shows."""
+DAY_S = 86_400
 
 COLUMNS: list[dict[str, object]] = [
-    {"field": "time", "headerName": "Time", "width": 188},
-    {"field": "level", "headerName": "Level", "cellRenderer": "Level", "width": 82},
-    {"field": "service", "headerName": "Service", "width": 150},
-    {"field": "body", "headerName": "Message", "flex": 1, "minWidth": 200, "tooltipField": "body"},
-    {"field": "links", "headerName": "", "cellRenderer": "Links", "width": 132,
+    {"field": "time", "headerName": "Time", "width": 130, "tooltipField": "moment"},
+    {"field": "level", "headerName": "Level", "cellRenderer": "Level", "width": 74},
+    {"field": "service", "headerName": "Service", "width": 148},
+    {"field": "body", "headerName": "Message", "cellRenderer": "Message", "flex": 1,
+     "minWidth": 240, "tooltipField": "body"},
+    {"field": "links", "headerName": "", "cellRenderer": "Links", "width": 126,
      "cellDataType": False},
 ]  # fmt: skip
 
@@ -40,6 +59,7 @@ def layout(_data: Data) -> Component:
     return html.Div(
         [
             page_head("Logs", html.Span(id="logs-sub")),
+            html.Div(skeleton_stats(6), id="logs-stats"),
             html.Div(
                 [
                     field(
@@ -58,7 +78,10 @@ def layout(_data: Data) -> Component:
                 [
                     time_chart("Records by severity", "logs-count", height=190, rule="log_match"),
                     waiting(
-                        "Facets", "logs-facets", note="click one to narrow", className="w3 flush"
+                        "Facets",
+                        "logs-facets",
+                        note="click one to narrow",
+                        className="w3 flush late",
                     ),
                     panel(
                         "Records",
@@ -69,6 +92,7 @@ def layout(_data: Data) -> Component:
                             row_height=26,
                             row_classes={"focus": "params.data.focus"},
                         ),
+                        note="click a message for all it carries",
                         className="flush gl-records w9",
                     ),
                     waiting(
@@ -76,10 +100,12 @@ def layout(_data: Data) -> Component:
                         "logs-patterns",
                         rows=5,
                         note="messages without what varies in them",
+                        className="flush late",
                     ),
                 ],
                 className="gl-grid",
             ),
+            html.Div(id="logs-drawer", className="gl-drawer-place"),
         ]
     )
 
@@ -96,55 +122,61 @@ def register(app: Dash, data: Data) -> None:
     @guarded(outputs=3, show_in=2)
     async def search(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
-        rows_sql, wanted = asked(view, ROWS)
-        counts_sql, _ = asked(view, COUNTS)
-        rows, counts, outages = await asyncio.gather(
-            data.sql(view, rows_sql, **wanted),
-            data.sql(view, counts_sql, step=view.interval_s, **wanted),
-            data.outages(view),
+        counts, rows, outages = await asyncio.gather(
+            counted(data, view), newest_rows(data, view), data.outages(view)
         )
-        came = counts.select("time", requests="logs")
-        axis = without_outages(axis_of(view, None), outages, came)
-        total = int(counts["logs"].sum())
+        over_time = counts.drop_nulls("time")
+        axis = without_outages(axis_of(view, None), outages, over_time.rename({"logs": "requests"}))
+        total = int(over_time["logs"].sum())
         shown = f", the newest {LOG_ROWS_MAX} shown" if total > rows.height else ""
+        nothing = "No log record in this time range matches."
         return (
-            severity_bars(counts, axis, empty="No log record in this time range matches."),
+            severity_bars(over_time, axis, empty=nothing),
             log_rows(rows, view),
             f"{view.label} · {fmt.whole(total)} records{shown}",
         )
 
+    @app.callback(Output("logs-drawer", "children"), Input(ids.VIEW, "data"))
+    @guarded(show_in=0)
+    async def look(stored: object) -> Component:
+        return await record_drawer(data, data.view(stored))
+
     @app.callback(
+        Output("logs-stats", "children"),
         Output("logs-facets", "children"),
         Output("logs-patterns", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=2, show_in=1)
-    async def facets(stored: object) -> tuple[Any, ...]:
+    @guarded(outputs=3, show_in=0)
+    async def state(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
-        facets_sql, wanted = asked(view, FACETS)
-        patterns_sql, _ = asked(view, PATTERNS)
-        values, texts = await asyncio.gather(
-            data.sql(view, facets_sql, **wanted), data.sql(view, patterns_sql, **wanted)
+        any_severity = without_least(view)
+        counts, everything, before, patterns, values, outages = await asyncio.gather(
+            counted(data, view),
+            counted(data, any_severity),
+            data.before(any_severity, lambda past: counted(data, past)),
+            found_patterns(data, view),
+            facet_values(data, view),
+            data.outages(view),
         )
-        found = await asyncio.to_thread(patterns, texts)
+        came = everything.drop_nulls("time").rename({"logs": "requests"})
+        axis = without_outages(axis_of(view, None), outages, came)
+        stats = log_stats(everything, patterns, axis, view, before=before)
         return (
-            facet_list(values, view.extra.get("q"), data),
-            patterns_table(found, data.clock()),
+            [
+                stat_row(stats, view.mode),
+                None if everything.height else await no_signal(data, "logs"),
+            ],
+            facet_list(by_service(counts), values, view.extra.get("q"), data),
+            patterns_table(patterns, data.clock()),
         )
 
 
-def context_href(time: datetime, service: str | None, view: View) -> str:
-    """The records of the same service just before and after one, with that one marked."""
-    start, end = time - CONTEXT, time + CONTEXT
-    asked_for = {
-        "from": f"{start:%Y-%m-%dT%H:%M:%S}",
-        "to": f"{end + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}",
-        "focus": time.strftime("%Y-%m-%dT%H:%M:%S.%f"),
-        "refresh": "off",
-        **({"service": service} if service else {}),
-        **({"env": view.filters["env"][0]} if "env" in view.filters else {}),
-    }
-    return "/logs?" + urlencode(asked_for)
+def time_text(time: datetime, view: View) -> str:
+    """With the day where the range is longer than one, else to the millisecond; room is short."""
+    if view.seconds > DAY_S:
+        return fmt.clock(time)
+    return fmt.local(time).strftime("%H:%M:%S.%f")[:-3]
 
 
 def log_rows(rows: pl.DataFrame, view: View) -> list[dict[str, Any]]:
@@ -159,12 +191,14 @@ def log_rows(rows: pl.DataFrame, view: View) -> list[dict[str, Any]]:
         out.append(
             {
                 "id": str(index),
-                "time": fmt.clock_ms(row["time"]),
+                "time": time_text(row["time"], view),
+                "moment": fmt.clock_ms(row["time"]),
                 "level": name,
                 "service": fmt.plain(row["service_name"], 40),
                 "body": fmt.plain(row["body"], 2000),
                 "colour": COLOURS[name],
                 "links": links,
+                "open": f"open={fmt.url_part(record_key(row['time'], row['service_name']))}",
                 "focus": row["time"].strftime("%Y-%m-%dT%H:%M:%S.%f") == focus,
             }
         )

@@ -21,6 +21,8 @@ from dashboards.components import (
     page_head,
     panel,
     skeleton_rows,
+    skeleton_stats,
+    stat_row,
     table,
     tabs,
     time_chart,
@@ -31,78 +33,9 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
 from dashboards.measured import axis_of
-
-_LIST = """
-SELECT
-    name,
-    any_value(type) AS type,
-    any_value(unit) AS unit,
-    any_value(description) AS description,
-    count(*) AS points,
-    count(DISTINCT series) AS series,
-    count(DISTINCT service_name) AS services,
-    max(time) AS last_seen
-FROM metrics
-WHERE time >= $start
-  AND time < $end
-  AND ($q IS NULL OR icontains(name, $q))
-GROUP BY name
-ORDER BY name
-LIMIT 200
-"""
-
-_OVER_TIME = """
-WITH per_series AS (
-    SELECT
-        time_bucket(to_seconds($step), time) AS time,
-        CASE
-            WHEN $by = 'service' THEN service_name
-            ELSE coalesce(attributes[$by], resource_attributes[$by])
-        END AS part,
-        series,
-        any_value(type) AS type,
-        any_value(temporality) AS temporality,
-        avg(value) AS mean_value,
-        sum(value) AS sum_value,
-        max(value) - min(value) AS grown,
-        CASE WHEN any_value(temporality) = 'CUMULATIVE' THEN max(sum) - min(sum) ELSE sum(sum) END
-            AS total,
-        CASE
-            WHEN any_value(temporality) = 'CUMULATIVE' THEN max(count) - min(count)
-            ELSE sum(count)
-        END AS observations
-    FROM metrics
-    WHERE time >= $start
-      AND time < $end
-      AND name = $name
-    GROUP BY ALL
-)
-SELECT
-    time,
-    coalesce(part, '(none)') AS part,
-    CASE
-        WHEN any_value(type) = 'gauge' THEN avg(mean_value)
-        WHEN any_value(type) = 'sum' AND any_value(temporality) = 'DELTA'
-            THEN sum(sum_value) / $step
-        WHEN any_value(type) = 'sum' THEN sum(grown) / $step
-        ELSE sum(total) / nullif(sum(observations), 0)
-    END AS value,
-    sum(1) AS requests
-FROM per_series
-GROUP BY ALL
-"""
-
-_KEYS = """
-SELECT DISTINCT unnest(
-    coalesce(map_keys(attributes), []) || coalesce(map_keys(resource_attributes), [])
-) AS key
-FROM metrics
-WHERE time >= $start
-  AND time < $end
-  AND name = $name
-ORDER BY key
-LIMIT 60
-"""
+from dashboards.metric_queries import KEYS, METRICS_SHOWN, OVER_TIME, POINTS, SENT
+from dashboards.metric_state import metric_stats, sent_of
+from dashboards.no_signal import no_signal
 
 KEYS_NEVER = ("service.name", "telemetry.sdk.name", "telemetry.sdk.language",
               "telemetry.sdk.version")  # fmt: skip
@@ -126,6 +59,7 @@ def layout(_data: Data) -> Component:
     return html.Div(
         [
             page_head("Metrics", html.Span(id="metrics-sub")),
+            html.Div(skeleton_stats(6), id="metrics-stats"),
             html.Div(
                 [
                     field("metrics", "q", "Part of a name", grow=True),
@@ -137,7 +71,13 @@ def layout(_data: Data) -> Component:
             html.Div(id="metrics-by", className="gl-toolbar"),
             html.Div(
                 [
-                    time_chart("Over time", "metrics-chart", height=260, rule="sql"),
+                    time_chart(
+                        "Over time",
+                        "metrics-chart",
+                        note=html.Span(id="metrics-told"),
+                        height=260,
+                        rule="sql",
+                    ),
                     panel(
                         "Every metric",
                         html.Div(skeleton_rows(8), id="metrics-list"),
@@ -155,26 +95,37 @@ def register(app: Dash, data: Data) -> None:
     register_fields(app, "metrics", "q", "by")
 
     @app.callback(
+        Output("metrics-stats", "children"),
         Output(ids.time_graph("metrics-chart"), "figure"),
         Output("metrics-list", "children"),
         Output("metrics-sub", "children"),
+        Output("metrics-told", "children"),
         Output("metrics-by", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=4, show_in=1)
+    @guarded(outputs=6, show_in=0)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
-        known = await data.sql(view, _LIST, q=view.extra.get("q") or None)
-        name = view.extra.get("metric") or (known["name"].to_list()[0] if known.height else "")
+        q, asked = view.extra.get("q") or None, view.extra.get("metric") or ""
+        environment = next(iter(view.filters.get("env", ())), None)
+        rows, over_time = await asyncio.gather(
+            data.sql(view, SENT, q=q, name=asked, environment=environment),
+            data.settled_rows(
+                view, "metrics", POINTS, step=view.interval_s, q=q, environment=environment
+            ),
+        )
+        known = rows.filter(pl.col("all_names") == 0)
+        name = asked or (known["name"].to_list()[0] if known.height else "")
         by = view.extra.get("by") or "service"
         # Exporters send once a minute by default: shorter steps would be holes, not lines.
         step = max(view.interval_s, EXPORTED_EVERY_S)
         points, keys = await asyncio.gather(
-            data.sql(view, _OVER_TIME, name=name, step=step, by=by),
-            data.sql(view, _KEYS, name=name),
+            data.sql(view, OVER_TIME, name=name, step=step, by=by, environment=environment),
+            data.sql(view, KEYS, name=name, environment=environment),
         )
         axis = replace(axis_of(view, None), interval_s=step)
         names = series.largest(points, "part") if points.height else []
+        data.service_colours.learn(names)
         lines = series.measured_lines(
             points,
             axis,
@@ -185,7 +136,8 @@ def register(app: Dash, data: Data) -> None:
         )
         chosen = known.filter(pl.col("name") == name)
         kind = chosen["type"].to_list()[0] if chosen.height else None
-        told = f"{name}, {_MEANING.get(kind or '', '')}" if name else "nothing came in"
+        meaning = _MEANING.get(kind or "", "")
+        told = f"{fmt.plain(name, 80)}, {meaning}, one line per {fmt.plain(by, 40)}" if name else ""
         unit = chosen["unit"].to_list()[0] if chosen.height else None
         figure = series.overlaid(
             lines,
@@ -193,8 +145,22 @@ def register(app: Dash, data: Data) -> None:
             formatter_of(unit, kind, name),
             empty="No metric came in during this time range.",
         )
-        listed = metrics_table(known, name, data.clock())
-        return figure, listed, f"{view.label} · {told}, one line per {by}", by_tabs(keys, by)
+        now = data.clock()
+        sent = sent_of(rows)
+        cut = f", {METRICS_SHOWN} of them listed" if sent.metrics > METRICS_SHOWN else ""
+        stats = metric_stats(sent, over_time, axis_of(view, None), view, now)
+        state = [
+            stat_row(stats, view.mode),
+            None if known.height else await no_signal(data, "metrics"),
+        ]
+        return (
+            state,
+            figure,
+            metrics_table(known, name, now),
+            f"{view.label} · {fmt.counted(sent.metrics, 'metric')}{cut}",
+            told,
+            by_tabs(keys, by),
+        )
 
 
 def formatter_of(unit: str | None, kind: str | None, name: str) -> fmt.Formatter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +24,10 @@ from dashboards.components import (
     page_head,
     page_link,
     panel,
+    rule_menu,
     skeleton_rows,
+    skeleton_stats,
+    stat_row,
     table,
     tabs,
     when,
@@ -31,6 +35,9 @@ from dashboards.components import (
 from dashboards.data import Data
 from dashboards.figures.service_map import service_map
 from dashboards.guard import guarded
+from dashboards.measured import axis_of, without_outages
+from dashboards.no_signal import no_signal
+from dashboards.service_state import CALLED, service_stats
 from dashboards.view import View
 
 ROWS_SHOWN = 30
@@ -101,13 +108,15 @@ def layout(_data: Data) -> Component:
     return html.Div(
         [
             page_head("Services", html.Span(id="services-sub")),
+            html.Div(skeleton_stats(6), id="services-stats"),
             html.Div(
                 [
                     panel(
                         "Service map",
                         graph("services-map", height=380, label="Service map", scrollZoom=True),
                         note="from callers to called; width = calls, amber and red = failing; "
-                        "drag, zoom, click a service",
+                        "drag, zoom with Ctrl and the wheel, click a service",
+                        action=rule_menu("Service map", "trace_match"),
                     ),
                     panel(
                         "Health",
@@ -139,6 +148,7 @@ def register(app: Dash, data: Data) -> None:
     )
 
     @app.callback(
+        Output("services-stats", "children"),
         Output("services-map", "figure"),
         Output("services-red", "children"),
         Output("services-exceptions", "children"),
@@ -146,18 +156,34 @@ def register(app: Dash, data: Data) -> None:
         Output("services-by", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=5, show_in=1)
+    @guarded(outputs=6, show_in=0)
     async def show(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         environment = next(iter(view.filters.get("env", ())), None)
         by = chosen_of(BY, view.extra.get("by"))
-        edges, spans, thrown = await asyncio.gather(
+
+        def called(asked: View) -> Awaitable[pl.DataFrame]:
+            step = view.interval_s
+            return data.settled_rows(asked, "spans", CALLED, step=step, environment=environment)
+
+        edges, spans, cells, before, outages, thrown = await asyncio.gather(
             data.edges(view),
             data.settled_rows(view, "spans", red_sql(by), environment=environment),
-            data.ask("exceptions", view, lambda: data.traces.exceptions(view.time_range, limit=20)),
+            called(view),
+            data.before(view, called),
+            data.outages(view),
+            data.ask(
+                "exceptions",
+                view,
+                lambda: data.traces.thrown(view.time_range, environment=environment),
+            ),
         )
         red = red_of(spans)
+        data.service_colours.learn(red["service"].to_list())
+        axis = without_outages(axis_of(view, None), outages, cells)
+        stats = service_stats(spans, cells, thrown, axis, view, before=before)
         return (
+            [stat_row(stats, view.mode), None if spans.height else await no_signal(data, "spans")],
             service_map(
                 edges,
                 view.mode,
@@ -166,7 +192,8 @@ def register(app: Dash, data: Data) -> None:
             ),
             red_table(red, view, data, by=by),
             exceptions_table(thrown, view, data.clock()),
-            f"{view.label} · {fmt.counted(red['service'].n_unique(), 'service')}",
+            f"{view.label} · {fmt.counted(red['service'].n_unique(), 'service')}"
+            + (" · the map shows all environments" if environment else ""),
             tabs("by", BY, by),
         )
 

@@ -27,13 +27,18 @@ from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
 from dashboards.guard import guarded
 from dashboards.limits import WATERFALL_SPANS_MAX
+from dashboards.span_record import span_drawer
 from dashboards.trace_rows import comparison_table, summary, waterfall_rows
 from dashboards.view import View
+from storage.log import us_to_time
 
 NAME = "trace-id"
 
 AROUND = timedelta(days=1)
 """How far before and after the page's range the trace is looked for."""
+
+LOGS_AROUND = timedelta(minutes=1)
+"""How much before and after a trace its logs are looked for, where it is older than the range."""
 
 TYPICAL = "typical"
 """`with=typical`: compared with a trace of the same root that took the median time."""
@@ -78,6 +83,9 @@ ORDER BY abs(duration_ns - (SELECT median(duration_ns) FROM root)), trace_id
 LIMIT 1
 """
 
+WATERFALL_PX, HEAD_PX, ROW_PX = 560, 52, 28
+"""Height of the waterfall at most, of its head, and of a span."""
+
 COLUMNS: list[dict[str, object]] = [
     {
         "field": "name",
@@ -107,8 +115,8 @@ def layout(_data: Data, name: str) -> Component:
         ["Trace ", html.Span(fmt.plain(name, 40), className="gl-mono")],
         panel(
             "Waterfall",
-            grid("trace-grid", COLUMNS, fixed=560, row_height=28),
-            note="hover a span for its attributes; outlined = on the critical path",
+            grid("trace-grid", COLUMNS, fixed=WATERFALL_PX, row_height=ROW_PX),
+            note="click a span for all it carries; outlined = on the critical path",
             className="flush",
         ),
         panel(
@@ -129,10 +137,12 @@ def layout(_data: Data, name: str) -> Component:
             note="own time per operation, largest difference first",
             className="flush",
         ),
-        above=(dcc.Store(id=NAME, data=name), html.Div(id="trace-crumbs")),
-        actions=page_link(
-            "Its logs", f"/logs?from=now-24h&trace={quote(name, safe='')}", "gl-button"
+        above=(
+            dcc.Store(id=NAME, data=name),
+            html.Div(id="trace-crumbs"),
+            html.Div(id="trace-drawer", className="gl-drawer-place"),
         ),
+        actions=html.Div(id="trace-logs"),
     )
 
 
@@ -143,10 +153,12 @@ def register(app: Dash, data: Data) -> None:
         Output("trace-grid", "rowData"),
         Output("trace-sub", "children"),
         Output("trace-crumbs", "children"),
+        Output("trace-logs", "children"),
+        Output("trace-grid", "style"),
         Input(ids.VIEW, "data"),
         State(NAME, "data"),
     )
-    @guarded(outputs=3, show_in=1)
+    @guarded(outputs=5, show_in=1)
     async def show(stored: object, name: object) -> tuple[Any, ...]:
         view = data.view(stored)
         trace_id = cleaned(name)
@@ -154,7 +166,15 @@ def register(app: Dash, data: Data) -> None:
         trail = crumbs(("Traces", f"/traces{view.query()}"), (fmt.plain(trace_id, 40), ""))
         # Of ten thousand spans half a second of work, which others would wait for.
         rows = await asyncio.to_thread(waterfall_rows, spans, data)
-        return rows, summary(spans, view, WATERFALL_SPANS_MAX), trail
+        logs = page_link("Its logs", logs_href(spans, view, trace_id), "gl-button")
+        height = min(WATERFALL_PX, HEAD_PX + ROW_PX * max(1, len(rows)))
+        style = {"width": "100%", "height": f"{height}px"}
+        return rows, summary(spans, view, WATERFALL_SPANS_MAX), trail, logs, style
+
+    @app.callback(Output("trace-drawer", "children"), Input(ids.VIEW, "data"), State(NAME, "data"))
+    @guarded(show_in=0)
+    async def look(stored: object, name: object) -> Component:
+        return await span_drawer(data, data.view(stored).widened(AROUND), cleaned(name))
 
     @app.callback(
         Output("trace-compared", "children"), Input(ids.VIEW, "data"), State(NAME, "data")
@@ -178,6 +198,17 @@ def register(app: Dash, data: Data) -> None:
         head = html.Div(["Compared with ", link], className="gl-sub gl-mono pad")
         different = await asyncio.to_thread(compare_traces, here, there)
         return [head, comparison_table(different, data)]
+
+
+def logs_href(spans: pl.DataFrame, view: View, trace_id: str) -> str:
+    """What was logged in a trace: in the page's range, or around the trace where it lies outside
+    of that."""
+    times = [us_to_time(ns // 1000) for ns in spans["start_time_unix_nano"].drop_nulls().to_list()]
+    around = {}
+    if times and not (view.start <= min(times) and max(times) < view.end):
+        first, last = min(times) - LOGS_AROUND, max(times) + LOGS_AROUND
+        around = {"from": f"{first:%Y-%m-%dT%H:%M:%S}", "to": f"{last:%Y-%m-%dT%H:%M:%S}"}
+    return "/logs" + view.query(**around, trace=trace_id)
 
 
 def cleaned(name: object) -> str:

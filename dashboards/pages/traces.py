@@ -13,7 +13,7 @@ import polars as pl
 from dash import ClientsideFunction, Dash, Input, Output, html
 
 from dashboards import format as fmt
-from dashboards import ids
+from dashboards import identity, ids
 from dashboards.components import (
     Component,
     chosen_of,
@@ -23,7 +23,8 @@ from dashboards.components import (
     page_head,
     panel,
     rule_menu,
-    skeleton_rows,
+    skeleton_stats,
+    stat_row,
     tabs,
 )
 from dashboards.controls import chip, field, register_fields
@@ -31,9 +32,11 @@ from dashboards.data import Data
 from dashboards.figures.red import RED, red_chart
 from dashboards.guard import guarded
 from dashboards.measured import axis_of, without_outages
+from dashboards.no_signal import no_signal
 from dashboards.search_terms import conditions, parse_search
 from dashboards.theme import tokens
 from dashboards.trace_heat import DIFFERENT, HEAT, different_table, draw_box, parse_box
+from dashboards.trace_state import trace_stats
 from dashboards.view import View
 
 SHOWN = 100
@@ -96,8 +99,8 @@ _FIRST_LOOK = timedelta(minutes=10)
 
 
 COLUMNS: list[dict[str, object]] = [
-    {"field": "time", "headerName": "Time", "width": 150},
-    {"field": "root", "headerName": "Root", "cellRenderer": "NameLink", "flex": 3},
+    {"field": "time", "headerName": "Time", "width": 136},
+    {"field": "root", "headerName": "Root", "cellRenderer": "NameLink", "flex": 3, "minWidth": 220},
     {"field": "service", "headerName": "Service", "width": 180},
     {
         "field": "bar",
@@ -117,6 +120,7 @@ def layout(_data: Data) -> Component:
     return html.Div(
         [
             page_head("Traces", html.Span(id="traces-sub")),
+            html.Div(skeleton_stats(6), id="traces-stats"),
             html.Div(
                 [
                     field(
@@ -137,7 +141,7 @@ def layout(_data: Data) -> Component:
                     panel(
                         "What begins a trace",
                         graph("traces-heat", height=250, label="Rate, errors and duration"),
-                        note="draw a box on the heat-map to compare it with the rest",
+                        note="draw a box to compare",
                         action=html.Div(
                             [
                                 html.Div(id="traces-red", className="gl-chips"),
@@ -149,9 +153,7 @@ def layout(_data: Data) -> Component:
                     ),
                     panel(
                         "What is different in the box",
-                        html.Div(
-                            skeleton_rows(5), id="traces-different", className="gl-scroll low"
-                        ),
+                        html.Div(id="traces-different", className="gl-scroll low"),
                         className="w5 flush",
                     ),
                     panel(
@@ -177,21 +179,23 @@ def register(app: Dash, data: Data) -> None:
     )
 
     @app.callback(
+        Output("traces-stats", "children"),
         Output("traces-heat", "figure"),
         Output("traces-different", "children"),
         Output("traces-red", "children"),
         Input(ids.VIEW, "data"),
     )
-    @guarded(outputs=3, show_in=1)
+    @guarded(outputs=4, show_in=0)
     async def heat(stored: object) -> tuple[Any, ...]:
         view = data.view(stored)
         box = parse_box(view.extra.get("box"))
         asked = {k: v for k, v in parameters(view).items() if k in ("service", "environment")}
-        cells, outages = await asyncio.gather(
-            data.settled_rows(view, "spans", HEAT, step=view.interval_s, **asked),
+        asked["whole"] = identity.current().scope is None
+        cells, before, outages = await asyncio.gather(
+            began(data, view, asked),
+            data.before(view, lambda past: began(data, past, asked)),
             data.outages(view),
         )
-        cells = cells.group_by("time", "bucket").agg(pl.col("requests", "errors").sum())
         axis = without_outages(axis_of(view, None), outages, cells)
         shown = chosen_of(RED, view.extra.get("red"))
         figure = red_chart(cells, axis, shown, empty="No trace began in this time range.")
@@ -200,8 +204,11 @@ def register(app: Dash, data: Data) -> None:
             draw_box(figure, box, axis, tokens(view.mode).text)
         choice = [chip("Clear box", "box=")] if box else []
         choice.append(tabs("red", RED, shown))
+        whole = asked["whole"] and asked["service"] is None
+        stats = trace_stats(cells, axis, view, whole_traces=whole, before=before)
+        row = [stat_row(stats, view.mode), None if cells.height else await no_signal(data, "spans")]
         if box is None:
-            return figure, different_table(cells, None), choice
+            return row, figure, None, choice
         rows = await data.sql(
             view,
             DIFFERENT,
@@ -212,7 +219,7 @@ def register(app: Dash, data: Data) -> None:
             **asked,
         )
         told = html.Div(box.text(), className="gl-sub pad")
-        return figure, [told, different_table(rows, box)], choice
+        return row, figure, [told, different_table(rows)], choice
 
     @app.callback(
         Output("traces-grid", "rowData"), Output("traces-sub", "children"), Input(ids.VIEW, "data")
@@ -227,6 +234,12 @@ def register(app: Dash, data: Data) -> None:
         rows = await newest_traces(data, view, _SEARCH.replace("{terms}", terms), wanted)
         cut = f"the newest {SHOWN} traces" if rows.height == SHOWN else f"{rows.height} traces"
         return trace_rows(rows, view, data), f"{view.label} · {cut}"
+
+
+async def began(data: Data, view: View, asked: dict[str, Any]) -> pl.DataFrame:
+    """What begins work: time, bucket, requests, errors (figures/red.py)."""
+    cells = await data.settled_rows(view, "spans", HEAT, step=view.interval_s, **asked)
+    return cells.group_by("time", "bucket").agg(pl.col("requests", "errors").sum())
 
 
 async def newest_traces(data: Data, view: View, query: str, wanted: dict[str, Any]) -> pl.DataFrame:
@@ -257,6 +270,7 @@ def parameters(view: View) -> dict[str, Any]:
 
 def trace_rows(rows: pl.DataFrame, view: View, data: Data) -> list[dict[str, Any]]:
     """Rows of the grid; a grid, since plain tables of this size block the browser for seconds."""
+    data.service_colours.learn(rows["service"].to_list())
     longest = max((v for v in rows["duration_ms"].to_list() if v is not None), default=0.0) or 1.0
     out = []
     for row in rows.iter_rows(named=True):

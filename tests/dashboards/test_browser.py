@@ -247,4 +247,9 @@ def test_empty_installation_says_how_to_get_data_in(page: Page, empty_server: Ru
     ):
         go(page, path)
         assert page.get_by_role("alert").count() == 0, path
+        text = page.locator("#page").inner_text()
+        assert "NaN" not in text and "None" not in text, path
+        if path in ("/traces", "/services", "/logs", "/explorer"):
+            assert "OTEL_EXPORTER_OTLP_ENDPOINT" in text, path
+            assert page.locator(".gl-stat-value").count() == 6, path
     assert troubles.seen == []

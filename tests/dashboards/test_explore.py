@@ -27,9 +27,21 @@ def test_traces_are_listed_searched_and_opened(page: Page, server: Running) -> N
     page.locator("#traces-grid a.gl-name").first.click()
     expect(page.locator("#trace-sub")).to_contain_text("2 spans · 2 services · 2")
     expect(page.locator("#trace-grid")).to_contain_text("list orders")
+    page.locator("#trace-grid").get_by_role("button", name="list orders").click()
+    span = page.get_by_role("complementary", name="Span list orders")
+    expect(span).to_contain_text("orders-service")
+    expect(span.get_by_role("link", name="north")).to_have_attribute(
+        "href", re.compile(r"/traces\?from=now-1h.*q=carrier%3Dnorth")
+    )
+    span.get_by_role("button", name="Close").click()
+    expect(span).to_have_count(0)
     page.get_by_role("link", name="Its logs").click()
     expect(page.locator("#logs-sub")).to_contain_text("1 records")
     expect(page.locator("#logs-grid")).to_contain_text("failed")
+    page.locator("#logs-grid .gl-message").first.click()
+    record = page.get_by_role("complementary", name="Log record of orders-service")
+    expect(record).to_contain_text(f"order {TRACES - 1} failed")
+    expect(record).to_contain_text(trace_id(TRACES - 1))
     assert troubles.seen == []
 
 
@@ -112,7 +124,7 @@ def test_a_metric_is_drawn_by_an_attribute_in_its_unit_and_leads_to_a_rule(
 
     assert page.evaluate(DRAWN) == [["orders-service", f"2{THIN}kB"]]
     page.locator("#metrics-by").get_by_role("button", name="queue", exact=True).click()
-    expect(page.locator("#metrics-sub")).to_contain_text("one line per queue")
+    expect(page.locator("#metrics-told")).to_contain_text("one line per queue")
     wait_for_screen(page)
     assert sorted(page.evaluate(DRAWN)) == [["fast", f"1{THIN}kB"], ["slow", f"3{THIN}kB"]]
     page.get_by_label("Actions of Over time").click()

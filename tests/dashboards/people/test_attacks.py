@@ -4,6 +4,7 @@ callback; and what whoever may see only some rows is shown instead of nothing.""
 from __future__ import annotations
 
 import copy
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -204,6 +205,16 @@ OWN = {
 """Screen -> what of their own whoever may see it must find there."""
 
 
+OWN_NUMBERS = {
+    "traces": ("traces-traces", "traces-failed"),
+    "services": ("services-services", "services-calls", "services-failed"),
+    "logs": ("logs-records", "logs-errors", "logs-services"),
+    "explorer": ("metrics-points", "metrics-series", "metrics-services"),
+}
+"""Screen -> numbers of its state row that are 1 for whoever sees one service of two: each has one
+row in each table, a failed one."""
+
+
 @pytest.mark.parametrize("name", ["operator", "analyst", "owner", "viewer", "app"])
 def test_every_panel_is_filled_or_says_why_and_leads_only_where_one_may_go(
     town: Town, name: str
@@ -229,6 +240,9 @@ def test_every_panel_is_filled_or_says_why_and_leads_only_where_one_may_go(
                     seen.add(key)
                 elif key in OWN:
                     assert OWN[key] in text, key
+                    if name == "owner":
+                        for number in OWN_NUMBERS.get(key, ()):
+                            assert re.search(rf'"{number}","data-value":"1(\.0)?"', text), number
                     seen.add(key)
         assert seen == {k for k in OWN if roles.PAGES[k] in may}
 
