@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 
@@ -49,6 +49,7 @@ def naive(known: list[tuple[int, int]], start: int, end: int, now: int) -> set[i
     return {m for m in range(max(start, first), min(end, now)) if m not in listened}
 
 
+@settings(max_examples=100, deadline=None)
 @given(stretches, st.integers(-5, 70), st.integers(1, 60), st.integers(75, 90))
 def test_outages_are_the_minutes_in_which_nobody_listened(
     known: list[tuple[int, int]], start: int, length: int, now: int
@@ -62,6 +63,7 @@ def test_outages_are_the_minutes_in_which_nobody_listened(
     assert all(b <= c for (_, b), (c, _) in pairwise(found))
 
 
+@settings(max_examples=100, deadline=None)
 @given(stretches, st.integers(0, 60), st.integers(1, 30))
 def test_a_range_is_told_the_same_whatever_lies_around_it(
     known: list[tuple[int, int]], start: int, length: int

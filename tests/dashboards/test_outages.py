@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page, expect
 
@@ -44,6 +44,7 @@ def ago(minutes: float) -> datetime:
 # -- the axis ---------------------------------------------------------------------------------
 
 
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 100), st.integers(1, 20)), max_size=4),
     st.sets(st.integers(0, 9)),
