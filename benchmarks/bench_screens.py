@@ -9,9 +9,9 @@ for a range that nobody asked for before (moved by a minute), so no answer comes
 first update sent to the last one answered; `seen` from the navigation until every panel has its
 data and every chart in view is drawn, `drawn` until those below the fold are too, in headless
 Chromium with its own cache warm. Without --settle nobody has asked anything yet; with it, the
-server has had that long to make its screens ready by itself (dashboards/warm.py). With --intake a
-collector takes so many spans a second meanwhile, and the jobs roll them up: the lake is written
-to, so give a copy.
+server has had that long to make its screens ready by itself (dashboards/serving/warm.py). With
+--intake a collector takes so many spans a second meanwhile, and the jobs roll them up: the lake is
+written to, so give a copy.
 What readers cost the intake: benchmarks/bench_readers.py.
 """
 

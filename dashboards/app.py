@@ -24,10 +24,7 @@ from dashboards.components import page_head
 from dashboards.components.as_data import as_data
 from dashboards.data import Data
 from dashboards.doorkeeper import Doorkeeper, permission_of
-from dashboards.first_page import FirstScreen, Place, block
 from dashboards.guard import guarded
-from dashboards.head_start import HeadStarts
-from dashboards.light_app import LightApp
 from dashboards.pages import (
     admin,
     alert_more,
@@ -51,7 +48,10 @@ from dashboards.pages import (
     trace_detail,
     traces,
 )
-from dashboards.warm import Panel
+from dashboards.serving.first_page import FirstScreen, Place, block
+from dashboards.serving.head_start import HeadStarts
+from dashboards.serving.light_app import LightApp
+from dashboards.serving.warm import Panel
 
 PAGES: dict[str, ModuleType] = {
     "": home,

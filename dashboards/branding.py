@@ -20,7 +20,7 @@ from dash import html
 
 from dashboards.components import Component
 from dashboards.errors import DashboardStartError
-from dashboards.guards import Send
+from dashboards.serving.guards import Send
 from dashboards.settings import DashboardSettings
 from dashboards.theme import BUTTON_TEXT, MODES, Mode
 

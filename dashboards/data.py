@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from dashboards import format as fmt
 from dashboards import identity
-from dashboards.alert_questions import AlertQuestions
-from dashboards.plan_questions import PlanQuestions
-from dashboards.sql_audited import audited_sql
+from dashboards.questions.alert_questions import AlertQuestions
+from dashboards.questions.plan_questions import PlanQuestions
+from dashboards.questions.view_questions import ViewQuestions
+from dashboards.serving.sql_audited import audited_sql
 from dashboards.view import View, parse_view
-from dashboards.view_questions import ViewQuestions
 from storage.sql_worker import Progress, SqlLimits, SqlResult
 
 

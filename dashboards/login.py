@@ -15,7 +15,9 @@ import structlog
 
 from dashboards import door
 from dashboards.branding import Brand
-from dashboards.gate import (
+from dashboards.people.errors import PeopleError, SignOnFailed, TooManyAttempts, WrongPassword
+from dashboards.people.oidc import Provider
+from dashboards.serving.gate import (
     Gate,
     address_of,
     cookies_of,
@@ -23,9 +25,7 @@ from dashboards.gate import (
     proves_same_origin,
     redirect,
 )
-from dashboards.guards import Receive, Scope, Send, header, refuse
-from dashboards.people.errors import PeopleError, SignOnFailed, TooManyAttempts, WrongPassword
-from dashboards.people.oidc import Provider
+from dashboards.serving.guards import Receive, Scope, Send, header, refuse
 
 log = structlog.get_logger(__name__)
 

@@ -15,10 +15,10 @@ from dashboards.clicks import Click
 from dashboards.components import Component
 from dashboards.data import Data
 from dashboards.identity import Principal
+from dashboards.panels.people_forms import CHARS_MAX, USER_FIELDS
 from dashboards.people.errors import BadUser, NoSuchUser, PeopleError
 from dashboards.people.sign_in import SignIn
 from dashboards.people.users import place
-from dashboards.people_forms import CHARS_MAX, USER_FIELDS
 from dashboards.roles import ROLES, TOKEN_SCOPES
 
 

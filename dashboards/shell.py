@@ -15,14 +15,14 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.branding import Brand
-from dashboards.completeness_notes import completeness_notes
 from dashboards.components import attrs
 from dashboards.data import Data, refresh_name
 from dashboards.doorkeeper import permission_of
-from dashboards.first_page import FirstScreen
 from dashboards.guard import guarded
 from dashboards.identity import Principal
 from dashboards.ids import NavItem
+from dashboards.panels.completeness_notes import completeness_notes
+from dashboards.serving.first_page import FirstScreen
 from dashboards.settings import DashboardSettings
 from dashboards.shell_header import header, icon, menu_item
 from dashboards.view import FILTERS, RANGES, REFRESHES

@@ -37,7 +37,7 @@ def run_collector(settings: Settings) -> None:
 
 def run_dashboards(settings: Settings) -> None:
     """Screens for people and the query API."""
-    from dashboards.server import run
+    from dashboards.serving.server import run
 
     os.nice(DASHBOARDS_NICENESS)
     run(settings.dashboard, settings.storage_settings, settings.catalog, settings.alerting)

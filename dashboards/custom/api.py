@@ -33,7 +33,7 @@ from dashboards.custom.limits import DEFINITION_BYTES_MAX, PANEL_SECONDS_MAX
 from dashboards.custom.panel_content import ask
 from dashboards.custom.store import Saved
 from dashboards.custom.yaml_text import from_yaml, to_yaml
-from dashboards.exports import name_export
+from dashboards.serving.exports import name_export
 from dashboards.view import parse_view
 from storage.errors import SqlError
 

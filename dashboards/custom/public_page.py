@@ -29,7 +29,7 @@ from dashboards.custom.html_text import to_html
 from dashboards.custom.panel_content import content
 from dashboards.custom.public_link import PublicLink
 from dashboards.custom.store import Saved
-from dashboards.guards import Receive, Scope, Send, refuse, respond_json, with_headers
+from dashboards.serving.guards import Receive, Scope, Send, refuse, respond_json, with_headers
 from dashboards.view import View, parse_view
 
 PATH = "/public"

@@ -13,8 +13,7 @@ from dashboards.clicks import clicked
 from dashboards.components import Component, page_head, panel, skeleton_rows
 from dashboards.data import Data
 from dashboards.guard import guarded
-from dashboards.people_desk import act, asker
-from dashboards.people_forms import (
+from dashboards.panels.people_forms import (
     AUDITED,
     TOKEN_FIELDS,
     USER_FIELDS,
@@ -22,7 +21,8 @@ from dashboards.people_forms import (
     token_form,
     user_form,
 )
-from dashboards.people_panels import audit_table, tokens_table, users_table
+from dashboards.panels.people_panels import audit_table, tokens_table, users_table
+from dashboards.people_desk import act, asker
 from storage.audit import AuditEntry, read_audit
 
 ENTRIES_SHOWN = 200

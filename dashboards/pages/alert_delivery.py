@@ -13,8 +13,6 @@ from alerting.channels import Delivery
 from alerting.store import OutboxEntry
 from dashboards import format as fmt
 from dashboards import identity, ids
-from dashboards.alert_nav import alert_head
-from dashboards.alert_panels import moment
 from dashboards.clicks import clicked
 from dashboards.components import (
     Component,
@@ -28,17 +26,19 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.guard import guarded
-from dashboards.maintenance_panel import (
+from dashboards.panels.alert_nav import alert_head
+from dashboards.panels.alert_panels import moment
+from dashboards.panels.maintenance_panel import (
     FIELDS as MAINTENANCE_FIELDS,
 )
-from dashboards.maintenance_panel import (
+from dashboards.panels.maintenance_panel import (
     end_maintenance,
     maintenance_form,
     maintenance_table,
     plan_maintenance,
 )
-from dashboards.on_call_panel import FIELDS as STAND_IN_FIELDS
-from dashboards.on_call_panel import (
+from dashboards.panels.on_call_panel import FIELDS as STAND_IN_FIELDS
+from dashboards.panels.on_call_panel import (
     end_stand_in,
     let_stand_in,
     on_call_table,

@@ -19,8 +19,6 @@ from analytics.errors import QueryRefused
 from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.alert_desk import ShownRule, say_mistakes
-from dashboards.alert_nav import alert_head, tabs
-from dashboards.alert_panels import history_table
 from dashboards.components import (
     Component,
     badge,
@@ -33,16 +31,18 @@ from dashboards.data import Data
 from dashboards.figures.base import message
 from dashboards.figures.tried_rule import tried_rule
 from dashboards.guard import guarded
-from dashboards.rule_form import asked_fields, draft_of, rule_form
-from dashboards.rule_result import (
+from dashboards.panels.alert_nav import alert_head, tabs
+from dashboards.panels.alert_panels import history_table
+from dashboards.panels.rule_form import asked_fields, draft_of, rule_form
+from dashboards.panels.rule_result import (
     SPANS,
     pages_table,
     result_stats,
     tried_panels,
     unit_formatter,
 )
+from dashboards.panels.rule_text import TEXT, text_panel
 from dashboards.rule_starts import rule_start
-from dashboards.rule_text import TEXT, text_panel
 from storage.errors import SqlError, StorageError
 
 SEEN = "rule-seen"

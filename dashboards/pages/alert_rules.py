@@ -13,7 +13,6 @@ from alerting.store import ActiveAlert, HistoryEntry
 from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.alert_desk import ShownRule
-from dashboards.alert_nav import alert_head
 from dashboards.components import (
     Component,
     Head,
@@ -27,6 +26,7 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.guard import guarded
+from dashboards.panels.alert_nav import alert_head
 from dashboards.view import View
 
 FIRED_WITHIN_S = 7 * 86_400.0

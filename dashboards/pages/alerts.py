@@ -10,8 +10,6 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 from alerting.store import ActiveAlert, AlertCounts
 from dashboards import format as fmt
 from dashboards import identity, ids
-from dashboards.alert_nav import alert_head
-from dashboards.alert_panels import alert_tiles, history_table
 from dashboards.clicks import clicked
 from dashboards.components import (
     Component,
@@ -24,14 +22,16 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.guard import guarded
-from dashboards.silence_panel import (
+from dashboards.panels.alert_nav import alert_head
+from dashboards.panels.alert_panels import alert_tiles, history_table
+from dashboards.panels.silence_panel import (
     FIELDS,
     end_silence,
     make_silence,
     silence_form,
     silences_table,
 )
-from dashboards.slo_panels import slo_table
+from dashboards.panels.slo_panels import slo_table
 
 HISTORY_SHOWN = 100
 

@@ -11,22 +11,6 @@ from analytics.query import Overview
 from dashboards import format as fmt
 from dashboards import ids
 from dashboards.about_one import ONE_API
-from dashboards.api_glance import ask_glance, glance_list
-from dashboards.api_panels import (
-    codes_table,
-    consumers_table,
-    failures_by,
-    routes_table,
-    versions_table,
-)
-from dashboards.api_switch import (
-    ask_chosen,
-    chart_head,
-    chosen,
-    chosen_chart,
-    draw_before,
-    switch,
-)
 from dashboards.components import (
     Component,
     badge,
@@ -54,7 +38,23 @@ from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX
 from dashboards.measured import axis_of, column_on
-from dashboards.state_row import ask_traffic
+from dashboards.panels.api_glance import ask_glance, glance_list
+from dashboards.panels.api_panels import (
+    codes_table,
+    consumers_table,
+    failures_by,
+    routes_table,
+    versions_table,
+)
+from dashboards.panels.api_switch import (
+    ask_chosen,
+    chart_head,
+    chosen,
+    chosen_chart,
+    draw_before,
+    switch,
+)
+from dashboards.panels.state_row import ask_traffic
 from dashboards.theme import PARTS
 from dashboards.view import View
 

@@ -12,7 +12,6 @@ from dash import ClientsideFunction, Dash, Input, Output, html
 from analytics.apdex import Apdex
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.api_glance import apdex_text, apdex_tone
 from dashboards.components import (
     Component,
     error_tone,
@@ -28,7 +27,8 @@ from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import TABLE_ROWS_MAX
 from dashboards.measured import axis_of, rates_by
-from dashboards.state_row import QUANTILES_MS, ask_traffic, traffic_stats
+from dashboards.panels.api_glance import apdex_text, apdex_tone
+from dashboards.panels.state_row import QUANTILES_MS, ask_traffic, traffic_stats
 from dashboards.view import View, api_path
 
 COLUMNS: list[dict[str, object]] = [

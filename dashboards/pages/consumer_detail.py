@@ -13,7 +13,6 @@ from analytics.quota import QuotaUsage
 from dashboards import format as fmt
 from dashboards import identity, ids
 from dashboards.about_one import ONE_CONSUMER
-from dashboards.api_panels import codes_table
 from dashboards.components import (
     Component,
     Stat,
@@ -24,14 +23,15 @@ from dashboards.components import (
     time_chart,
     waiting,
 )
-from dashboards.consumer_panels import calls_table, failing_calls
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.measured import axis_of
-from dashboards.quota_panels import NOT_COUNTED, at_risk, quota_cards, quota_tone
-from dashboards.state_row import Traffic, ask_traffic, traffic_stats
+from dashboards.panels.api_panels import codes_table
+from dashboards.panels.consumer_panels import calls_table, failing_calls
+from dashboards.panels.quota_panels import NOT_COUNTED, at_risk, quota_cards, quota_tone
+from dashboards.panels.state_row import Traffic, ask_traffic, traffic_stats
 from dashboards.view import View
 
 NAME = ONE_CONSUMER.name

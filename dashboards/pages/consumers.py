@@ -27,14 +27,14 @@ from dashboards.components import (
     time_chart,
     waiting,
 )
-from dashboards.consumer_panels import consumer_drawer, consumers_treemap
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
 from dashboards.limits import SERIES_MAX, TABLE_ROWS_MAX
 from dashboards.measured import axis_of, rates_by
-from dashboards.quota_panels import quota_stat
+from dashboards.panels.consumer_panels import consumer_drawer, consumers_treemap
+from dashboards.panels.quota_panels import quota_stat
 from dashboards.view import View
 
 COLUMNS: list[dict[str, object]] = [

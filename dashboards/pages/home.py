@@ -14,7 +14,6 @@ from analytics.query import Completeness, Overview
 from analytics.slo import SloStatus
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.alert_panels import alert_list
 from dashboards.components import (
     Component,
     Stat,
@@ -32,7 +31,9 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
-from dashboards.home_panels import (
+from dashboards.measured import axis_of, column_on, over_all, rate_on, without_outages
+from dashboards.panels.alert_panels import alert_list
+from dashboards.panels.home_panels import (
     attention,
     compared_range,
     incidents,
@@ -40,10 +41,9 @@ from dashboards.home_panels import (
     movers_table,
     no_changes,
 )
-from dashboards.measured import axis_of, column_on, over_all, rate_on, without_outages
-from dashboards.quota_panels import quota_stat
-from dashboards.slo_panels import budget_tone
-from dashboards.state_row import ask_traffic, traffic_stats
+from dashboards.panels.quota_panels import quota_stat
+from dashboards.panels.slo_panels import budget_tone
+from dashboards.panels.state_row import ask_traffic, traffic_stats
 from dashboards.theme import tokens
 from dashboards.view import View
 

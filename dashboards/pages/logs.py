@@ -27,19 +27,19 @@ from dashboards.data import Data
 from dashboards.figures.severity import COLOURS, level, severity_bars
 from dashboards.guard import guarded
 from dashboards.limits import LOG_ROWS_MAX
-from dashboards.log_context import context_href
-from dashboards.log_panels import by_service, facet_list, patterns_table
-from dashboards.log_queries import (
+from dashboards.measured import axis_of, without_outages
+from dashboards.panels.log_context import context_href
+from dashboards.panels.log_panels import by_service, facet_list, patterns_table
+from dashboards.panels.log_record import record_drawer, record_key
+from dashboards.panels.log_state import log_stats
+from dashboards.panels.no_signal import no_signal
+from dashboards.questions.log_queries import (
     counted,
     facet_values,
     found_patterns,
     newest_rows,
     without_least,
 )
-from dashboards.log_record import record_drawer, record_key
-from dashboards.log_state import log_stats
-from dashboards.measured import axis_of, without_outages
-from dashboards.no_signal import no_signal
 from dashboards.view import View
 
 DAY_S = 86_400

@@ -30,7 +30,8 @@ from dashboards.figures.api_main import latency_chart, requests_chart
 from dashboards.figures.limits import limits_chart
 from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
-from dashboards.me_panels import (
+from dashboards.measured import axis_of, column_on, rate_on
+from dashboards.panels.me_panels import (
     ROWS_SHOWN,
     advice,
     failing_table,
@@ -38,9 +39,8 @@ from dashboards.me_panels import (
     routes_table,
     why_table,
 )
-from dashboards.measured import axis_of, column_on, rate_on
-from dashboards.quota_panels import quota_cards, quota_tone
-from dashboards.state_row import Traffic, ask_traffic
+from dashboards.panels.quota_panels import quota_cards, quota_tone
+from dashboards.panels.state_row import Traffic, ask_traffic
 from dashboards.theme import ERROR_LINE, QUANTILES
 from dashboards.view import View
 

@@ -33,9 +33,9 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
 from dashboards.measured import axis_of
-from dashboards.metric_queries import KEYS, METRICS_SHOWN, OVER_TIME, POINTS, SENT
-from dashboards.metric_state import metric_stats, sent_of
-from dashboards.no_signal import no_signal
+from dashboards.panels.metric_state import metric_stats, sent_of
+from dashboards.panels.no_signal import no_signal
+from dashboards.questions.metric_queries import KEYS, METRICS_SHOWN, OVER_TIME, POINTS, SENT
 
 KEYS_NEVER = ("service.name", "telemetry.sdk.name", "telemetry.sdk.language",
               "telemetry.sdk.version")  # fmt: skip

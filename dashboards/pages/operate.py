@@ -13,7 +13,6 @@ from dash import Dash, Input, Output, html
 from analytics.sql_files import load_sql
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.collectors_panel import collectors_stat, outages_table
 from dashboards.components import (
     Component,
     Stat,
@@ -24,14 +23,15 @@ from dashboards.components import (
     stat_row,
     time_chart,
 )
-from dashboards.counting_panel import counting_table, learned_facts
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.guard import guarded
-from dashboards.jobs_panel import JobRun, jobs_table, latest_runs
 from dashboards.measured import axis_of, without_outages
-from dashboards.operate_panels import (
+from dashboards.panels.collectors_panel import collectors_stat, outages_table
+from dashboards.panels.counting_panel import counting_table, learned_facts
+from dashboards.panels.jobs_panel import JobRun, jobs_table, latest_runs
+from dashboards.panels.operate_panels import (
     TableSize,
     WalSize,
     lake_table,

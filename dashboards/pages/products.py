@@ -28,7 +28,7 @@ from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
 from dashboards.measured import axis_of
-from dashboards.plan_panels import (
+from dashboards.panels.plan_panels import (
     ROWS_SHOWN,
     WRONG,
     fit_table,
@@ -36,7 +36,7 @@ from dashboards.plan_panels import (
     plans_table,
     revenue_table,
 )
-from dashboards.quota_panels import NOT_COUNTED, NOT_YOURS, at_risk, quota_table
+from dashboards.panels.quota_panels import NOT_COUNTED, NOT_YOURS, at_risk, quota_table
 
 UNSEEN = {
     "revenue-month": "Revenue this month",

@@ -26,7 +26,7 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.guard import guarded
-from dashboards.report_panels import PERIODS, controls, schedule_table, sheet
+from dashboards.panels.report_panels import PERIODS, controls, schedule_table, sheet
 from storage.catalog import Catalog
 
 PREVIEW_TTL_S = 60.0

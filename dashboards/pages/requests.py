@@ -26,7 +26,7 @@ from dashboards.figures.status import status_bars
 from dashboards.guard import guarded
 from dashboards.limits import REQUEST_ROWS_MAX
 from dashboards.measured import axis_of
-from dashboards.state_row import QUANTILES_MS, ask_traffic, traffic_stats
+from dashboards.panels.state_row import QUANTILES_MS, ask_traffic, traffic_stats
 from dashboards.theme import STATUS_CLASS, status_class
 from dashboards.view import View
 

@@ -36,8 +36,8 @@ from dashboards.data import Data
 from dashboards.figures.service_map import service_map
 from dashboards.guard import guarded
 from dashboards.measured import axis_of, without_outages
-from dashboards.no_signal import no_signal
-from dashboards.service_state import CALLED, service_stats
+from dashboards.panels.no_signal import no_signal
+from dashboards.panels.service_state import CALLED, service_stats
 from dashboards.view import View
 
 ROWS_SHOWN = 30

@@ -16,9 +16,9 @@ from dashboards import identity, ids
 from dashboards.components import Component, attrs, page_head, panel
 from dashboards.data import Data
 from dashboards.guard import guarded
-from dashboards.sql_queries import IdTaken
-from dashboards.sql_result import cost, result_graph, result_grid
-from dashboards.sql_schema import schema_list
+from dashboards.panels.sql_result import cost, result_graph, result_grid
+from dashboards.panels.sql_schema import schema_list
+from dashboards.questions.sql_queries import IdTaken
 from storage.errors import SqlError
 from storage.sql_worker import SqlLimits
 

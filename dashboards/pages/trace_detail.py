@@ -27,8 +27,8 @@ from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
 from dashboards.guard import guarded
 from dashboards.limits import WATERFALL_SPANS_MAX
-from dashboards.span_record import span_drawer
-from dashboards.trace_rows import comparison_table, summary, waterfall_rows
+from dashboards.panels.span_record import span_drawer
+from dashboards.panels.trace_rows import comparison_table, summary, waterfall_rows
 from dashboards.view import View
 from storage.log import us_to_time
 

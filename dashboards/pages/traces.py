@@ -32,11 +32,11 @@ from dashboards.data import Data
 from dashboards.figures.red import RED, red_chart
 from dashboards.guard import guarded
 from dashboards.measured import axis_of, without_outages
-from dashboards.no_signal import no_signal
+from dashboards.panels.no_signal import no_signal
+from dashboards.panels.trace_heat import DIFFERENT, HEAT, different_table, draw_box, parse_box
+from dashboards.panels.trace_state import trace_stats
 from dashboards.search_terms import conditions, parse_search
 from dashboards.theme import tokens
-from dashboards.trace_heat import DIFFERENT, HEAT, different_table, draw_box, parse_box
-from dashboards.trace_state import trace_stats
 from dashboards.view import View
 
 SHOWN = 100

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from dashboards import identity
 from dashboards.data import Data
-from dashboards.exports import name_export
-from dashboards.sql_api import csv_line
+from dashboards.serving.exports import name_export
+from dashboards.serving.sql_api import csv_line
 from storage.audit import AuditEntry, read_audit
 
 PAGE = 1000

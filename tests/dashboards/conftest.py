@@ -12,7 +12,7 @@ import uvicorn
 from alerting.settings import AlertingSettings
 from dashboards import identity
 from dashboards.data import Data
-from dashboards.server import create_server, uvicorn_config
+from dashboards.serving.server import create_server, uvicorn_config
 from dashboards.settings import DashboardSettings
 from storage.settings import StorageSettings
 from tests.dashboards.canaries import write_canaries

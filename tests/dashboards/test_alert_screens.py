@@ -19,9 +19,9 @@ from dashboards.errors import Forbidden
 from dashboards.figures.tried_rule import POINTS_MAX, tried_rule
 from dashboards.pages.alert_delivery import layout as delivery_layout
 from dashboards.pages.alert_rule import limit_of
-from dashboards.rule_form import asked_fields, draft_of
-from dashboards.rule_result import unit_formatter
-from dashboards.silence_panel import silence_form
+from dashboards.panels.rule_form import asked_fields, draft_of
+from dashboards.panels.rule_result import unit_formatter
+from dashboards.panels.silence_panel import silence_form
 from storage.audit import read_audit
 from storage.settings import StorageSettings
 from tests.alerting.world import running_sink

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dashboards.cache import SingleFlightCache
+from dashboards.questions.cache import SingleFlightCache
 from tests.aio import run
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboards.data import Data
-from dashboards.home_panels import no_changes
+from dashboards.panels.home_panels import no_changes
 from dashboards.settings import DashboardSettings
 from dashboards.view import parse_view
 from tests.aio import run

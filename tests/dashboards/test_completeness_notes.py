@@ -7,7 +7,7 @@ from typing import Any
 
 from analytics.query import Completeness
 from dashboards import format as fmt
-from dashboards.completeness_notes import STALE_S, completeness_notes
+from dashboards.panels.completeness_notes import STALE_S, completeness_notes
 from dashboards.view import parse_view
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

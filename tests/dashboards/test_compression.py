@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from dashboards.compression import KeptFiles
-from dashboards.guards import App, Message, Receive, Scope, Send
+from dashboards.serving.compression import KeptFiles
+from dashboards.serving.guards import App, Message, Receive, Scope, Send
 from tests.aio import run
 
 TEXT = b"'use strict';\n" * 10_000

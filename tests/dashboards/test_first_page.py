@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route
 
-from dashboards.first_page import Place, block
+from dashboards.serving.first_page import Place, block
 from tests.browser import Troubles, exact_number, go, wait_for_screen
 from tests.dashboards.conftest import Running
 

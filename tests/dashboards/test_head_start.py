@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from dashboards import head_start, identity
+from dashboards import identity
 from dashboards.app import LeanDash, create_app
-from dashboards.cache import SingleFlightCache
 from dashboards.data import Data
-from dashboards.head_start import HeadStarts
+from dashboards.questions.cache import SingleFlightCache
 from dashboards.roles import ROLES
+from dashboards.serving import head_start
+from dashboards.serving.head_start import HeadStarts
+from dashboards.serving.warm import Panel
 from dashboards.settings import DashboardSettings
-from dashboards.warm import Panel
 from storage.row_scope import RowScope
 from storage.settings import StorageSettings
 from tests.aio import run

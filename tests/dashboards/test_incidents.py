@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alerting.state_machine import State
 from alerting.store import HistoryEntry
-from dashboards.home_panels import incidents
+from dashboards.panels.home_panels import incidents
 
 FIRING, RESOLVED, PENDING, NO_DATA = State.FIRING, State.RESOLVED, State.PENDING, State.NO_DATA
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from analytics.query import Outages
-from dashboards.counting_panel import Fact, counting_table, learned_facts
-from dashboards.jobs_panel import JobRun
 from dashboards.measured import axis_of, without_outages
-from dashboards.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
 from dashboards.pages.operate import stats
+from dashboards.panels.counting_panel import Fact, counting_table, learned_facts
+from dashboards.panels.jobs_panel import JobRun
+from dashboards.panels.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
 from dashboards.view import parse_view
 from storage.lake import Lake
 from storage.learned import FRONTS_FILE, TWINS_FILE

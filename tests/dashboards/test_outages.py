@@ -17,13 +17,13 @@ from analytics.outages import Outages
 from collector.heartbeat import Heartbeat
 from collector.telemetry import Telemetry
 from dashboards import format as fmt
-from dashboards.collectors_panel import collectors_stat, outages_table
-from dashboards.completeness_notes import outage_text
 from dashboards.custom.html_text import to_html
 from dashboards.figures import series
 from dashboards.figures.base import TimeAxis
 from dashboards.figures.status import status_bars
 from dashboards.measured import rate_on, without_outages
+from dashboards.panels.collectors_panel import collectors_stat, outages_table
+from dashboards.panels.completeness_notes import outage_text
 from dashboards.theme import ColourBook
 from dashboards.view import parse_view
 from storage.settings import StorageSettings

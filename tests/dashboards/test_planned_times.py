@@ -10,8 +10,8 @@ from alerting.maintenance import MaintenanceWindow
 from alerting.matchers import parse_matcher
 from alerting.time_intervals import TimeInterval
 from dashboards import format as fmt
-from dashboards.alert_panels import matcher_words
-from dashboards.maintenance_panel import interval_words, window_times
+from dashboards.panels.alert_panels import matcher_words
+from dashboards.panels.maintenance_panel import interval_words, window_times
 from dashboards.planned_times import TimeUnread, read_interval, read_moment
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()

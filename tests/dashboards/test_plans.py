@@ -22,8 +22,8 @@ from dashboards.custom.html_text import to_html
 from dashboards.figures.result import result_chart
 from dashboards.figures.service_map import columns_of, service_map
 from dashboards.pages.products import state_stats, totals
-from dashboards.plan_panels import fit_table, plan_uses
-from dashboards.quota_panels import (
+from dashboards.panels.plan_panels import fit_table, plan_uses
+from dashboards.panels.quota_panels import (
     NOT_COUNTED,
     NOT_YOURS,
     at_risk,
@@ -32,8 +32,8 @@ from dashboards.quota_panels import (
     quota_stat,
     quota_table,
 )
-from dashboards.slo_panels import budget_tone
-from dashboards.trace_heat import parse_box
+from dashboards.panels.slo_panels import budget_tone
+from dashboards.panels.trace_heat import parse_box
 from dashboards.view import parse_view
 from storage.catalog import Catalog
 from storage.row_scope import RowScope

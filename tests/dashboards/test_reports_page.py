@@ -12,7 +12,7 @@ from analytics.timerange import TimeRange
 from dashboards import identity
 from dashboards.custom.html_text import to_html
 from dashboards.pages.reports import choice, in_sight
-from dashboards.report_panels import schedule_table
+from dashboards.panels.report_panels import schedule_table
 from storage.catalog import Api, Catalog, Consumer
 from storage.row_scope import RowScope
 

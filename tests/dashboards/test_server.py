@@ -13,7 +13,7 @@ import pytest
 
 from dashboards.errors import DashboardStartError
 from dashboards.limits import CALLBACK_BODY_BYTES_MAX
-from dashboards.server import run
+from dashboards.serving.server import run
 from dashboards.settings import DashboardSettings
 from storage.settings import StorageSettings
 from tests.dashboards.conftest import Running

@@ -17,12 +17,12 @@ from analytics.log_patterns import Message, Pattern, find_patterns
 from dashboards.components import Stat
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
-from dashboards.log_queries import counted, found_patterns, newest_from, newest_rows
-from dashboards.log_state import log_stats
-from dashboards.metric_state import Sent, metric_stats
-from dashboards.service_state import service_stats, surely_failing
+from dashboards.panels.log_state import log_stats
+from dashboards.panels.metric_state import Sent, metric_stats
+from dashboards.panels.service_state import service_stats, surely_failing
+from dashboards.panels.trace_state import at_least, trace_stats
+from dashboards.questions.log_queries import counted, found_patterns, newest_from, newest_rows
 from dashboards.settings import DashboardSettings
-from dashboards.trace_state import at_least, trace_stats
 from dashboards.view import View, parse_view
 from storage.lake import Lake
 from storage.settings import StorageSettings

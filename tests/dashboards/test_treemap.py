@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.treemap import LEAST, Area, squarify, treemap
+from dashboards.panels.treemap import LEAST, Area, squarify, treemap
 
 
 @given(st.lists(st.floats(0, 1e9).filter(lambda s: s == 0 or s > 1e-3), max_size=40))

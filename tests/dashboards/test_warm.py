@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboards import warm
 from dashboards.app import create_app
 from dashboards.data import Data
+from dashboards.serving import warm
 from dashboards.settings import DashboardSettings
 from storage.settings import StorageSettings
 from tests.aio import run

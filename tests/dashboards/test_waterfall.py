@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dashboards.app import create_app
 from dashboards.pages import trace_detail
-from dashboards.waterfall import Span, place
+from dashboards.panels.waterfall import Span, place
 from tests.aio import run
 from tests.dashboards.conftest import Running
 from tests.dashboards.telemetry import TRACES, trace_id

@@ -13,10 +13,10 @@ import pytest
 
 from dashboards import roles
 from dashboards.app import PAGES, create_app
+from dashboards.panels.quota_panels import NOT_YOURS
 from dashboards.people.attempts import ACCOUNT_BURST
-from dashboards.quota_panels import NOT_YOURS
 from dashboards.roles import ROLES
-from dashboards.server import uvicorn_config
+from dashboards.serving.server import uvicorn_config
 from storage.audit import read_audit
 from tests.aio import run
 from tests.dashboards.people.test_gate import log_in

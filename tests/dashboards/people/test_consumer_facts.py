@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from dashboards import identity
-from dashboards.consumer_panels import consumers_treemap
 from dashboards.custom.html_text import to_html
 from dashboards.data import Data
 from dashboards.identity import LOCAL, Principal
+from dashboards.panels.consumer_panels import consumers_treemap
 from dashboards.settings import DashboardSettings
 from dashboards.view import parse_view
 from storage.row_scope import RowScope

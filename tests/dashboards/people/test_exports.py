@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 
-from dashboards.exports import NO_FILES
 from dashboards.people import principals
 from dashboards.roles import ROLES
-from dashboards.sql_api import ARROW, PARQUET
+from dashboards.serving.exports import NO_FILES
+from dashboards.serving.sql_api import ARROW, PARQUET
 from storage.audit import AuditEntry, read_audit
 from tests.aio import run
 from tests.dashboards.people.town import BY, MINE, Town
@@ -191,7 +191,7 @@ def test_no_file_goes_out_that_the_log_cannot_hold(
 
     async def go() -> None:
         async with town.client("admin") as client:
-            monkeypatch.setattr("dashboards.exports.identity.audit", full)
+            monkeypatch.setattr("dashboards.serving.exports.identity.audit", full)
             answer = await client.get(f"{A}/usage", params={"format": "csv"})
             assert answer.status_code == 500
             assert MINE not in answer.text

@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from dashboards.data import Data
-from dashboards.gate import harmless_path
 from dashboards.people.attempts import ACCOUNT_BURST, NETWORK_BURST
 from dashboards.people.sign_in import SignIn
 from dashboards.people.users import place
-from dashboards.server import create_server
+from dashboards.serving.gate import harmless_path
+from dashboards.serving.server import create_server
 from dashboards.settings import DashboardSettings
 from storage.audit import read_audit
 from storage.settings import StorageSettings

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
-from dashboards.server import uvicorn_config
+from dashboards.serving.server import uvicorn_config
 from tests.browser import go
 from tests.dashboards.known import utc_now
 from tests.dashboards.people.town import MINE, OTHERS, PASSWORD, Town

@@ -14,11 +14,11 @@ import pyarrow as pa
 from argon2 import PasswordHasher
 
 from dashboards.data import Data
-from dashboards.dispatcher import Dispatcher
 from dashboards.people.passwords import Passwords
 from dashboards.people.sign_in import SignIn
 from dashboards.people.users import place
-from dashboards.server import create_server
+from dashboards.serving.dispatcher import Dispatcher
+from dashboards.serving.server import create_server
 from dashboards.settings import DashboardSettings
 from storage.audit import Actor
 from storage.lake import Lake

@@ -6,7 +6,7 @@ from analytics.billing import Invoice, invoices
 from analytics.plan_fit import PlanFit, plan_fits
 from analytics.quota import QuotaUsage, quota_usage
 from analytics.slo import SloStatus, slo_statuses
-from dashboards.asker import Asker
+from dashboards.questions.asker import Asker
 
 SLOS_TTL_S = 600.0
 """How old objectives may be, in seconds: seven windows of each are read, up to a month long."""

@@ -20,14 +20,24 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from dashboards import identity
 from dashboards.app import known_path
 from dashboards.branding import LOGO_PATH, send_logo
-from dashboards.compression import KeptFiles, compressed
 from dashboards.custom.boards import Boards
 from dashboards.custom.public_page import PublicPages, is_public
 from dashboards.data import Data
 from dashboards.errors import Forbidden
-from dashboards.exports import answer_with_exports
-from dashboards.gate import Gate, changes_state, is_api, proves_same_origin, put_off
-from dashboards.guards import (
+from dashboards.limits import (
+    CALLBACK_BODY_BYTES_MAX,
+    SQL_BODY_BYTES_MAX,
+    WARM_AFTER_S,
+    WARM_EVERY_S,
+)
+from dashboards.login import Login
+from dashboards.people.errors import TooManyAttempts
+from dashboards.people.sign_in import SignIn
+from dashboards.roles import api_permissions
+from dashboards.serving.compression import KeptFiles, compressed
+from dashboards.serving.exports import answer_with_exports
+from dashboards.serving.gate import Gate, changes_state, is_api, proves_same_origin, put_off
+from dashboards.serving.guards import (
     SECURITY_HEADERS,
     App,
     BodyTooLarge,
@@ -42,18 +52,8 @@ from dashboards.guards import (
     same_origin,
     with_headers,
 )
-from dashboards.limits import (
-    CALLBACK_BODY_BYTES_MAX,
-    SQL_BODY_BYTES_MAX,
-    WARM_AFTER_S,
-    WARM_EVERY_S,
-)
-from dashboards.login import Login
-from dashboards.people.errors import TooManyAttempts
-from dashboards.people.sign_in import SignIn
-from dashboards.roles import api_permissions
-from dashboards.server_metrics import UPDATES, Metrics
-from dashboards.warm import Panel, keep_warm
+from dashboards.serving.server_metrics import UPDATES, Metrics
+from dashboards.serving.warm import Panel, keep_warm
 
 log = structlog.get_logger(__name__)
 

@@ -22,9 +22,9 @@ from dashboards.components import (
     table,
     when,
 )
-from dashboards.failure_words import reason
 from dashboards.figures.limits import LIMITS
-from dashboards.quota_panels import at_risk
+from dashboards.panels.failure_words import reason
+from dashboards.panels.quota_panels import at_risk
 
 ROWS_SHOWN = 10
 

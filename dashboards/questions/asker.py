@@ -21,11 +21,11 @@ from analytics.traces import Traces
 from dashboards import identity
 from dashboards.alert_desk import AlertDesk
 from dashboards.branding import load_brand
-from dashboards.cache import CacheFor, SingleFlightCache
 from dashboards.people.sign_in import SignIn
-from dashboards.reader import Reader, Readers
+from dashboards.questions.cache import CacheFor, SingleFlightCache
+from dashboards.questions.reader import Reader, Readers
+from dashboards.questions.sql_queries import RunningQueries
 from dashboards.settings import DashboardSettings
-from dashboards.sql_queries import RunningQueries
 from dashboards.theme import ColourBook
 from dashboards.view import LONG_RANGE_S, View
 from storage.catalog import Catalog, Consumer, load_catalog

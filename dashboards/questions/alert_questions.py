@@ -6,9 +6,9 @@ from alerting.silences import Silence
 from alerting.store import ActiveAlert, AlertCounts, AlertStore, HistoryEntry
 from dashboards import identity
 from dashboards.alert_desk import AlertDesk
-from dashboards.asker import Asker
 from dashboards.errors import Forbidden
-from dashboards.reader import counted_alerts, seen_alerts, seen_changes
+from dashboards.questions.asker import Asker
+from dashboards.questions.reader import counted_alerts, seen_alerts, seen_changes
 
 
 class AlertQuestions(Asker):

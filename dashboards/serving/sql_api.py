@@ -27,7 +27,7 @@ from starlette.requests import Request
 from analytics.export import FORMULA_BEGINS
 from dashboards import identity
 from dashboards.data import Data
-from dashboards.sql_queries import ID_PATTERN, IdTaken
+from dashboards.questions.sql_queries import ID_PATTERN, IdTaken
 from storage.errors import (
     SqlBusy,
     SqlCancelled,

@@ -11,7 +11,6 @@ from alerting.errors import AlertingError
 from alerting.silences import Silence
 from dashboards import format as fmt
 from dashboards import identity
-from dashboards.alert_panels import matcher_words, moment
 from dashboards.components import (
     Component,
     Head,
@@ -25,6 +24,7 @@ from dashboards.components import (
 )
 from dashboards.data import Data
 from dashboards.identity import sees_all_alerts
+from dashboards.panels.alert_panels import matcher_words, moment
 from dashboards.planned_times import read_moment
 
 FIELDS = ("matchers", "reason", "author", "for", "from")

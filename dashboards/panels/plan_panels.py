@@ -21,7 +21,7 @@ from dashboards.components import (
     share_bar,
     table,
 )
-from dashboards.quota_panels import at_risk, told
+from dashboards.panels.quota_panels import at_risk, told
 from dashboards.theme import SERIES
 from dashboards.view import View
 from storage.catalog import Catalog

@@ -11,7 +11,6 @@ from dash import html
 from analytics.quota import QuotaUsage
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.api_panels import narrowing
 from dashboards.components import (
     Component,
     Head,
@@ -28,8 +27,9 @@ from dashboards.components import (
     table,
 )
 from dashboards.data import Data
-from dashboards.quota_panels import quota_cards
-from dashboards.treemap import Area, treemap
+from dashboards.panels.api_panels import narrowing
+from dashboards.panels.quota_panels import quota_cards
+from dashboards.panels.treemap import Area, treemap
 from dashboards.view import View, api_path
 
 ROWS_SHOWN = 12

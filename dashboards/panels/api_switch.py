@@ -13,13 +13,13 @@ from dash import html
 
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.api_glance import DATA_SENT, Glance
 from dashboards.components import Component, Stat, chart_menu, chosen_of
 from dashboards.data import Data
 from dashboards.figures import api_main, series
 from dashboards.figures.base import Figure, TimeAxis
 from dashboards.measured import column_on, over_all, rate_on, without_outages
-from dashboards.state_row import Traffic, traffic_stats
+from dashboards.panels.api_glance import DATA_SENT, Glance
+from dashboards.panels.state_row import Traffic, traffic_stats
 from dashboards.theme import tokens
 from dashboards.view import View
 

@@ -11,8 +11,8 @@ from dashboards import format as fmt
 from dashboards.components import Stat, error_tone
 from dashboards.figures.base import TimeAxis
 from dashboards.measured import column_on, over_all, rate_on
+from dashboards.panels.trace_state import all_of, at_least
 from dashboards.theme import ERROR_LINE, QUANTILES
-from dashboards.trace_state import all_of, at_least
 from dashboards.view import View
 
 CALLED = """

@@ -13,7 +13,7 @@ from analytics.apdex import Apdex, apdex_by_api, apdex_of
 from analytics.consumers import ConsumerChanges, consumer_changes
 from analytics.deployments import ServiceVersion, service_versions
 from analytics.query import Completeness, Outages, Overview, Part, TimeRange
-from dashboards.asker import Asker
+from dashboards.questions.asker import Asker
 from dashboards.view import View
 
 APDEX_THRESHOLD_MS = 500.0

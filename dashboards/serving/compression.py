@@ -12,7 +12,7 @@ import gzip
 
 from zlib_ng import zlib_ng
 
-from dashboards.guards import App, Message, Receive, Scope, Send, refuse
+from dashboards.serving.guards import App, Message, Receive, Scope, Send, refuse
 
 SMALLEST_BYTES = 1024
 """Shorter answers are sent as they are."""

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from dashboards.cache import SingleFlightCache
 from dashboards.people.attempts import Attempts
+from dashboards.questions.cache import SingleFlightCache
 
 UPDATES = "/_dash-update-component"
 """Where Dash is asked for a screen's updates."""

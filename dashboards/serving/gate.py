@@ -14,10 +14,10 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
 
 from dashboards import identity
-from dashboards.guards import Scope, Send, header, respond_json, same_origin
 from dashboards.identity import Principal
 from dashboards.people.errors import TooManyAttempts
 from dashboards.people.sign_in import SignIn
+from dashboards.serving.guards import Scope, Send, header, respond_json, same_origin
 
 COOKIE = "gatelens_session"
 SECURE_COOKIE = "__Host-gatelens_session"

@@ -15,14 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from analytics.api import install
-from dashboards import saved_statements_api
 from dashboards.custom import api as custom_api
 from dashboards.custom.boards import Boards
 from dashboards.data import Data
 from dashboards.errors import Forbidden
 from dashboards.people import api as people_api
 from dashboards.saved_statements import SavedStatements
-from dashboards.sql_api import create_router
+from dashboards.serving import saved_statements_api
+from dashboards.serving.sql_api import create_router
 
 _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title} API</title>
 <style>body{{font:15px/1.55 system-ui,sans-serif;max-width:820px;margin:40px auto;padding:0 20px;

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 from dash.exceptions import PreventUpdate
 
-from dashboards.cache import SingleFlightCache, asking_only
 from dashboards.errors import Forbidden
 from dashboards.limits import HEAD_STARTS_MAX
-from dashboards.warm import FRAME, NAMED, Panel
+from dashboards.questions.cache import SingleFlightCache, asking_only
+from dashboards.serving.warm import FRAME, NAMED, Panel
 
 
 class HeadStarts:

@@ -16,8 +16,8 @@ from dashboards import format as fmt
 from dashboards.components import Component, dot, drawer, facts, page_link, pairs_of
 from dashboards.data import Data
 from dashboards.figures.severity import COLOURS, level
-from dashboards.log_context import context_href
-from dashboards.log_state import SEARCHED
+from dashboards.panels.log_context import context_href
+from dashboards.panels.log_state import SEARCHED
 from dashboards.search_terms import with_term
 from dashboards.view import View
 

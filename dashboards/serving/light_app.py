@@ -13,7 +13,7 @@ from dash.dependencies import DashDependency, Input, State
 from dashboards import ids
 from dashboards.components import Component, lightened
 from dashboards.components.as_data import as_data
-from dashboards.warm import FRAME, Panel
+from dashboards.serving.warm import FRAME, Panel
 
 
 class LightApp:

@@ -15,7 +15,6 @@ from analytics.quota import QuotaUsage
 from analytics.slo import SloStatus
 from dashboards import format as fmt
 from dashboards import ids
-from dashboards.alert_panels import labels_text, moment, subject
 from dashboards.components import (
     Component,
     Head,
@@ -33,8 +32,9 @@ from dashboards.components import (
 from dashboards.data import Data
 from dashboards.figures.base import TimeAxis
 from dashboards.measured import rates_by
-from dashboards.quota_panels import at_risk, forecast_text, quota_bar
-from dashboards.slo_panels import budget_bar, budget_tone
+from dashboards.panels.alert_panels import labels_text, moment, subject
+from dashboards.panels.quota_panels import at_risk, forecast_text, quota_bar
+from dashboards.panels.slo_panels import budget_bar, budget_tone
 from dashboards.view import View, api_path
 
 MOVERS_SHOWN = 10

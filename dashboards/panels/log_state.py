@@ -11,9 +11,9 @@ from dashboards import format as fmt
 from dashboards.components import Stat, error_tone
 from dashboards.figures.base import TimeAxis
 from dashboards.figures.severity import COLOURS
-from dashboards.log_panels import RARE
-from dashboards.log_queries import LEAST
 from dashboards.measured import column_on, rate_on
+from dashboards.panels.log_panels import RARE
+from dashboards.questions.log_queries import LEAST
 from dashboards.view import View
 
 SEARCHED = ("q", "service", "trace", "least")

@@ -11,7 +11,6 @@ from alerting.errors import AlertingError
 from alerting.on_call import Override
 from dashboards import format as fmt
 from dashboards import identity
-from dashboards.alert_panels import moment
 from dashboards.components import (
     Component,
     Head,
@@ -23,6 +22,7 @@ from dashboards.components import (
     text_field,
 )
 from dashboards.data import Data
+from dashboards.panels.alert_panels import moment
 from dashboards.planned_times import TimeUnread, read_moment
 
 FIELDS = ("rotation", "channel", "from", "until", "author")

@@ -13,8 +13,8 @@ from analytics.query import Overview
 from dashboards import format as fmt
 from dashboards.components import Component, Tone, number, page_link
 from dashboards.data import Data
+from dashboards.questions.view_questions import APDEX_THRESHOLD_MS
 from dashboards.view import View
-from dashboards.view_questions import APDEX_THRESHOLD_MS
 
 DATA_SENT = "response_bytes"
 _MEASURES = (

@@ -11,7 +11,6 @@ from alerting.maintenance import MaintenanceWindow
 from alerting.time_intervals import WEEKDAYS, TimeInterval
 from dashboards import format as fmt
 from dashboards import identity
-from dashboards.alert_panels import matcher_words, moment
 from dashboards.components import (
     Component,
     Head,
@@ -23,6 +22,7 @@ from dashboards.components import (
     text_field,
 )
 from dashboards.data import Data
+from dashboards.panels.alert_panels import matcher_words, moment
 from dashboards.planned_times import read_interval, read_moment
 
 FIELDS = ("name", "matchers", "reason", "author", "from", "until", "days", "hours")

@@ -11,8 +11,8 @@ from analytics.critical_path import TimedSpan, critical_path
 from dashboards import format as fmt
 from dashboards.components import Component, Head, dot, number, table
 from dashboards.data import Data
+from dashboards.panels.waterfall import Span, place
 from dashboards.view import View
-from dashboards.waterfall import Span, place
 
 OPERATIONS_SHOWN = 25
 LEAST_DIFF_MS = 0.01

@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from dashboards import identity
 from dashboards.errors import Forbidden
-from dashboards.guards import App, Message, Receive, Scope, Send, header, refuse
+from dashboards.serving.guards import App, Message, Receive, Scope, Send, header, refuse
 
 SHOWN = frozenset({"application/json", "text/html", "application/yaml"})
 """Types that are no export: they are read where they are asked. YAML is a dashboard's definition

@@ -16,15 +16,15 @@ import uvicorn
 
 from alerting.errors import AlertingError
 from alerting.settings import AlertingSettings
-from dashboards.api import create_api
 from dashboards.app import create_app
 from dashboards.data import Data
-from dashboards.dispatcher import Dispatcher
 from dashboards.errors import DashboardStartError
-from dashboards.guards import content_policy
-from dashboards.head_start import HeadStarts
 from dashboards.limits import SHUTDOWN_GRACE_S
 from dashboards.people.sign_in import SignIn
+from dashboards.serving.api import create_api
+from dashboards.serving.dispatcher import Dispatcher
+from dashboards.serving.guards import content_policy
+from dashboards.serving.head_start import HeadStarts
 from dashboards.settings import DashboardSettings
 from storage.errors import StorageError
 from storage.settings import StorageSettings
