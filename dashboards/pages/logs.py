@@ -154,7 +154,7 @@ def register(app: Dash, data: Data) -> None:
         counts, everything, before, patterns, values, outages = await asyncio.gather(
             counted(data, view),
             counted(data, any_severity),
-            data.before(any_severity, lambda past: counted(data, past)),
+            data.before(any_severity, "logs", lambda past: counted(data, past)),
             found_patterns(data, view),
             facet_values(data, view),
             data.outages(view),

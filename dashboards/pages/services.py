@@ -170,7 +170,7 @@ def register(app: Dash, data: Data) -> None:
             data.edges(view),
             data.settled_rows(view, "spans", red_sql(by), environment=environment),
             called(view),
-            data.before(view, called),
+            data.before(view, "spans", called),
             data.outages(view),
             data.ask(
                 "exceptions",

@@ -193,7 +193,7 @@ def register(app: Dash, data: Data) -> None:
         asked["whole"] = identity.current().scope is None
         cells, before, outages = await asyncio.gather(
             began(data, view, asked),
-            data.before(view, lambda past: began(data, past, asked)),
+            data.before(view, "spans", lambda past: began(data, past, asked)),
             data.outages(view),
         )
         axis = without_outages(axis_of(view, None), outages, cells)

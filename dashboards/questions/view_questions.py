@@ -15,6 +15,7 @@ from analytics.deployments import ServiceVersion, service_versions
 from analytics.query import Completeness, Outages, Overview, Part, TimeRange
 from dashboards.questions.asker import Asker
 from dashboards.view import View
+from storage.log import us_to_time
 
 APDEX_THRESHOLD_MS = 500.0
 """Of APIs the catalog does not know: its own default."""
@@ -222,11 +223,20 @@ class ViewQuestions(Asker):
         )
 
     async def before(
-        self, view: View, ask: Callable[[View], Awaitable[pl.DataFrame]]
+        self, view: View, table: str, ask: Callable[[View], Awaitable[pl.DataFrame]]
     ) -> pl.DataFrame | None:
-        """The same question about the equal range just before, to compare with; None = that would
-        read more than COMPARED_RANGE_S_MAX of raw rows."""
-        return await ask(view.previous()) if view.seconds <= COMPARED_RANGE_S_MAX else None
+        """The same question about the equal range just before, to compare with; None = `table` has
+        only a part of that, or it would read more than COMPARED_RANGE_S_MAX of raw rows."""
+        if view.seconds > COMPARED_RANGE_S_MAX:
+            return None
+
+        def look() -> datetime | None:
+            oldest = min((f.time_min for f in self.session.files(table) if f.rows), default=None)
+            return None if oldest is None else us_to_time(oldest)
+
+        begins = await self.cache.get(("begins", table), look, ttl_s=60.0)
+        earlier = view.previous()
+        return await ask(earlier) if begins is not None and begins <= earlier.start else None
 
     async def sample(self, view: View, limit: int) -> pl.DataFrame:
         """Raw requests of the view, newest first."""
