@@ -85,7 +85,7 @@ class PlanFitRow(BaseModel):
     consumer: str
     plan: str
     requests: int
-    fit: str = Field(description="fits, too_small, too_large, dearer or idle.")
+    fit: str = Field(description="fits, too_small, too_large, dearer, idle or early.")
     cost: Decimal | None
     better: str | None
     better_cost: Decimal | None

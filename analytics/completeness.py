@@ -63,8 +63,9 @@ def data_begins(session: ReadSession) -> datetime | None:
         for tier in reversed(USAGE.tiers)
         if (times := [f.time_min for f in session.files(USAGE.table(tier)) if f.rows])
     }
-    if not begins:
-        return None
+    if not begins:  # nothing is counted yet
+        raw = min((f.time_min for f in session.files("requests") if f.rows), default=None)
+        return None if raw is None else us_to_time(raw)
     # A coarse tier names the start of its hour or day: a finer one that reaches as far knows.
     oldest = min(begins.values())
     return us_to_time(next(us for us in begins.values() if us < oldest + DAY_US))

@@ -19,7 +19,7 @@ from storage.catalog import Catalog, Plan
 MONTH_DAYS = 30
 """Days that stand for a month, so that fits do not hang on the calendar."""
 
-Fit = Literal["fits", "too_small", "too_large", "dearer", "idle"]
+Fit = Literal["fits", "too_small", "too_large", "dearer", "idle", "early"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class PlanFit:
     """Counted requests of the last 30 days."""
     fit: Fit
     """too_small: over a limit. too_large: another plan with less would do and costs no more (or
-    less). dearer: another plan of at least the same limits costs less. idle: no requests."""
+    less). dearer: another plan of at least the same limits costs less. idle: no requests. early:
+    not too small so far, and less than 30 days are stored, so no more can be told."""
     cost: Decimal | None
     """Of these 30 days on its plan; None = the plan has no price."""
     better: str | None
@@ -72,23 +73,29 @@ def plan_fits(
     window = TimeRange(now - timedelta(days=MONTH_DAYS), now)
     counts = counted_requests(analytics, plans, window, filters)
     heads = {h.consumer: h for h in rate_headroom(analytics, catalog, window, filters)}
+    whole = analytics.stored_whole(window)
     found = [
-        _fit(catalog, name, plan, counts[name], heads.get(name)) for name, plan in plans.items()
+        _fit(catalog, name, plan, counts[name], heads.get(name), whole)
+        for name, plan in plans.items()
     ]
-    order = {"too_small": 0, "dearer": 1, "too_large": 2, "idle": 3, "fits": 4}
+    order = {"too_small": 0, "dearer": 1, "too_large": 2, "idle": 3, "early": 4, "fits": 5}
     return sorted(found, key=lambda f: (order[f.fit], f.consumer))
 
 
-def _fit(catalog: Catalog, name: str, plan: Plan, requests: int, head: Headroom | None) -> PlanFit:
+def _fit(
+    catalog: Catalog, name: str, plan: Plan, requests: int, head: Headroom | None, whole: bool
+) -> PlanFit:
     cost = month_cost(plan, requests) if has_price(plan) else None
     peak = head.minute.requests if head is not None and head.minute is not None else 0
     holds = _holds(plan, requests, peak)
     better = _better(catalog.plans, plan, requests, peak, cost if holds else None)
     fit: Fit = "fits"
-    if requests == 0:
-        better, fit = None, "idle"
-    elif not holds:
+    if not holds:
         fit = "too_small"
+    elif not whole:
+        better, fit = None, "early"
+    elif requests == 0:
+        better, fit = None, "idle"
     elif better is not None:
         fit = "too_large" if _smaller(better, plan) else "dearer"
     return PlanFit(

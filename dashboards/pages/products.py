@@ -35,6 +35,7 @@ from dashboards.panels.plan_panels import (
     plan_uses,
     plans_table,
     revenue_table,
+    too_early,
 )
 from dashboards.panels.quota_panels import NOT_COUNTED, NOT_YOURS, at_risk, quota_table
 
@@ -153,7 +154,7 @@ def state_stats(
     risk = sum(1 for u in quotas if at_risk(u))
     over = sum(1 for u in quotas if u.percent >= 100)
     refused = sum(u.refused for u in quotas)
-    wrong = sum(f.fit in WRONG for f in fits)
+    wrong, early = sum(f.fit in WRONG for f in fits), too_early(fits)
     text = " + ".join(fmt.money(amount, currency) for currency, amount in sorted(earned.items()))
     single = float(next(iter(earned.values()))) if len(earned) == 1 else None
     return [
@@ -166,6 +167,8 @@ def state_stats(
         Stat("products-refused", "Refused", refused, fmt.count(refused),
              hint="rate limit or quota, in the windows", href="#products-quotas"),
         Stat("products-wrong", "Plans that do not fit", wrong, str(wrong),
-             tone="warn" if wrong else "good", hint="another would suit the last 30 days",
+             tone="warn" if wrong else "" if early else "good",
+             hint="too small so far; 30 days tell more" if early
+             else "another would suit the last 30 days",
              href="#products-fit"),
     ]  # fmt: skip

@@ -28,6 +28,8 @@ from storage.catalog import Catalog
 
 ROWS_SHOWN = 25
 
+EVERY_FITS = "Every consumer's plan fits what it does."
+TOO_EARLY = "Whose plan is too large is told once 30 days are stored; none is too small so far."
 WRONG = {"too_small": "too small", "dearer": "dearer than another", "too_large": "too large"}
 """How a plan can fail to fit, in words."""
 
@@ -136,7 +138,12 @@ def fit_table(fits: Sequence[PlanFit], catalog: Catalog, view: View) -> Componen
         Head("Better"),
         Head("Cost there", True),
     )
-    return table(heads, rows, empty=told("Every consumer's plan fits what it does."))
+    return table(heads, rows, empty=told(TOO_EARLY if too_early(fits) else EVERY_FITS))
+
+
+def too_early(fits: Sequence[PlanFit]) -> bool:
+    """Whether there is not enough data to tell whose plan is too large."""
+    return any(fit.fit == "early" for fit in fits)
 
 
 def _cost(amount: Decimal | None, currency: str) -> Component:

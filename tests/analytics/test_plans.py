@@ -67,9 +67,13 @@ def test_consumers_on_the_wrong_plan_are_told_a_better_one(
     )
     store([call(0, "burst")] * 7 + [call(0, "whale")] * 2 + [call(0, "metric")] * 4
           + [call(0, "content")] * 9)  # fmt: skip
+    early = {"burst": "too_small"} | dict.fromkeys(("whale", "metric", "content", "gone"), "early")
     known = catalog(
         *plans, burst="small", whale="large", metric="metered", content="middle", gone="small"
     )
+    assert {f.consumer: f.fit for f in plan_fits(analytics, known, now=NOW)} == early
+
+    store([call(-31 * 86_400, "somebody")])
     found = {f.consumer: f for f in plan_fits(analytics, known, now=NOW)}
     assert {n: (f.fit, f.better) for n, f in found.items()} == {
         "burst": ("too_small", "middle"),

@@ -22,7 +22,7 @@ from dashboards.custom.html_text import to_html
 from dashboards.figures.result import result_chart
 from dashboards.figures.service_map import columns_of, service_map
 from dashboards.pages.products import state_stats, totals
-from dashboards.panels.plan_panels import fit_table, plan_uses
+from dashboards.panels.plan_panels import TOO_EARLY, fit_table, plan_uses
 from dashboards.panels.quota_panels import (
     NOT_COUNTED,
     NOT_YOURS,
@@ -118,6 +118,14 @@ def test_only_consumers_on_a_wrong_plan_are_listed_with_what_would_serve_them() 
     assert "gold" in shown
     assert "other" not in shown
     assert "quiet" not in shown
+
+
+def test_less_than_a_month_of_data_does_not_say_that_every_plan_fits() -> None:
+    fits = [PlanFit("app", "free", 9, "early", None, None, None)]
+    assert TOO_EARLY in to_html(fit_table(fits, Catalog(), parse_view("", now=NOW)))
+    (card,) = [c for c in state_stats([], [], fits) if c.id == "products-wrong"]
+    assert (card.value, card.tone) == (0, "")
+    assert "30 days tell more" in card.hint
 
 
 def test_an_unmeasured_budget_is_not_shown_as_healthy() -> None:
