@@ -92,7 +92,7 @@ def plans_table(uses: Sequence[PlanUse]) -> Component:
             share_bar(p.share, SERIES[0]) if p.share is not None else faint("no quota"),
             number(fmt.percent(p.share), p.share, tone="muted"),
             badge(f"{p.risk} at risk", "warn") if p.risk else faint("none"),
-            faint(f"{p.wrong} do not fit" if p.wrong else ""),
+            faint(f"{p.wrong} {'does' if p.wrong == 1 else 'do'} not fit" if p.wrong else ""),
             number(fmt.money(p.revenue, p.currency), float(p.revenue)),
         ]
         for p in uses
