@@ -17,7 +17,6 @@ from alerting.errors import ConfigInvalid
 from analytics.errors import QueryRefused
 from analytics.export import to_csv
 from dashboards import identity
-from dashboards.custom.api_body import Body, iso
 from dashboards.custom.api_links import link_routes
 from dashboards.custom.boards import Boards
 from dashboards.custom.checks import first_problem
@@ -33,6 +32,7 @@ from dashboards.custom.limits import DEFINITION_BYTES_MAX, PANEL_SECONDS_MAX
 from dashboards.custom.panel_content import ask
 from dashboards.custom.store import Saved
 from dashboards.custom.yaml_text import from_yaml, to_yaml
+from dashboards.serving.api_body import Body, iso
 from dashboards.serving.exports import name_export
 from dashboards.view import parse_view
 from storage.errors import SqlError

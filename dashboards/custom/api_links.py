@@ -9,10 +9,10 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from dashboards import identity
-from dashboards.custom.api_body import Body, iso
 from dashboards.custom.boards import Boards
 from dashboards.custom.limits import LINK_DAYS_MAX
 from dashboards.custom.public_link import PublicLink, Scope
+from dashboards.serving.api_body import Body, iso
 from dashboards.view import parse_view
 
 

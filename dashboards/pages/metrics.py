@@ -32,7 +32,7 @@ from dashboards.controls import chip, field, register_fields
 from dashboards.data import Data
 from dashboards.figures import series
 from dashboards.guard import guarded
-from dashboards.measured import axis_of
+from dashboards.measured import axis_of, without_outages
 from dashboards.panels.metric_state import metric_stats, sent_of
 from dashboards.panels.no_signal import no_signal
 from dashboards.questions.metric_queries import KEYS, METRICS_SHOWN, OVER_TIME, POINTS, SENT
@@ -119,11 +119,13 @@ def register(app: Dash, data: Data) -> None:
         by = view.extra.get("by") or "service"
         # Exporters send once a minute by default: shorter steps would be holes, not lines.
         step = max(view.interval_s, EXPORTED_EVERY_S)
-        points, keys = await asyncio.gather(
+        points, keys, outages = await asyncio.gather(
             data.sql(view, OVER_TIME, name=name, step=step, by=by, environment=environment),
             data.sql(view, KEYS, name=name, environment=environment),
+            data.outages(view),
         )
-        axis = replace(axis_of(view, None), interval_s=step)
+        came = points.select("time", pl.lit(1).alias("requests"))
+        axis = without_outages(replace(axis_of(view, None), interval_s=step), outages, came)
         names = series.largest(points, "part") if points.height else []
         data.service_colours.learn(names)
         lines = series.measured_lines(
@@ -148,7 +150,8 @@ def register(app: Dash, data: Data) -> None:
         now = data.clock()
         sent = sent_of(rows)
         cut = f", {METRICS_SHOWN} of them listed" if sent.metrics > METRICS_SHOWN else ""
-        stats = metric_stats(sent, over_time, axis_of(view, None), view, now)
+        sparks = without_outages(axis_of(view, None), outages, over_time)
+        stats = metric_stats(sent, over_time, sparks, view, now)
         state = [
             stat_row(stats, view.mode),
             None if known.height else await no_signal(data, "metrics"),

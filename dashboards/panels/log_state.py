@@ -19,7 +19,6 @@ from dashboards.view import View
 SEARCHED = ("q", "service", "trace", "least")
 """Parameters of the search in the URL; links of the row keep them."""
 
-
 _NUMBER = pl.col("severity_number")
 _IS_ERROR = (LEAST["error"] <= _NUMBER).fill_null(value=False)
 _IS_WARNING = _NUMBER.is_between(LEAST["warn"], LEAST["error"] - 1).fill_null(value=False)
@@ -39,8 +38,7 @@ def log_stats(
     before: pl.DataFrame | None = None,
 ) -> list[Stat]:
     """counts: every record over time and by service, as log_queries.COUNTS gives them, at any
-    severity; before: of
-    the range before, None = not asked."""
+    severity; before: of the range before, None = not asked."""
     over_time = counts.drop_nulls("time").group_by("time").agg(*_SUMS)
     by_service = counts.filter(pl.col("time").is_null()).group_by("service_name").agg(*_SUMS)
     named = by_service.drop_nulls("service_name")

@@ -8,13 +8,13 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field, StringConstraints
 
-from dashboards.custom.api_body import Body, iso
 from dashboards.saved_statements import (
     SavedStatements,
     Statement,
     StatementMissing,
     StatementRefused,
 )
+from dashboards.serving.api_body import Body, iso
 
 
 class StatementToSave(Body):

@@ -7,10 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from analytics.query import Outages
+from dashboards import format as fmt
+from dashboards.custom.html_text import to_html
+from dashboards.limits import OUTAGES_SHOWN_MAX
 from dashboards.measured import axis_of, without_outages
 from dashboards.pages.operate import stats
+from dashboards.panels.collectors_panel import outages_table
 from dashboards.panels.counting_panel import Fact, counting_table, learned_facts
 from dashboards.panels.jobs_panel import JobRun
 from dashboards.panels.operate_panels import lake_table, table_sizes, wal_sizes, wal_table
@@ -134,3 +139,14 @@ def test_the_state_row_says_what_is_not_well(tmp_path: Path) -> None:
     ]  # fmt: skip
     elsewhere = stats(view, axis, ingest, rejects, [], [], [])[2]
     assert elsewhere.value is None
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_the_newest_outages_are_listed_up_to_the_limit(beyond: int) -> None:
+    hour = timedelta(hours=1)
+    count = OUTAGES_SHOWN_MAX + beyond
+    spans = tuple((NOW + n * hour, NOW + n * hour + hour / 2) for n in range(count))
+    shown = to_html(outages_table(Outages(NOW - hour, spans), NOW + count * hour))
+    assert shown.count("<tr") == OUTAGES_SHOWN_MAX + 1
+    assert (fmt.clock(spans[0][0]) in shown) == (beyond == 0)
+    assert fmt.clock(spans[-1][0]) in shown

@@ -8,8 +8,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from gatelens import cli
 from sample_data.actors import UPSTREAM_TIMEOUT_MS
 from sample_data.company import INCIDENT_API, build_company
+from sample_data.history import DEMO_GROWTH_FLOOR, DEMO_RISE_US
 from sample_data.requests import (
     ABORTED,
     OUTCOMES,
@@ -21,6 +23,7 @@ from sample_data.requests import (
 )
 from sample_data.scenario import (
     DAY_US,
+    DEMO_RATE_PER_S,
     HOUR_US,
     SECOND_US,
     Burst,
@@ -214,3 +217,17 @@ def test_consumers_call_only_what_they_subscribed_to() -> None:
         if consumer >= 0:
             assert api is not None
             assert api.product in COMPANY.consumers[consumer].products
+
+
+def test_the_past_of_the_demonstration_goes_over_into_live_traffic_without_a_step() -> None:
+    for hour in range(0, 168, 5):
+        now = START_US + hour * HOUR_US
+        past = history_scenario(
+            now - DAY_US, now, rate_per_s=6.0, growth=Growth(now, DEMO_RISE_US, DEMO_GROWTH_FLOOR)
+        )
+        live = live_scenario(now, rate_per_s=6.0)
+        assert sum(region_rates(past, COMPANY, now)) == sum(region_rates(live, COMPANY, now))
+
+
+def test_the_command_starts_the_demonstration_at_its_rate() -> None:
+    assert cli.DEMO_RATE_PER_S == DEMO_RATE_PER_S

@@ -156,6 +156,25 @@ def test_a_store_that_is_gone_is_told_once_and_made_up_for(tmp_path: Path) -> No
     assert kept(state) == [(0, 15), (115, 130)]
 
 
+@pytest.mark.parametrize("missed", [0, 1])
+def test_of_more_stretches_than_are_kept_while_the_store_is_gone_the_oldest_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missed: int
+) -> None:
+    monkeypatch.setattr("collector.heartbeat.STRETCHES_WAITING_MAX", 3)
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder should be")
+    state = StorageSettings(data_dir=tmp_path, state_url=f"sqlite:///{blocked}/state.sqlite")
+    with beating(state) as beaten:
+        for _ in range(3 + missed - 1):  # the first began with the port
+            beaten.beat(every_s=LATE_S + 1)
+        eventually(lambda: beaten.failures >= 1)
+        blocked.unlink()
+        blocked.mkdir()
+        beaten.heart.write()
+    begun = [since for since, _ in kept(state)]
+    assert begun == [n * (LATE_S + 1) for n in range(missed, 3 + missed)]
+
+
 def test_a_store_that_is_locked_holds_up_no_look(storage: StorageSettings) -> None:
     with beating(storage) as beaten:
         eventually(lambda: kept(storage) == [(0, 0)])

@@ -88,7 +88,7 @@ async def press(client: httpx.AsyncClient, town: Town, what: Press) -> httpx.Res
     values = {"view": VIEW, **what.form}
     body = {
         "output": output,
-        "outputs": _outputs(output),
+        "outputs": _outputs(output, what.key),
         "inputs": inputs,
         "state": [{**part, "value": values.get(part["id"])} for part in spec["state"]],
         "changedPropIds": [changed],
@@ -101,7 +101,10 @@ def _type(id_: str) -> str:
     return str(json.loads(id_)["type"]) if id_.startswith("{") else id_
 
 
-def _outputs(output: str) -> Any:
+def _outputs(output: str, key: str) -> Any:
+    if output.startswith("{"):  # one beside each button
+        said, _, name = output.rpartition(".")
+        return [{"id": {"type": _type(said), "key": key}, "property": name}]
     names = output.strip(".").split("...") if output.startswith("..") else [output]
     made = [
         {"id": name.rpartition(".")[0], "property": name.rpartition(".")[2].split("@")[0]}
@@ -168,3 +171,27 @@ def test_whoever_may_not_press_it_changes_nothing(
         assert stored(town) != before, answer.text
 
     run(ask())
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        Press("channel-test", "alerts.manage", "pager"),
+        Press("notice-retry", "alerts.manage", "1"),
+        Press("stand-in-create", "alerts.manage"),
+        Press("stand-in-end", "alerts.manage", "1"),
+    ],
+    ids=lambda p: p.button,
+)
+def test_delivery_is_changed_by_nobody_who_may_not(town: Town, what: Press) -> None:
+    """There is no channel here that a press could change: what is told apart is the refusal."""
+
+    async def refused(name: str) -> bool:
+        before = len(read_audit(town.data.state, action="access", limit=1000))
+        async with town.client(name) as client:
+            await press(client, town, what)
+        return len(read_audit(town.data.state, action="access", limit=1000)) > before
+
+    for name in PEOPLE:
+        if name != "neighbour":  # an admin elsewhere, whom the desk refuses in words of its own
+            assert run(refused(name)) == (not may(name, what.needs)), name

@@ -1,4 +1,4 @@
-"""What bodies of the HTTP API of custom dashboards share."""
+"""What bodies of the HTTP API share."""
 
 from __future__ import annotations
 
